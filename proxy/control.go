@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"segue/rewrite"
+	"segue/rewrite/lens"
+)
+
+// Control is what a proxy needs of the migrated database beside its clients' connections: its place among the proxies, and the
+// carrying out of migrations. Package migrate implements it over the control connection; cmd joins the two.
+type Control interface {
+	// Join joins the proxies (it inserts the lease and reads the epoch in one transaction) and gives the state to begin with. It is called once,
+	// before the proxy accepts; after it, Run keeps the place.
+	Join(ctx context.Context) (*rewrite.State, error)
+
+	// Run keeps the lease, follows the epochs and hands each state to the host, until ctx ends; then it hands the lease
+	// back, so that nobody waits for it. It returns nil after that; a lost control connection is its own business and ends nothing.
+	Run(ctx context.Context, host Host) error
+
+	// Register stores the PIDs of server sessions, before the first statement of each on a migrating table is sent.
+	Register(ctx context.Context, pids []uint32) error
+	// Unregister forgets the PIDs of server sessions that have ended. It does not block.
+	Unregister(pid uint32)
+
+	// Start, Advance and Rollback check what is asked for and give an error at once where it cannot be; the work goes on after they return,
+	// also when ctx ends, and is followed through Status.
+	Start(ctx context.Context, def *lens.Definition) error
+	Advance(ctx context.Context, name string, opt AdvanceOptions) error
+	Rollback(ctx context.Context, name string, opt AdvanceOptions) error
+	Retire(ctx context.Context, name string, quietFor time.Duration) error
+	Drop(ctx context.Context, name string) error
+	Verify(ctx context.Context, name string, repair bool) error
+	// Status is the answer of GET /v1/status as JSON (design section 10).
+	Status(ctx context.Context) (json.RawMessage, error)
+}
+
+// AdvanceOptions are the options of advance and rollback.
+type AdvanceOptions struct {
+	To        *lens.Phase   // nil: one phase further (or back)
+	MaxWait   time.Duration // give a change up, back to the settled epoch, after that time; 0: wait on
+	Terminate bool          // end the transactions that keep the change waiting
+	Yes       bool          // data may go: leave is given to drop the old columns
+	Unproved  bool          // enter switch-reads with coalesced reads, before the proof
+}
+
+// Host is what Control calls in the proxy.
+type Host interface {
+	// Apply hands a state to all sessions, each at its next transaction boundary, and returns. Once no session runs under a state with another
+	// epoch, applied is called with the epoch, from any goroutine; a later Apply takes the place of an earlier one that is not
+	// through.
+	Apply(state *rewrite.State, applied func(epoch int64))
+	// Lease says until when (on the clock of Boottime) statements on migrating tables may be sent to the server; after it they are
+	// held. The zero time means now: hold at once.
+	Lease(until time.Duration)
+	// Usage takes what has been counted since the last call.
+	Usage() Usage
+}
+
+// Usage is what a proxy counted since it was last asked.
+type Usage struct {
+	Sessions int // clients connected now
+	// OldNames counts statements that used the old names or shape of a migration.
+	OldNames []OldNames
+}
+
+// OldNames is the use of a migration's old names by one kind of client.
+type OldNames struct {
+	Migration   string `json:"migration"`
+	Application string `json:"application"`
+	User        string `json:"user"`
+	Version     string `json:"version"`
+	Count       int64  `json:"count"`
+}
+
+// GateError is a gate that refuses: nothing is wrong, but the time has not come. Exit code 3.
+type GateError struct {
+	Gate    string   // the phase whose gate it is
+	Missing []string // what is missing, each with the way on
+}
+
+// Error names what is missing.
+func (e *GateError) Error() string {
+	s := "the gate of " + e.Gate + " refuses: "
+	for i, m := range e.Missing {
+		if i > 0 {
+			s += "; "
+		}
+		s += m
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package rewrite
+
+import "segue/rewrite/lens"
+
+// Kind is the outcome of planning.
+type Kind int
+
+// The three outcomes: pass, rewrite rightly, or refuse; never guess.
+const (
+	Pass    Kind = iota // the text goes to the server as it came
+	Rewrite             // Plan.SQL goes instead
+	Refuse              // nothing goes; the client gets Plan.Refusal as an ErrorResponse
+)
+
+// Plan is the outcome of planning one Query or Parse text. It is immutable and may be shared by sessions.
+type Plan struct {
+	Kind    Kind
+	SQL     string   // the text to send; for Pass the client's own
+	Refusal *Refusal // set for Refuse only
+	// Migrations that the text touches, by name; nil where it names no migrating table.
+	Migrations []string
+	// OldNames are the migrations of which the text uses the old columns by name, or the old shape by `*`, a list-less
+	// INSERT or COPY, or a whole row: what `retired` waits for the end of.
+	OldNames []string
+	// Results has, for each statement of the text that gives rows and needs it, what RowDescription must be patched with.
+	Results []Result
+	// Copy says that the text contains a COPY FROM STDIN or TO STDOUT.
+	Copy bool
+
+	spans []span // how SQL came from the client's text, for ClientPosition
+	text  string // the client's text
+}
+
+// Result is what a result's RowDescription must say instead of what the server says.
+type Result struct {
+	Statement int      // index of the statement in the text, from 0
+	Origins   []Origin // columns whose origin the rewriting hid
+}
+
+// Origin is a result column's origin: RowDescription's table OID and attribute number.
+type Origin struct {
+	Column int // index in the result, from 0
+	Table  uint32
+	Num    int16
+}
+
+// Refusal is an error in the server's terms, in the place of the statement's own outcome.
+type Refusal struct {
+	Code     string // SQLSTATE
+	Message  string
+	Detail   string
+	Hint     string
+	Position int // in characters of the client's text, from 1; 0 where there is none
+}
+
+// Settings are what a session's statements are resolved under.
+type Settings struct {
+	Version lens.Version
+	// Path is current_schemas(true) of the session: the effective search path with pg_catalog and, where the session has one, its temporary schema.
+	Path []string
+	// Temp are the names of the relations in the session's temporary schema.
+	Temp []string
+	// ServerMajor is the server's major version: 15.
+	ServerMajor int
+	// Encoding is client_encoding as PostgreSQL spells it: "UTF8".
+	Encoding string
+	// Backslash says that standard_conforming_strings is off.
+	Backslash bool
+}

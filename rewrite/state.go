@@ -1,0 +1,96 @@
+// Package rewrite turns a statement that an application sends into the statement that the server should get, given a
+// catalog snapshot and the lenses of the migrations under way. It does no I/O, has no clock, knows no protocol and no phase; those
+// are left to packages session, proxy and migrate.
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// Migration is one migration as an epoch has it.
+type Migration struct {
+	Definition *lens.Definition
+	Stage      lens.Stage
+	OldNums    map[string]int16 // attribute numbers of the old columns when the migration was started
+	Seq        int64            // the order in which migrations were started
+}
+
+// State is everything that statements are planned with: the migrations as of one epoch, and the catalog. It is immutable but
+// for its plan cache, and is shared by all sessions. Two states with the same epoch differ in their catalog only.
+type State struct {
+	Epoch   int64
+	Catalog *catalog.Catalog
+
+	migrations []Migration // in the order of Seq, all but retired ones
+	tables     map[uint32][]int
+	names      *wordSet // byte patterns of the names of migrating tables
+	cache      *cache
+}
+
+// NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
+func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State, error) {
+	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, cache: newCache(cacheBytes)}
+	var names []string
+	for _, m := range migrations {
+		if m.Stage.Phase == lens.Retired {
+			continue
+		}
+		t := m.Definition.Table
+		rel := cat.Relation(t.Schema, t.Name)
+		if rel == nil {
+			return nil, fmt.Errorf("migration %s: there is no table %s", m.Definition.Name, t)
+		}
+		s.tables[rel.OID] = append(s.tables[rel.OID], len(s.migrations))
+		s.migrations = append(s.migrations, m)
+		names = append(names, t.Name)
+	}
+	s.names = newWordSet(names)
+	return s, nil
+}
+
+// Mentions says whether the text may name a migrating table. It is a byte scan without parsing; where it says false, the text goes to
+// the server as it is, untouched and unparsed.
+func (s *State) Mentions(sql string) bool {
+	if len(s.migrations) == 0 {
+		return false
+	}
+	return s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`)
+}
+
+// HasMigration says whether a migration of that name is under way.
+func (s *State) HasMigration(name string) bool {
+	for i := range s.migrations {
+		if s.migrations[i].Definition.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// lensOf compiles the lens of a table for a version; both is false where the version settles each migration's side. For Auto,
+// the caller asks for Old and for New.
+func (s *State) lensOf(rel *catalog.Relation, v lens.Version) *lens.Lens {
+	idx := s.tables[rel.OID]
+	if len(idx) == 0 {
+		return nil
+	}
+	upto := int64(-1)
+	for _, m := range s.migrations {
+		if string(v) == m.Definition.Name {
+			upto = m.Seq
+		}
+	}
+	applied := make([]lens.Applied, 0, len(idx))
+	for _, i := range idx {
+		m := &s.migrations[i]
+		applied = append(applied, lens.Applied{
+			Definition: m.Definition, Stage: m.Stage, OldNums: m.OldNums,
+			New: v == lens.New || m.Seq <= upto,
+		})
+	}
+	return lens.Compile(rel, applied)
+}

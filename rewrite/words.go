@@ -1,0 +1,153 @@
+package rewrite
+
+import "strings"
+
+// wordSet finds any of a set of names in a text by its bytes: case-insensitively for ASCII, and only where the name is not a
+// part of a longer one. It may find a name in a comment or a string; it never misses one, save those in U&"".
+type wordSet struct {
+	first [256]bool
+	words []string // lower case, quotes doubled
+}
+
+func newWordSet(names []string) *wordSet {
+	w := &wordSet{}
+	for _, n := range names {
+		n = lower(strings.ReplaceAll(n, `"`, `""`))
+		w.words = append(w.words, n)
+		w.first[n[0]] = true
+		if c := n[0]; c >= 'a' && c <= 'z' {
+			w.first[c-'a'+'A'] = true
+		}
+	}
+	return w
+}
+
+func (w *wordSet) in(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !w.first[s[i]] || i > 0 && isIdentByte(s[i-1]) {
+			continue
+		}
+		for _, n := range w.words {
+			if len(s)-i >= len(n) && equalFold(s[i:i+len(n)], n) && (i+len(n) == len(s) || !isIdentByte(s[i+len(n)])) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// equalFold compares a with b, which is lower case already, folding ASCII letters only, as PostgreSQL does for multi-byte encodings.
+func equalFold(a, b string) bool {
+	for i := 0; i < len(b); i++ {
+		c := a[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// isIdentByte says whether the byte can be inside an unquoted identifier.
+func isIdentByte(c byte) bool {
+	return c == '_' || c == '$' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+// Unsettling says whether a text may change what Settings hold: the search path, the role behind "$user", the temporary
+// tables, the encoding.
+type Unsettling int
+
+// What a text can do to the settings.
+const (
+	Settled  Unsettling = iota
+	Restores            // a ROLLBACK: unsettles where something in the transaction did
+	Unsettle            // may change them: they must be asked for anew before the next statement on a migrating table is planned
+)
+
+var (
+	unsettlingWords  = newWordSet([]string{"search_path", "set_config", "temp", "temporary", "pg_temp", "segue.version", "client_encoding", "standard_conforming_strings"})
+	unsettlingStarts = map[string]Unsettling{
+		"set": Unsettle, "reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle,
+		"rollback": Restores, "abort": Restores,
+	}
+)
+
+// Unsettles judges a text by its bytes, without parsing it; it errs on the side of Unsettle.
+func Unsettles(sql string) Unsettling {
+	if unsettlingWords.in(sql) {
+		return Unsettle
+	}
+	worst := Settled
+	for rest := sql; ; {
+		rest = rest[skipSpace(rest):]
+		n := 0
+		for n < len(rest) && isIdentByte(rest[n]) {
+			n++
+		}
+		if n > 0 && n <= len("rollback") {
+			worst = max(worst, unsettlingStarts[lower(rest[:n])])
+		}
+		i := strings.IndexByte(rest, ';') // in a string, too: that errs on the safe side
+		if i < 0 {
+			return worst
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// skipSpace gives the length of the white space and comments that the text begins with.
+func skipSpace(s string) int {
+	i := 0
+	for i < len(s) {
+		switch c := s[i]; {
+		case c == ' ' || c >= '\t' && c <= '\r':
+			i++
+		case strings.HasPrefix(s[i:], "--"):
+			n := strings.IndexAny(s[i:], "\r\n")
+			if n < 0 {
+				return len(s)
+			}
+			i += n
+		case strings.HasPrefix(s[i:], "/*"):
+			n := commentLen(s[i:])
+			if n == 0 {
+				return len(s)
+			}
+			i += n
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// commentLen gives the length of the nested comment that s begins with; 0 where it does not end.
+func commentLen(s string) int {
+	depth := 0
+	for i := 0; i+1 < len(s); i++ {
+		switch {
+		case s[i] == '/' && s[i+1] == '*':
+			depth++
+			i++
+		case s[i] == '*' && s[i+1] == '/':
+			depth--
+			i++
+			if depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
