@@ -1,0 +1,79 @@
+# Segue. `make demo` and `make test` do their own set-up; `make help` lists the rest.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO           ?= go
+TEST_TIMEOUT ?= 15m
+FUZZ_TIME    ?= 10s
+ORACLE_N     ?= 20000
+
+# The linters are pinned in tools.mod, a module file of its own, so that go.mod lists only what Segue itself needs. golangci-lint takes
+# minutes to build: the binaries are kept in bin/, in a folder named by what they were built from, and built anew only when that changes.
+# golangci-lint runs gofumpt, vet and staticcheck too; they are there alone as well, for editors and for one file.
+TOOLS = bin/tools/$(shell { cat tools.mod; $(GO) env GOVERSION; } | sha256sum | cut -c1-12)
+
+# The SQL parser is C and takes minutes to compile, once with the race detector and once without. The linters read the compiler's
+# output, so they ask for the build that the tests make anyway.
+LINT_FLAGS = GOFLAGS="$$($(GO) env GOFLAGS) -race"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup build ## carry two live applications through a column rename, on a throwaway server
+	@bin/segue demo $(DEMO_FLAGS)
+
+.PHONY: test
+test: setup ## all tests, with the race detector, on throwaway servers
+	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: build
+build: toolchain ## build bin/segue
+	$(GO) build -trimpath -o bin/segue ./cmd/segue
+
+.PHONY: lint
+lint: toolchain $(TOOLS) ## go.mod, formatting (gofumpt), vet, staticcheck and the other linters of .golangci.yml
+	$(GO) mod tidy -diff
+	$(LINT_FLAGS) $(TOOLS)/golangci-lint run
+
+.PHONY: fmt
+fmt: toolchain $(TOOLS) ## format all Go files
+	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: check
+check: lint test ## what CI runs
+
+.PHONY: fuzz
+fuzz: toolchain ## every fuzz test for a short while (FUZZ_TIME=10s)
+	@$(GO) list ./... | while read -r pkg; do \
+	  for f in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) "$$pkg"; \
+	  done; \
+	done
+
+.PHONY: oracle
+oracle: setup ## compare many generated statements with PostgreSQL itself (ORACLE_N=20000)
+	SEGUE_ORACLE_N=$(ORACLE_N) $(GO) test -race -count=1 -timeout 60m ./internal/oracle/...
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin
+
+# What the targets above stand on.
+
+$(TOOLS):
+	@echo "building the linters into $@ (once; some minutes)"
+	@rm -rf bin/tools; mkdir -p $@.part
+	$(GO) build -modfile=tools.mod -o $@.part/ tool
+	@mv $@.part $@
+
+.PHONY: setup
+setup: toolchain
+	@scripts/setup-postgres
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(GO) >/dev/null || { echo "segue: looked for the Go toolchain ($(GO)) and found none: install Go 1.26 or newer" >&2; exit 1; }
+	@command -v "$$($(GO) env CC)" >/dev/null || { echo "segue: the SQL parser is C, and there is no C compiler ($$($(GO) env CC)): install gcc (Debian: apt-get install gcc libc6-dev)" >&2; exit 1; }
