@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"segue/rewrite/lens"
+)
+
+// notYet are the words of migration definitions that are known and that this build does not carry out.
+var notYet = map[string]string{
+	"change_type": "changing a column's type is not carried out by this build; [rename_column] is the pattern that is",
+	"split_table": "splitting a table is not carried out by this build; [rename_column] is the pattern that is",
+	"columns":     "the general form of column changes is not carried out by this build; [rename_column] is the pattern that is",
+	"app_name":    "is not carried out by this build; remove it",
+	"proof":       "this build proves by a scan only; remove it",
+	"allow":       "this build carries out no migration that has a hazard to allow; remove it",
+}
+
+var migrationName = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+
+// maxIdentifier is PostgreSQL's NAMEDATALEN - 1, in bytes: longer names are cut off by the server without a word.
+const maxIdentifier = 63
+
+// ReadDefinition reads a migration's definition from a TOML file. Errors are *Error and name the file and line.
+func ReadDefinition(path string) (*lens.Definition, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDefinition(path, text)
+}
+
+// ParseDefinition reads a migration's definition from TOML text; file is what errors call it.
+func ParseDefinition(file, text string) (*lens.Definition, error) {
+	def := &lens.Definition{}
+	doc, err := decode(file, text, def, notYet)
+	if err != nil {
+		return nil, err
+	}
+	if err := ValidateDefinition(def); err != nil {
+		return nil, doc.locate(err)
+	}
+	return def, nil
+}
+
+// ValidateDefinition checks what can be checked without the database. Errors are *Error with the key and without a file.
+func ValidateDefinition(def *lens.Definition) error {
+	switch {
+	case def.Name == "":
+		return &Error{Key: "name", Problem: `is missing: give the migration a name, such as name = "users_full_name"`}
+	case !migrationName.MatchString(def.Name):
+		return &Error{Key: "name", Problem: fmt.Sprintf("%q is no migration's name: use up to 40 of a-z, 0-9 and _", def.Name)}
+	case reservedVersion(def.Name):
+		return &Error{Key: "name", Problem: fmt.Sprintf("%q is a version's name; choose another", def.Name)}
+	case def.Table == lens.TableName{}:
+		return &Error{Key: "table", Problem: `is missing: name the table with its schema, such as table = "public.users"`}
+	case def.RenameColumn == nil:
+		return &Error{Problem: `has no pattern: say what changes, such as [rename_column] with from = "name" and to = "full_name"`}
+	}
+	if err := identifier("table", def.Table.Schema); err != nil {
+		return err
+	}
+	if err := identifier("table", def.Table.Name); err != nil {
+		return err
+	}
+	r := def.RenameColumn
+	if err := identifier("rename_column.from", r.From); err != nil {
+		return err
+	}
+	if err := identifier("rename_column.to", r.To); err != nil {
+		return err
+	}
+	if r.From == r.To {
+		return &Error{Key: "rename_column.to", Problem: fmt.Sprintf("is the same as from, %q: give the column's new name", r.To)}
+	}
+	if def.Backfill.MaxRowsPerSecond < 0 {
+		return &Error{Key: "backfill.max_rows_per_second", Problem: "is negative; 0 means no limit"}
+	}
+	return nil
+}
+
+// reservedVersion says whether a version of that name means something else than a migration.
+func reservedVersion(name string) bool {
+	switch lens.Version(name) {
+	case lens.Old, lens.New, lens.Auto:
+		return true
+	}
+	return false
+}
+
+func identifier(key, name string) *Error {
+	switch {
+	case name == "":
+		return &Error{Key: key, Problem: "is missing or empty: it takes a name as the database has it"}
+	case len(name) > maxIdentifier:
+		return &Error{Key: key, Problem: fmt.Sprintf("%q has %d bytes; PostgreSQL's names have at most %d", name, len(name), maxIdentifier)}
+	case strings.ContainsRune(name, 0):
+		return &Error{Key: key, Problem: fmt.Sprintf("%q has a zero byte, which no name can have", name)}
+	}
+	return nil
+}
