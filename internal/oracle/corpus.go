@@ -1,0 +1,185 @@
+package oracle
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Case is one or more texts that are sent one after the other, in a transaction that is rolled back unless Commit is set.
+//
+// In a file, cases are paragraphs. A line of `---` parts a case's texts; a line of `.` stands for an empty one; lines that begin with @ before a text
+// are directives:
+//
+//	@ANY ...         a comment, where ANY is no word of those below: use @@
+//	@params [...]    the text's parameters, as JSON: strings and nulls; the text goes by the extended protocol only
+//	@types a, b      the types that Parse says for them
+//	@refused         the case may be refused with 0A000; one that is not marked must not be
+//	@auto refused    the same, for sessions of version auto only
+//	@star            uses the table's shape, of which version auto sees the old one: not compared for new code there
+//	@rows any        rows are not compared
+//	@commit          the texts run outside of a transaction
+//	@simple          the simple protocol only
+//	@variants a, b   only these variants
+//	@only old|new    code of that side only
+type Case struct {
+	File     string
+	Line     int
+	Steps    []Step
+	Refused  bool
+	Auto     bool
+	Star     bool
+	AnyRows  bool
+	Commit   bool
+	SimpleTo bool
+	Variants []string
+	Only     string
+}
+
+// String says where the case is.
+func (c *Case) String() string { return fmt.Sprintf("%s:%d", c.File, c.Line) }
+
+var typeOIDs = map[string]uint32{
+	"": 0, "unknown": 705, "text": 25, "varchar": 1043, "int4": 23, "int8": 20, "bool": 16, "name": 19, "bpchar": 1042, "text[]": 1009, "varchar[]": 1015,
+}
+
+// ReadCorpus reads every *.sql of a folder.
+func ReadCorpus(dir fs.FS) ([]Case, error) {
+	files, err := fs.Glob(dir, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var all []Case
+	for _, f := range files {
+		b, err := fs.ReadFile(dir, f)
+		if err != nil {
+			return nil, err
+		}
+		cases, err := parseCases(path.Base(f), string(b))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cases...)
+	}
+	return all, nil
+}
+
+func parseCases(file, text string) ([]Case, error) {
+	var cases []Case
+	var cur *Case
+	var step Step
+	var body []string
+	endStep := func() {
+		step.Text = strings.Join(body, "\n")
+		cur.Steps = append(cur.Steps, step)
+		step, body = Step{}, nil
+	}
+	for i, line := range strings.Split(text+"\n\n", "\n") {
+		switch {
+		case line == "":
+			if cur != nil && len(body) > 0 {
+				endStep()
+				cases = append(cases, *cur)
+			}
+			cur, step, body = nil, Step{}, nil
+			continue
+		case strings.HasPrefix(line, "@@"):
+			continue
+		case cur == nil:
+			cur = &Case{File: file, Line: i + 1}
+		}
+		switch {
+		case line == "---":
+			endStep()
+		case line == ".":
+			body = append(body, "")
+		case strings.HasPrefix(line, "@") && len(body) == 0:
+			if err := cur.directive(&step, line[1:]); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", file, i+1, err)
+			}
+		default:
+			body = append(body, line)
+		}
+	}
+	return cases, nil
+}
+
+func (c *Case) directive(s *Step, line string) error {
+	word, rest, _ := strings.Cut(line, " ")
+	list := func() []string {
+		var out []string
+		for _, p := range strings.Split(rest, ",") {
+			out = append(out, strings.TrimSpace(p))
+		}
+		return out
+	}
+	switch word {
+	case "params":
+		return json.Unmarshal([]byte(rest), &s.Params)
+	case "types":
+		for _, t := range list() {
+			oid, ok := typeOIDs[t]
+			if !ok {
+				return fmt.Errorf("type %q is none of those known here", t)
+			}
+			s.Types = append(s.Types, oid)
+		}
+	case "refused":
+		c.Refused = true
+	case "auto":
+		c.Auto = true
+	case "star":
+		c.Star = true
+	case "rows":
+		c.AnyRows = true
+	case "commit":
+		c.Commit = true
+	case "simple":
+		c.SimpleTo = true
+	case "variants":
+		c.Variants = list()
+	case "only":
+		c.Only = rest
+	default:
+		return fmt.Errorf("@%s is no directive", word)
+	}
+	return nil
+}
+
+// protocols gives the protocols that the case goes by.
+func (c *Case) protocols() []Protocol {
+	params := slices.ContainsFunc(c.Steps, func(s Step) bool { return len(s.Params) > 0 })
+	switch {
+	case c.SimpleTo:
+		return []Protocol{Simple}
+	case params:
+		return []Protocol{Extended, Binary}
+	}
+	return []Protocol{Simple, Extended}
+}
+
+// for says whether the case is meant for the variant and the side.
+func (c *Case) meant(v *Variant, side Side) bool {
+	if c.Only != "" && c.Only != [...]string{"old", "new"}[side] {
+		return false
+	}
+	if len(c.Variants) > 0 {
+		return slices.Contains(c.Variants, v.Name)
+	}
+	return v.Name != Quoted.Name
+}
+
+var writing = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|truncate|copy|execute|do|call|alter|drop|nextval)\b`)
+
+// expand gives the case's steps with one side's names.
+func (c *Case) expand(v *Variant, side Side) []Step {
+	out := slices.Clone(c.Steps)
+	for i := range out {
+		out[i].Text = v.Expand(out[i].Text, side)
+	}
+	return out
+}

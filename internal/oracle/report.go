@@ -1,0 +1,96 @@
+package oracle
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"segue/rewrite"
+)
+
+// Where says which of a case's many runs something was seen in.
+type Where struct {
+	Case     *Case
+	Variant  *Variant
+	Stand    string
+	Client   Client
+	Protocol Protocol
+	Sent     []string // the texts that went to the server
+}
+
+// Difference is one run whose outcome was not the reference's.
+type Difference struct {
+	Where
+	Text string
+}
+
+// String shows the difference with all that is needed to see why.
+func (d Difference) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s [%s] %s, %s, %s\n", d.Case, d.Variant.Name, d.Stand, d.Client, d.Protocol)
+	for i, s := range d.Case.expand(d.Variant, d.Client.Side) {
+		fmt.Fprintf(&b, "  text %s%s\n", s.Text, params(s))
+		if i < len(d.Sent) && d.Sent[i] != s.Text {
+			fmt.Fprintf(&b, "  sent %s\n", d.Sent[i])
+		}
+	}
+	return b.String() + d.Text
+}
+
+func params(s Step) string {
+	if len(s.Params) == 0 {
+		return ""
+	}
+	var v []string
+	for _, p := range s.Params {
+		v = append(v, show(p))
+	}
+	return "   -- " + strings.Join(v, ", ")
+}
+
+// Report counts outcomes and keeps differences.
+type Report struct {
+	Compared    int // runs whose outcome was held against the reference's
+	Runs        int // of those, how many went to a server: the others sent what had been sent
+	Refused     map[string]int
+	Differences []Difference
+	// Wrong are refusals that must not be: of a case that is not marked, or without what a refusal must have.
+	Wrong []Difference
+	// refusedCases has the marked cases that were refused somewhere.
+	refusedCases map[*Case]bool
+}
+
+func (r *Report) compared(w Where, diff string) {
+	r.Compared++
+	if diff != "" {
+		r.Differences = append(r.Differences, Difference{w, diff})
+	}
+}
+
+func (r *Report) refused(w Where, p *rewrite.Plan) {
+	if r.Refused == nil {
+		r.Refused, r.refusedCases = map[string]int{}, map[*Case]bool{}
+	}
+	ref := p.Refusal
+	r.Refused[ref.Message]++
+	r.refusedCases[w.Case] = true
+	switch {
+	case ref.Hint == "":
+		r.Wrong = append(r.Wrong, Difference{w, "  refused without a hint: " + ref.Message + "\n"})
+	case !slices.Contains(p.Migrations, w.Variant.Definition().Name):
+		r.Wrong = append(r.Wrong, Difference{w, "  refused without naming the migration: " + ref.Message + "\n"})
+	case !w.Case.Refused && (!w.Case.Auto || w.Client.Version != "auto"):
+		r.Wrong = append(r.Wrong, Difference{w, "  refused, and not marked so: " + ref.Message + "\n"})
+	}
+}
+
+// Summary gives the counts, and the refusals by reason.
+func (r *Report) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d compared (%d runs), %d differ, %d refused wrongly; refused by reason:\n", r.Compared, r.Runs, len(r.Differences), len(r.Wrong))
+	for _, m := range slices.Sorted(maps.Keys(r.Refused)) {
+		fmt.Fprintf(&b, "  %6d %s\n", r.Refused[m], m)
+	}
+	return b.String()
+}
