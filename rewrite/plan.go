@@ -29,6 +29,8 @@ type Plan struct {
 
 	spans []span // how SQL came from the client's text, for ClientPosition
 	text  string // the client's text
+	// bytesOnly says that positions count bytes: the encoding has one byte a character.
+	bytesOnly bool
 }
 
 // Result is what a result's RowDescription must say instead of what the server says.

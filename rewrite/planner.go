@@ -1,18 +1,230 @@
 package rewrite
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/lens"
+)
+
+const (
+	maxText    = 8 << 20 // bytes of a text that goes to the parser
+	maxNesting = 1000    // levels of nesting that it may have, by a careful estimate: the parser's stack and its tree's decoder are bounded
+	maxSides   = 8       // sides that are tried in version auto
+)
+
 // Plan plans one text, a Query's or a Parse's, for a session with these settings. It is pure and may be called from many
 // goroutines at once; outcomes are cached.
 func (s *State) Plan(sql string, set Settings) *Plan {
-	return &Plan{Kind: Pass, SQL: sql}
+	if !s.Mentions(sql) {
+		return &Plan{Kind: Pass, SQL: sql}
+	}
+	return s.cache.get(cacheKey(sql, set), func() *Plan { return s.plan(sql, set) })
 }
 
-// ClientPosition maps an error position in the text that the server got to one in the client's text. Both count characters from 1.
-func (p *Plan) ClientPosition(server int) int { return server }
+func (s *State) plan(sql string, set Settings) *Plan {
+	single := singleByte(set.Encoding)
+	refused := func(code, message, hint string) *Plan {
+		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: single}
+	}
+	if !ascii(sql) && (set.Encoding != "" && set.Encoding != "UTF8" && set.Encoding != "UNICODE" || !utf8.ValidString(sql)) {
+		return refused("0A000", "segue: a statement on a migrating table has characters beyond ASCII while client_encoding is "+set.Encoding,
+			"SET client_encoding TO 'UTF8', or pass the values as parameters.")
+	}
+	if set.Backslash && strings.Contains(sql, `\`) {
+		return refused("0A000", "segue: a statement on a migrating table has a backslash while standard_conforming_strings is off",
+			"SET standard_conforming_strings TO on, or write E'...' strings as parameters.")
+	}
+	if len(sql) > maxText {
+		return refused("54000", fmt.Sprintf("segue: a statement on a migrating table is %d bytes long, and the limit is %d", len(sql), maxText),
+			"Split it, pass the values as parameters, or use COPY.")
+	}
+	toks, ok, odd := lex(sql)
+	if odd {
+		return refused("0A000", "segue: a statement on a migrating table has a string that goes on behind a comment, or a vertical tab", "Write the string in one piece.")
+	}
+	if ok && nesting(sql, toks) > maxNesting {
+		return refused("54001", fmt.Sprintf("segue: a statement on a migrating table is nested deeper than %d levels", maxNesting), "Split it.")
+	}
+	var tree *pg.ParseResult
+	if ok {
+		var err error
+		tree, err = pg.Parse(sql)
+		ok = err == nil
+	}
+	if !ok {
+		// A server whose grammar is not newer than the parser's will not understand it either, and its error is the right one.
+		if set.ServerMajor == 0 || set.ServerMajor >= 14 && set.ServerMajor <= 16 {
+			return &Plan{Kind: Pass, SQL: sql}
+		}
+		return refused("0A000", "segue: a statement that names a migrating table cannot be parsed", "This build knows PostgreSQL 16's grammar; write the statement in that.")
+	}
+	return s.choose(sql, toks, tree, set)
+}
 
-type span struct{}
+// choose settles each migration's side by the session's version, in version auto by the names that the statement uses.
+func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Settings) *Plan {
+	sides, auto := s.sides(set.Version)
+	try := func(sides map[string]bool) *attempt {
+		a := &attempt{
+			edits: edits{text: sql, toks: toks}, state: s, set: set, isNew: sides,
+			lenses: map[uint32]*lens.Lens{}, touched: map[string]bool{}, oldNames: map[string]bool{}, renamed: map[*pg.ColumnRef]bool{},
+		}
+		for i, raw := range tree.Stmts {
+			a.stmt = i
+			a.statement(raw.Stmt)
+			if a.refusal != nil {
+				break
+			}
+		}
+		return a
+	}
+	a := try(sides)
+	if !auto {
+		return a.plan()
+	}
+	first := a
+	for range maxSides {
+		if a.refusal == nil || a.blame == "" || sides[a.blame] {
+			break
+		}
+		// The name is the other side's: the code was written for that.
+		sides = maps.Clone(sides)
+		sides[a.blame] = true
+		a = try(sides)
+	}
+	if a.refusal != nil {
+		if a.refusal.Code == "42703" || a.refusal.Code == "42702" {
+			a = first
+		}
+		return a.plan()
+	}
+	for _, m := range slices.Sorted(maps.Keys(a.touched)) {
+		other := maps.Clone(sides)
+		other[m] = !other[m]
+		b := try(other)
+		if b.refusal == nil && !slices.Equal(a.resolved, b.resolved) {
+			a.uncovered(0, nil, fmt.Sprintf("a statement that means different columns before and after migration %q", m),
+				"Say which schema the code was written for: options=-csegue.version=old, or new.")
+			return a.plan()
+		}
+	}
+	return a.plan()
+}
 
-const cacheBytes = 32 << 20
+// sides gives each migration's side for a version. auto is true where the statement is to settle it; the sides are then all old.
+func (s *State) sides(v lens.Version) (sides map[string]bool, auto bool) {
+	sides = make(map[string]bool, len(s.migrations))
+	upto := int64(-1)
+	for i := range s.migrations {
+		if string(v) == s.migrations[i].Definition.Name {
+			upto = s.migrations[i].Seq
+		}
+	}
+	for i := range s.migrations {
+		m := &s.migrations[i]
+		sides[m.Definition.Name] = v == lens.New || m.Seq <= upto
+	}
+	return sides, v == lens.Auto || v == ""
+}
 
-type cache struct{}
+// plan makes the outcome of an attempt.
+func (a *attempt) plan() *Plan {
+	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Copy: a.copy, Results: a.results}
+	p.Migrations = slices.Sorted(maps.Keys(a.touched))
+	p.OldNames = slices.Sorted(maps.Keys(a.oldNames))
+	if len(p.Migrations) == 0 {
+		p.Migrations, p.OldNames = nil, nil
+	}
+	if a.refusal != nil {
+		p.Kind, p.Refusal, p.SQL = Refuse, a.refusal, ""
+		return p
+	}
+	if len(a.list) == 0 {
+		return p
+	}
+	out, spans, ok := a.render()
+	if !ok {
+		a.uncovered(0, nil, "this combination of clauses", "Write the statement in a simpler way.")
+		p.Kind, p.Refusal, p.SQL = Refuse, a.refusal, ""
+		return p
+	}
+	p.Kind, p.SQL, p.spans = Rewrite, out, spans
+	return p
+}
 
-func newCache(int) *cache { return &cache{} }
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// nesting estimates, on the safe side, how deep the tree of a text is: brackets, and at each level of brackets what can nest without them.
+// AND and OR make flat lists, so each of their terms begins anew.
+func nesting(text string, toks []token) int {
+	deepest, sum := 0, 0
+	var levels []int
+	level := 0
+	add := func() {
+		level++
+		sum++
+		deepest = max(deepest, sum)
+	}
+	for _, t := range toks {
+		switch t.kind {
+		case tokOp:
+			add()
+		case tokIdent:
+			if nestingWords[lower(text[t.start:min(t.end, t.start+12)])] {
+				add()
+			} else if t.end-t.start <= 3 && (equalWord(text[t.start:t.end], "and") || equalWord(text[t.start:t.end], "or")) {
+				sum -= level
+				level = 0
+			}
+		case tokPunct:
+			switch text[t.start] {
+			case '(', '[':
+				levels = append(levels, level)
+				level = 0
+				add()
+			case ')', ']':
+				sum -= level
+				level = 0
+				if n := len(levels); n > 0 {
+					level = levels[n-1] + 1
+					sum++
+					levels = levels[:n-1]
+				}
+			case ',', ';':
+				sum -= level
+				level = 0
+			}
+		}
+	}
+	return deepest
+}
+
+func equalWord(a, b string) bool { return len(a) == len(b) && equalFold(a, b) }
+
+var nestingWords = map[string]bool{
+	"not": true, "union": true, "intersect": true, "except": true, "join": true, "case": true, "when": true, "like": true, "ilike": true, "is": true,
+	"isnull": true, "notnull": true, "in": true, "between": true, "similar": true, "collate": true, "at": true, "operator": true, "else": true,
+}
+
+// cacheKey tells statements apart that may have different plans.
+func cacheKey(sql string, set Settings) string {
+	temp := slices.Clone(set.Temp)
+	sort.Strings(temp)
+	return strings.Join([]string{
+		sql, string(set.Version), strings.Join(set.Path, "\x01"), strings.Join(temp, "\x01"), set.Encoding, fmt.Sprint(set.Backslash, set.ServerMajor),
+	}, "\x00")
+}

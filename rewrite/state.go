@@ -70,27 +70,3 @@ func (s *State) HasMigration(name string) bool {
 	}
 	return false
 }
-
-// lensOf compiles the lens of a table for a version; both is false where the version settles each migration's side. For Auto,
-// the caller asks for Old and for New.
-func (s *State) lensOf(rel *catalog.Relation, v lens.Version) *lens.Lens {
-	idx := s.tables[rel.OID]
-	if len(idx) == 0 {
-		return nil
-	}
-	upto := int64(-1)
-	for _, m := range s.migrations {
-		if string(v) == m.Definition.Name {
-			upto = m.Seq
-		}
-	}
-	applied := make([]lens.Applied, 0, len(idx))
-	for _, i := range idx {
-		m := &s.migrations[i]
-		applied = append(applied, lens.Applied{
-			Definition: m.Definition, Stage: m.Stage, OldNums: m.OldNums,
-			New: v == lens.New || m.Seq <= upto,
-		})
-	}
-	return lens.Compile(rel, applied)
-}

@@ -1,0 +1,212 @@
+package rewrite
+
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// piece is a part of what an edit puts in: SQL of ours, or a copy of a range of the client's tokens, in which the edits inside that
+// range are carried out as they are at its own place.
+type piece struct {
+	text     string
+	from, to int // tokens from..to where copied is set
+	copied   bool
+}
+
+func lit(s string) piece              { return piece{text: s} }
+func copyOf(from, to int) piece       { return piece{from: from, to: to, copied: true} }
+func sqlText(parts ...string) []piece { return []piece{lit(strings.Join(parts, ""))} }
+
+type editKind uint8
+
+// The order is that of edits at the same place.
+const (
+	after   editKind = iota // put in after token from
+	before                  // put in before token from
+	replace                 // in the place of the tokens from..to
+)
+
+// edit is one change of the client's text, at tokens.
+type edit struct {
+	kind     editKind
+	from, to int
+	pieces   []piece
+	seq      int
+	// moved says that what the edit replaces is written elsewhere: copies show the client's own text, not the replacement.
+	moved bool
+}
+
+type edits struct {
+	text string
+	toks []token
+	list []edit
+}
+
+func (e *edits) add(kind editKind, from, to int, p []piece) {
+	e.list = append(e.list, edit{kind: kind, from: from, to: to, pieces: p, seq: len(e.list)})
+}
+
+// move replaces tokens whose text a copy of them has at another place.
+func (e *edits) move(from, to int, p []piece) {
+	e.add(replace, from, to, p)
+	e.list[len(e.list)-1].moved = true
+}
+
+// span says where a run of the output came from. Verbatim runs map byte by byte; the others as a whole to where they were put in.
+type span struct {
+	out, src int
+	verbatim bool
+}
+
+// render gives the text with all edits carried out. ok is false where two edits overlap, which is a defect: the
+// statement is then refused.
+func (e *edits) render() (out string, spans []span, ok bool) {
+	sort.SliceStable(e.list, func(i, j int) bool {
+		a, b := &e.list[i], &e.list[j]
+		if x, y := e.offset(a), e.offset(b); x != y {
+			return x < y
+		}
+		if a.kind != b.kind {
+			return a.kind < b.kind
+		}
+		if a.kind == replace && a.to != b.to {
+			return a.to > b.to // the outer one first
+		}
+		return a.seq < b.seq
+	})
+	r := renderer{edits: e}
+	if !r.rng(0, len(e.text), e.list, 0) {
+		return "", nil, false
+	}
+	return r.b.String(), r.spans, true
+}
+
+func (e *edits) offset(x *edit) int {
+	if x.kind == after {
+		return e.toks[x.from].end
+	}
+	return e.toks[x.from].start
+}
+
+type renderer struct {
+	*edits
+	b     strings.Builder
+	spans []span
+}
+
+// rng writes the text from..to with those edits of the list that lie in it.
+func (r *renderer) rng(from, to int, list []edit, depth int) bool {
+	if depth > 20 || r.b.Len() > maxOutput {
+		return false
+	}
+	at := from
+	var covered *edit // the last range that was moved
+	for i := range list {
+		x := &list[i]
+		off := r.offset(x)
+		if off < at {
+			if covered != nil && x.from >= covered.from && x.to <= covered.to {
+				continue // it shows where the range was moved to
+			}
+			return false
+		}
+		r.verbatim(at, off)
+		at = off
+		for _, p := range x.pieces {
+			if !p.copied {
+				r.spans = append(r.spans, span{r.b.Len(), off, false})
+				r.b.WriteString(p.text)
+				continue
+			}
+			if !r.rng(r.toks[p.from].start, r.toks[p.to].end, r.within(p.from, p.to, x), depth+1) {
+				return false
+			}
+		}
+		if x.kind == replace {
+			at = r.toks[x.to].end
+			if x.moved {
+				covered = x
+			}
+		}
+	}
+	if at > to {
+		return false
+	}
+	r.verbatim(at, to)
+	return true
+}
+
+// within gives the edits that lie inside the tokens from..to, but for the one that copies them.
+func (r *renderer) within(from, to int, but *edit) []edit {
+	var in []edit
+	start, end := r.toks[from].start, r.toks[to].end
+	first := sort.Search(len(r.list), func(i int) bool { return r.offset(&r.list[i]) >= start })
+	for _, x := range r.list[first:] {
+		if r.offset(&x) > end {
+			break
+		}
+		if x.seq == but.seq || x.moved || x.from < from || x.to > to {
+			continue
+		}
+		// What is put in before the first or after the last token of a copied range belongs to its surroundings.
+		if x.kind == before && x.from == from || x.kind == after && x.from == to {
+			continue
+		}
+		in = append(in, x)
+	}
+	return in
+}
+
+func (r *renderer) verbatim(from, to int) {
+	if from < to {
+		r.spans = append(r.spans, span{r.b.Len(), from, true})
+		r.b.WriteString(r.text[from:to])
+	}
+}
+
+// maxOutput bounds what a statement can grow to, in bytes.
+const maxOutput = 256 << 20
+
+// ClientPosition maps an error position in the text that the server got to one in the client's text. Both count characters from 1.
+func (p *Plan) ClientPosition(server int) int {
+	if p.Kind != Rewrite || server < 1 {
+		return server
+	}
+	off := byteOffset(p.SQL, server-1, p.bytesOnly)
+	i := sort.Search(len(p.spans), func(i int) bool { return p.spans[i].out > off }) - 1
+	if i < 0 {
+		return server
+	}
+	s := p.spans[i]
+	src := s.src
+	if s.verbatim {
+		src += off - s.out
+	}
+	if src > len(p.text) {
+		src = len(p.text)
+	}
+	return p.chars(src) + 1
+}
+
+// chars counts the characters before a byte offset of the client's text.
+func (p *Plan) chars(off int) int { return countChars(p.text[:off], p.bytesOnly) }
+
+func countChars(s string, bytesOnly bool) int {
+	if bytesOnly {
+		return len(s)
+	}
+	return utf8.RuneCountInString(s)
+}
+
+func byteOffset(s string, chars int, bytesOnly bool) int {
+	if bytesOnly {
+		return min(chars, len(s))
+	}
+	off := 0
+	for ; chars > 0 && off < len(s); chars-- {
+		_, n := utf8.DecodeRuneInString(s[off:])
+		off += n
+	}
+	return off
+}

@@ -1,0 +1,475 @@
+package rewrite
+
+import (
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// fromNode is a FROM clause's element as `*` goes through it.
+type fromNode struct {
+	item        *item // a leaf, or a join with an alias
+	left, right *fromNode
+	using       []string // columns that the join made of two
+	unsure      bool     // NATURAL over something of unknown shape
+}
+
+func (f *fromNode) migrates() bool {
+	switch {
+	case f == nil:
+		return false
+	case f.item != nil:
+		return f.item.lens != nil || len(f.item.covers) > 0
+	}
+	return f.left.migrates() || f.right.migrates()
+}
+
+func (f *fromNode) leaves() []*item {
+	if f.item != nil {
+		return []*item{f.item}
+	}
+	return append(f.left.leaves(), f.right.leaves()...)
+}
+
+// from plans a FROM clause and brings its names into scope.
+func (a *attempt) from(list []*pg.Node, sc *scope, ctes *cte) []*fromNode {
+	var tree []*fromNode
+	for _, n := range list {
+		f := a.fromItem(n, sc, sc.parent, ctes)
+		if f == nil {
+			return tree
+		}
+		tree = append(tree, f)
+	}
+	return tree
+}
+
+// fromItem plans one element. It adds its names to sc, which holds what a LATERAL element may see beside outer.
+func (a *attempt) fromItem(n *pg.Node, sc, outer *scope, ctes *cte) *fromNode {
+	if a.refusal != nil {
+		return nil
+	}
+	add := func(it *item) *fromNode {
+		sc.items = append(sc.items, it)
+		return &fromNode{item: it}
+	}
+	lateral := func(is bool) *scope {
+		if is {
+			return &scope{items: slices.Clone(sc.items), merged: sc.merged, parent: outer}
+		}
+		return outer
+	}
+	switch x := n.Node.(type) {
+	case *pg.Node_RangeVar:
+		return add(a.tableItem(x.RangeVar, ctes))
+	case *pg.Node_RangeTableSample:
+		a.exprs(x.RangeTableSample.Args, sc, ctes)
+		a.expr(x.RangeTableSample.Repeatable, sc, ctes)
+		return a.fromItem(x.RangeTableSample.Relation, sc, outer, ctes)
+	case *pg.Node_RangeSubselect:
+		s := a.query(x.RangeSubselect.Subquery, lateral(x.RangeSubselect.Lateral), ctes)
+		al := x.RangeSubselect.Alias
+		return add(&item{alias: al.GetAliasname(), shape: renameColumns(s, al.GetColnames())})
+	case *pg.Node_RangeFunction:
+		f := x.RangeFunction
+		for _, fn := range f.Functions {
+			a.expr(fn, lateral(true), ctes)
+		}
+		return add(a.functionItem(f))
+	case *pg.Node_RangeTableFunc:
+		f := x.RangeTableFunc
+		children(n, func(c *pg.Node) {
+			if col := c.GetRangeTableFuncCol(); col != nil {
+				a.exprs([]*pg.Node{col.Colexpr, col.Coldefexpr}, lateral(true), ctes)
+				return
+			}
+			a.expr(c, lateral(true), ctes)
+		})
+		s := shape{}
+		for _, c := range f.Columns {
+			s.cols = append(s.cols, column{name: c.GetRangeTableFuncCol().GetColname()})
+		}
+		name := f.Alias.GetAliasname()
+		if name == "" {
+			name = "xmltable"
+		}
+		return add(&item{alias: name, shape: renameColumns(s, f.Alias.GetColnames())})
+	case *pg.Node_JoinExpr:
+		return a.join(x.JoinExpr, sc, outer, ctes)
+	}
+	a.anyOther(n)
+	return nil
+}
+
+// tableItem brings a table, view or CTE into scope.
+func (a *attempt) tableItem(rv *pg.RangeVar, ctes *cte) *item {
+	c, rel, l := a.relation(rv, ctes)
+	it := &item{alias: rv.Relname}
+	if rv.Alias != nil {
+		it.alias = rv.Alias.Aliasname
+	} else if rel != nil {
+		it.schema = rel.Schema
+	}
+	names := rv.GetAlias().GetColnames()
+	switch {
+	case c != nil:
+		it.shape = renameColumns(c.shape, names)
+	case l != nil:
+		if len(names) > 0 {
+			a.uncovered(int(rv.Location), l, "a list of column aliases", "Give the columns their aliases in the select list.")
+		}
+		it.lens = l
+	case rel != nil:
+		s := shape{}
+		for i := range rel.Columns {
+			s.cols = append(s.cols, column{name: rel.Columns[i].Name})
+		}
+		it.shape = renameColumns(s, names)
+	default:
+		it.shape = renameColumns(shape{open: true}, names)
+	}
+	return it
+}
+
+// functionItem brings a function in FROM into scope.
+func (a *attempt) functionItem(f *pg.RangeFunction) *item {
+	it := &item{alias: f.Alias.GetAliasname()}
+	names := f.Alias.GetColnames()
+	if len(f.Coldeflist) > 0 {
+		for _, n := range f.Coldeflist {
+			it.cols = append(it.cols, column{name: n.GetColumnDef().GetColname()})
+		}
+		return it
+	}
+	var call *pg.FuncCall
+	if len(f.Functions) == 1 {
+		if l := f.Functions[0].GetList().GetItems(); len(l) > 0 {
+			call = l[0].GetFuncCall()
+			if len(l) > 1 {
+				for _, n := range l[1].GetList().GetItems() {
+					it.cols = append(it.cols, column{name: n.GetColumnDef().GetColname()})
+				}
+				if len(it.cols) > 0 {
+					return it
+				}
+			}
+		}
+	}
+	if call == nil {
+		it.shape = renameColumns(shape{open: true}, names)
+		return it
+	}
+	fname := strOf(call.Funcname[len(call.Funcname)-1])
+	if it.alias == "" {
+		it.alias = fname
+	}
+	schema := ""
+	if len(call.Funcname) > 1 {
+		schema = strOf(call.Funcname[0])
+	}
+	fn := a.state.Catalog.Function(a.set.Path, schema, fname)
+	switch {
+	case fn == nil || fn.Row && len(fn.Columns) == 0:
+		it.open = true
+	case fn.Row:
+		for _, n := range fn.Columns {
+			it.cols = append(it.cols, column{name: n})
+		}
+	default:
+		it.cols = []column{{name: it.alias}}
+	}
+	if fn != nil && (len(fn.Columns) > 0) != fn.Row {
+		it.open = true // overloads of different kinds, or one OUT argument, which names the column
+	}
+	if f.Ordinality {
+		it.cols = append(it.cols, column{name: "ordinality"})
+	}
+	it.shape = renameColumns(it.shape, names)
+	return it
+}
+
+func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
+	before := len(sc.items)
+	left := a.fromItem(j.Larg, sc, outer, ctes)
+	right := a.fromItem(j.Rarg, sc, outer, ctes)
+	if left == nil || right == nil {
+		return nil
+	}
+	node := &fromNode{left: left, right: right}
+	mine := sc.items[before:]
+	for _, n := range j.UsingClause {
+		node.using = append(node.using, strOf(n))
+	}
+	if j.IsNatural {
+		node.using, node.unsure = natural(left, right)
+	}
+	if l := a.joinOnMigrating(node, j.IsNatural); l != nil {
+		a.uncovered(a.joinPlace(j), l, "a join by a migrating column's name (USING or NATURAL)", "Join with ON and qualified columns.")
+		return nil
+	}
+	for _, n := range node.using {
+		if sc.merged == nil {
+			sc.merged = map[string]bool{}
+		}
+		sc.merged[n] = true
+	}
+	if j.Quals != nil {
+		on := &scope{items: slices.Clone(mine), merged: sc.merged, parent: outer}
+		a.expr(j.Quals, on, ctes)
+	}
+	if j.JoinUsingAlias != nil {
+		it := &item{alias: j.JoinUsingAlias.Aliasname}
+		sc.items = append(sc.items, it) // its columns are seen qualified only, and none of them migrates
+	}
+	if j.Alias == nil {
+		return node
+	}
+	// An alias hides what is in the join.
+	it := &item{alias: j.Alias.Aliasname}
+	for _, leaf := range mine {
+		if leaf.lens != nil {
+			it.covers = append(it.covers, leaf.lens)
+		}
+		it.covers = append(it.covers, leaf.covers...)
+		it.cols = append(it.cols, leaf.cols...)
+		it.open = it.open || leaf.open
+	}
+	it.shape = renameColumns(it.shape, j.Alias.Colnames)
+	if len(it.covers) > 0 {
+		it.open = true
+		if len(j.Alias.Colnames) > 0 {
+			a.uncovered(a.joinPlace(j), it.covers[0], "a list of column aliases", "Give the columns their aliases in the select list.")
+		}
+	}
+	for _, n := range node.using {
+		delete(sc.merged, n)
+	}
+	sc.items = append(sc.items[:before:before], it)
+	return &fromNode{item: it}
+}
+
+// joinPlace gives a place in the text for a message about a join, which has none of its own in the tree.
+func (a *attempt) joinPlace(j *pg.JoinExpr) int {
+	for n := j.Rarg; n != nil; {
+		if rv := n.GetRangeVar(); rv != nil {
+			return int(rv.Location)
+		}
+		n = n.GetJoinExpr().GetLarg()
+	}
+	return 0
+}
+
+// natural gives the names that both sides of a NATURAL join have.
+func natural(left, right *fromNode) (using []string, unsure bool) {
+	l, lopen := names(left)
+	r, ropen := names(right)
+	for _, n := range l {
+		if slices.Contains(r, n) && !slices.Contains(using, n) {
+			using = append(using, n)
+		}
+	}
+	return using, lopen || ropen
+}
+
+// names gives the column names below a FROM element, as the code knows them.
+func names(f *fromNode) (list []string, open bool) {
+	for _, it := range f.leaves() {
+		if it.lens != nil {
+			for i := range it.lens.Columns {
+				list = append(list, it.lens.Columns[i].Name)
+			}
+		}
+		for _, c := range it.cols {
+			list = append(list, c.name)
+		}
+		open = open || it.open || len(it.covers) > 0
+	}
+	return list, open
+}
+
+// joinOnMigrating gives the migrating table whose migrating columns a join by names depends on.
+func (a *attempt) joinOnMigrating(f *fromNode, isNatural bool) *lens.Lens {
+	for _, it := range append(f.left.leaves(), f.right.leaves()...) {
+		for _, l := range append(slices.Clone(it.covers), it.lens) {
+			if l == nil {
+				continue
+			}
+			if f.unsure {
+				return l
+			}
+			for _, n := range f.using {
+				if l.Names[n] {
+					return l
+				}
+			}
+			if !isNatural {
+				continue
+			}
+			// Names that are hidden here but stand in the table would be joined, too, where the other side has them.
+			for n := range l.Names {
+				for _, other := range append(f.left.leaves(), f.right.leaves()...) {
+					if other != it && (other.column(n) != nil || other.lens != nil && other.lens.Names[n]) {
+						return l
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// spreadShape gives the columns of `*` over tables that do not migrate.
+func spreadShape(tree []*fromNode) shape {
+	var s shape
+	for _, f := range tree {
+		if f.item == nil {
+			l, lo := spreadJoin(f)
+			s.cols = append(s.cols, l...)
+			s.open = s.open || lo
+			continue
+		}
+		s.cols = append(s.cols, f.item.cols...)
+		s.open = s.open || f.item.open
+	}
+	return s
+}
+
+func spreadJoin(f *fromNode) (cols []column, open bool) {
+	if f.item != nil {
+		return f.item.cols, f.item.open
+	}
+	l, lo := spreadJoin(f.left)
+	r, ro := spreadJoin(f.right)
+	for _, n := range f.using {
+		cols = append(cols, column{name: n})
+	}
+	for _, c := range append(slices.Clone(l), r...) {
+		if !slices.Contains(f.using, c.name) {
+			cols = append(cols, c)
+		}
+	}
+	return cols, lo || ro || f.unsure
+}
+
+// starPart is a part of a spread `*`: one column, or all of a table's.
+type starPart struct {
+	text string
+	shape
+}
+
+// spreadAll writes out `*` over a FROM clause that has a migrating table in it.
+func (a *attempt) spreadAll(tree []*fromNode) (string, shape, bool) {
+	sp := spreader{leaves: leavesOf(tree)}
+	for _, f := range tree {
+		sp.merges = sp.merges || f.merges()
+	}
+	var parts []string
+	var s shape
+	for _, f := range tree {
+		cols, ok := a.spreadNode(f, &sp)
+		if !ok {
+			return "", shape{}, false
+		}
+		for _, c := range cols {
+			parts = append(parts, c.text)
+			s.cols = append(s.cols, c.cols...)
+			s.open = s.open || c.open
+		}
+	}
+	return strings.Join(parts, ", "), s, true
+}
+
+type spreader struct {
+	leaves []*item
+	merges bool // some join merges columns, so that each column must be written out
+}
+
+func (f *fromNode) merges() bool {
+	return f.item == nil && (len(f.using) > 0 || f.unsure || f.left.merges() || f.right.merges())
+}
+
+func (a *attempt) spreadNode(f *fromNode, sp *spreader) ([]starPart, bool) {
+	if f.item != nil {
+		return a.spreadLeaf(f.item, sp)
+	}
+	l, ok1 := a.spreadNode(f.left, sp)
+	r, ok2 := a.spreadNode(f.right, sp)
+	if !ok1 || !ok2 || f.unsure {
+		return nil, false
+	}
+	var out []starPart
+	for _, n := range f.using {
+		// The merged column is reached by its bare name, if no table outside this join has it.
+		if countColumn(sp.leaves, n) != countColumn(f.leaves(), n) {
+			return nil, false
+		}
+		out = append(out, starPart{catalog.QuoteIdent(n), shape{cols: []column{{name: n}}}})
+	}
+	for _, c := range append(l, r...) {
+		if len(f.using) > 0 && slices.Contains(f.using, c.cols[0].name) {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out, true
+}
+
+func countColumn(items []*item, name string) int {
+	n := 0
+	for _, it := range items {
+		if it.column(name) != nil || it.lens != nil && it.lens.Column(name) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *attempt) spreadLeaf(it *item, sp *spreader) ([]starPart, bool) {
+	if it.alias == "" || len(it.covers) > 0 {
+		return nil, false
+	}
+	q := catalog.QuoteIdent(it.alias)
+	for _, other := range sp.leaves {
+		if other != it && other.alias == it.alias {
+			if it.schema == "" {
+				return nil, false
+			}
+			q = catalog.QuoteQualified(it.schema, it.alias)
+		}
+	}
+	if it.lens != nil {
+		text, s := a.spread(it, q)
+		var parts []starPart
+		if !sp.merges {
+			return []starPart{{text, s}}, true
+		}
+		for i := range it.lens.Columns {
+			c := &it.lens.Columns[i]
+			parts = append(parts, starPart{spreadColumn(c, q), shape{cols: s.cols[i : i+1]}})
+		}
+		return parts, true
+	}
+	if !sp.merges {
+		return []starPart{{q + ".*", it.shape}}, true
+	}
+	if it.open {
+		return nil, false
+	}
+	var parts []starPart
+	for i, c := range it.cols {
+		parts = append(parts, starPart{q + "." + catalog.QuoteIdent(c.name), shape{cols: it.cols[i : i+1]}})
+	}
+	return parts, true
+}
+
+func leavesOf(tree []*fromNode) []*item {
+	var all []*item
+	for _, f := range tree {
+		all = append(all, f.leaves()...)
+	}
+	return all
+}

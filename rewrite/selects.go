@@ -1,0 +1,321 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// query plans a statement that gives rows, at any level.
+func (a *attempt) query(n *pg.Node, outer *scope, ctes *cte) shape {
+	if n == nil || a.refusal != nil {
+		return shape{}
+	}
+	switch x := n.Node.(type) {
+	case *pg.Node_SelectStmt:
+		return a.selectStmt(x.SelectStmt, outer, ctes)
+	case *pg.Node_InsertStmt:
+		return a.insert(x.InsertStmt, ctes)
+	case *pg.Node_UpdateStmt:
+		return a.update(x.UpdateStmt, ctes)
+	case *pg.Node_DeleteStmt:
+		return a.delete(x.DeleteStmt, ctes)
+	}
+	a.anyOther(n)
+	return shape{open: true}
+}
+
+// with plans the common table expressions in front of a statement and gives them as the statement sees them.
+func (a *attempt) with(w *pg.WithClause, outer *scope, ctes *cte) *cte {
+	if w == nil {
+		return ctes
+	}
+	for _, n := range w.Ctes {
+		c := n.GetCommonTableExpr()
+		if c == nil {
+			continue
+		}
+		if c.SearchClause != nil || c.CycleClause != nil {
+			// They add columns of their own after the query's.
+			a.query(c.Ctequery, outer, &cte{name: c.Ctename, shape: shape{open: true}, parent: ctes})
+			ctes = &cte{name: c.Ctename, shape: shape{open: true}, parent: ctes}
+			continue
+		}
+		inner := ctes
+		if w.Recursive {
+			// What the recursive part sees of itself: the names of the first part.
+			inner = &cte{name: c.Ctename, shape: a.recursiveShape(c), parent: ctes}
+		}
+		s := a.query(c.Ctequery, outer, inner)
+		ctes = &cte{name: c.Ctename, shape: renameColumns(s, c.Aliascolnames), parent: ctes}
+	}
+	return ctes
+}
+
+// recursiveShape gives the column names of a recursive CTE before it is planned.
+func (a *attempt) recursiveShape(c *pg.CommonTableExpr) shape {
+	s := c.Ctequery.GetSelectStmt()
+	for s.GetLarg() != nil {
+		s = s.Larg
+	}
+	var out shape
+	for _, n := range s.GetTargetList() {
+		t := n.GetResTarget()
+		if ref := t.GetVal().GetColumnRef(); ref != nil && isStar(ref) {
+			out.open = true
+			continue
+		}
+		name := t.GetName()
+		if name == "" {
+			name, _, _ = figure(t.GetVal())
+		}
+		out.cols = append(out.cols, column{name: name})
+	}
+	if s == nil || len(s.ValuesLists) > 0 {
+		out.open = true
+	}
+	if out.open && len(c.Aliascolnames) == 0 {
+		return out
+	}
+	return renameColumns(out, c.Aliascolnames)
+}
+
+// renameColumns gives the first columns of a shape other names.
+func renameColumns(s shape, names []*pg.Node) shape {
+	if len(names) == 0 {
+		return s
+	}
+	cols := slices.Clone(s.cols)
+	if s.open {
+		// Which columns the names are for is not known; all that is certain is that they are there.
+		cols = nil
+		for _, n := range names {
+			cols = append(cols, column{name: strOf(n)})
+		}
+		return shape{cols: cols, open: true}
+	}
+	for i, n := range names {
+		if i < len(cols) {
+			cols[i].name = strOf(n)
+		}
+	}
+	return shape{cols: cols}
+}
+
+func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
+	ctes = a.with(s.WithClause, outer, ctes)
+	if s.Op != pg.SetOperation_SETOP_NONE {
+		left := a.selectStmt(s.Larg, outer, ctes)
+		a.selectStmt(s.Rarg, outer, ctes)
+		// ORDER BY can only mean output columns here; LIMIT sees no column at all.
+		a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, outer, ctes)
+		for i := range left.cols {
+			left.cols[i].origin = nil // a set operation has no origin, in PostgreSQL either
+		}
+		return left
+	}
+	if len(s.ValuesLists) > 0 {
+		var out shape
+		for i, row := range s.ValuesLists {
+			items := row.GetList().GetItems()
+			a.exprs(items, outer, ctes)
+			for j := range items {
+				if i == 0 {
+					out.cols = append(out.cols, column{name: fmt.Sprintf("column%d", j+1)})
+				}
+			}
+		}
+		a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, outer, ctes)
+		return out
+	}
+	sc := &scope{parent: outer}
+	tree := a.from(s.FromClause, sc, ctes)
+	out := a.targets(s.TargetList, sc, tree, ctes)
+	a.expr(s.WhereClause, sc, ctes)
+	for _, n := range s.GroupClause {
+		a.groupBy(n, sc, ctes, out)
+	}
+	a.expr(s.HavingClause, sc, ctes)
+	a.exprs(s.WindowClause, sc, ctes)
+	for _, n := range s.DistinctClause {
+		if n.GetNode() != nil {
+			a.orderBy(n, sc, ctes, out)
+		}
+	}
+	for _, n := range s.SortClause {
+		a.orderBy(n.GetSortBy().GetNode(), sc, ctes, out)
+	}
+	a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, sc, ctes)
+	return out
+}
+
+// bareName gives the name where an expression is an unqualified column reference.
+func bareName(n *pg.Node) (string, bool) {
+	c := n.GetColumnRef()
+	if c == nil || len(c.Fields) != 1 || isStar(c) {
+		return "", false
+	}
+	return strOf(c.Fields[0]), true
+}
+
+// orderBy plans an element of ORDER BY or DISTINCT ON, where a bare name means an output column first.
+func (a *attempt) orderBy(n *pg.Node, sc *scope, ctes *cte, out shape) {
+	if name, ok := bareName(n); ok {
+		if slices.ContainsFunc(out.cols, func(c column) bool { return c.name == name }) {
+			return
+		}
+		if out.open && capturable(sc, nil, name, nil) {
+			a.uncovered(int(n.GetColumnRef().Location), a.visibleLens(sc, name, nil), fmt.Sprintf("ORDER BY %s with output columns of unknown names", name), hintUnsure)
+			return
+		}
+	}
+	a.expr(n, sc, ctes)
+}
+
+// groupBy plans an element of GROUP BY, where a bare name means a column of this level's FROM first, then an output column.
+func (a *attempt) groupBy(n *pg.Node, sc *scope, ctes *cte, out shape) {
+	if set := n.GetGroupingSet(); set != nil {
+		for _, c := range set.Content {
+			a.groupBy(c, sc, ctes, out)
+		}
+		return
+	}
+	name, ok := bareName(n)
+	if !ok || !capturable(sc, nil, name, nil) {
+		a.expr(n, sc, ctes)
+		return
+	}
+	level := &scope{items: sc.items, merged: sc.merged}
+	if r, unsure := lookup(level, name); r != nil || unsure {
+		a.expr(n, sc, ctes)
+		return
+	}
+	for i, c := range out.cols {
+		if c.name != name {
+			continue
+		}
+		// A column that the code does not know of would take the name: the output column's number cannot be taken.
+		if out.open {
+			a.uncovered(int(n.GetColumnRef().Location), a.visibleLens(sc, name, nil), fmt.Sprintf("GROUP BY %s with output columns of unknown number", name), hintUnsure)
+			return
+		}
+		if from, to, ok := a.refTokens(n.GetColumnRef()); ok {
+			a.add(replace, from, to, sqlText(fmt.Sprint(i+1)))
+		}
+		return
+	}
+	a.expr(n, sc, ctes)
+}
+
+// targets plans a target or RETURNING list: it spreads out stars over migrating tables and keeps the output names.
+func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *cte) shape {
+	var out shape
+	for i, n := range list {
+		t := n.GetResTarget()
+		if t == nil || a.refusal != nil {
+			return shape{open: true}
+		}
+		c := t.Val.GetColumnRef()
+		if c != nil && isStar(c) {
+			s := a.star(c, sc, tree)
+			out.cols = append(out.cols, s.cols...)
+			out.open = out.open || s.open
+			continue
+		}
+		var r *ref
+		if c != nil {
+			r = a.columnRef(c, sc)
+		} else {
+			a.expr(t.Val, sc, ctes)
+		}
+		name := t.Name
+		if name == "" {
+			var from *pg.ColumnRef
+			name, from, _ = figure(t.Val)
+			if from != nil && a.renamed[from] {
+				if end := a.targetEnd(list, i); end >= 0 {
+					a.add(after, end, end, sqlText(" AS ", catalog.QuoteIdent(name)))
+				}
+			}
+		}
+		out.cols = append(out.cols, column{name: name, origin: r.origin()})
+	}
+	return out
+}
+
+// targetEnd gives the last token of the i-th target of a list.
+func (a *attempt) targetEnd(list []*pg.Node, i int) int {
+	start := a.tokenAt(list[i].GetResTarget().Location)
+	if start < 0 {
+		a.lost(list[i].GetResTarget().Location, "a result column")
+		return -1
+	}
+	return a.exprEnd(start)
+}
+
+// star spreads `*` or `t.*` out where a migrating table is in it.
+func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
+	from := a.tokenAt(c.Location)
+	to := from + 2*(len(c.Fields)-1)
+	if from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
+		a.lost(c.Location, "*")
+		return shape{open: true}
+	}
+	if len(c.Fields) > 1 {
+		names := make([]string, 0, 3)
+		for _, f := range c.Fields[:len(c.Fields)-1] {
+			names = append(names, strOf(f))
+		}
+		it := qualified(sc, names)
+		if it == nil {
+			return shape{open: true}
+		}
+		if len(it.covers) > 0 {
+			a.uncovered(int(c.Location), it.covers[0], "* of a join's alias", "Name the columns.")
+			return shape{open: true}
+		}
+		if it.lens == nil {
+			return it.shape
+		}
+		text, s := a.spread(it, a.text[a.toks[from].start:a.toks[to-2].end])
+		a.add(replace, from, to, sqlText(text))
+		return s
+	}
+	if !slices.ContainsFunc(tree, (*fromNode).migrates) {
+		return spreadShape(tree)
+	}
+	text, s, ok := a.spreadAll(tree)
+	if !ok {
+		a.uncovered(int(c.Location), a.visibleLens(sc, "", nil), "* over this join", "Name the columns, or use t.* for each table.")
+		return shape{open: true}
+	}
+	a.add(replace, from, to, sqlText(text))
+	return s
+}
+
+// spread writes out all columns of a migrating table as the code knows them.
+func (a *attempt) spread(it *item, qualifier string) (string, shape) {
+	a.usesShape(it.lens)
+	var parts []string
+	var s shape
+	for i := range it.lens.Columns {
+		c := &it.lens.Columns[i]
+		parts = append(parts, spreadColumn(c, qualifier))
+		r := &ref{item: it, lens: c}
+		s.cols = append(s.cols, column{name: c.Name, origin: r.origin()})
+	}
+	return strings.Join(parts, ", "), s
+}
+
+func spreadColumn(c *lens.Column, qualifier string) string {
+	t := c.Read.SQL(qualifier, "")
+	if c.Read.Plain() != c.Name {
+		t += " AS " + catalog.QuoteIdent(c.Name)
+	}
+	return t
+}

@@ -1,0 +1,252 @@
+package rewrite
+
+import (
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// statement plans one statement of a text.
+func (a *attempt) statement(n *pg.Node) {
+	switch x := n.Node.(type) {
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+		a.result(a.query(n, nil, nil))
+	case *pg.Node_ExplainStmt:
+		if nested(x.ExplainStmt.Query) {
+			a.statement(x.ExplainStmt.Query)
+			a.results = nil // EXPLAIN's own rows
+			return
+		}
+		a.anyOther(n)
+	case *pg.Node_DeclareCursorStmt:
+		a.query(x.DeclareCursorStmt.Query, nil, nil)
+	case *pg.Node_CreateTableAsStmt:
+		if nested(x.CreateTableAsStmt.Query) && x.CreateTableAsStmt.Objtype == pg.ObjectType_OBJECT_TABLE {
+			a.query(x.CreateTableAsStmt.Query, nil, nil)
+			return
+		}
+		a.anyOther(n)
+	case *pg.Node_CopyStmt:
+		a.copyStmt(x.CopyStmt)
+	case *pg.Node_TruncateStmt, *pg.Node_LockStmt:
+		// They name no column.
+		a.touchAll(n)
+	case *pg.Node_VacuumStmt:
+		if slices.ContainsFunc(x.VacuumStmt.Rels, func(r *pg.Node) bool { return len(r.GetVacuumRelation().GetVaCols()) > 0 }) {
+			a.anyOther(n)
+			return
+		}
+		a.touchAll(n)
+	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DeallocateStmt, *pg.Node_FetchStmt,
+		*pg.Node_ClosePortalStmt, *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_DiscardStmt, *pg.Node_ConstraintsSetStmt,
+		*pg.Node_CheckPointStmt:
+	default:
+		a.anyOther(n)
+	}
+}
+
+// nested says whether the statement inside EXPLAIN or CREATE TABLE AS is one that is planned.
+func nested(n *pg.Node) bool {
+	switch n.GetNode().(type) {
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_DeclareCursorStmt, *pg.Node_CreateTableAsStmt:
+		return true
+	}
+	return false
+}
+
+// result notes what the statement's RowDescription must be patched with.
+func (a *attempt) result(s shape) {
+	var origins []Origin
+	for i, c := range s.cols {
+		if c.origin != nil {
+			o := *c.origin
+			o.Column = i
+			origins = append(origins, o)
+		}
+	}
+	if len(origins) > 0 && !s.open {
+		a.results = append(a.results, Result{Statement: a.stmt, Origins: origins})
+	}
+}
+
+// touchAll notes the migrations of the tables that a statement names.
+func (a *attempt) touchAll(n *pg.Node) {
+	a.eachTable(n, func(rv *pg.RangeVar) { a.relation(rv, nil) })
+}
+
+// anyOther refuses a statement that is not planned where it has to do with a migrating table. It errs on the side of refusal: a
+// table's name in a string list (DROP TABLE, COMMENT ON) or in a function's body counts.
+func (a *attempt) anyOther(n *pg.Node) {
+	kind := strings.TrimSuffix(nodeKind(n), "Stmt")
+	a.eachTable(n, func(rv *pg.RangeVar) {
+		if _, _, l := a.relation(rv, nil); l != nil {
+			a.uncovered(int(rv.Location), l, statementName(kind), "Run it on a connection of its own to the server if you are sure, or once the migration is over.")
+		}
+	})
+	if a.refusal != nil {
+		return
+	}
+	a.eachString(n, func(s string) {
+		for i := range a.state.migrations {
+			t := a.state.migrations[i].Definition.Table
+			if s == t.Name || len(s) > len(t.Name) && newWordSet([]string{t.Name}).in(s) {
+				l := a.lensOf(a.state.Catalog.Relation(t.Schema, t.Name))
+				a.uncovered(0, l, statementName(kind), "Run it on a connection of its own to the server if you are sure, or once the migration is over.")
+			}
+		}
+	})
+}
+
+func statementName(kind string) string {
+	switch kind {
+	case "Do":
+		return "a DO block that names the table"
+	case "CreateFunction":
+		return "CREATE FUNCTION with the table in its body"
+	case "View":
+		return "CREATE VIEW over the table"
+	case "Prepare":
+		return "PREPARE over the table"
+	case "Merge":
+		return "MERGE"
+	case "AlterTable", "Rename", "AlterObjectSchema", "AlterOwner":
+		return "ALTER of the table"
+	case "Drop":
+		return "DROP of something by the table's name"
+	case "Index":
+		return "CREATE INDEX on the table"
+	}
+	return "a statement of kind " + kind
+}
+
+// eachTable calls f for each table name at any depth of a statement.
+func (a *attempt) eachTable(n *pg.Node, f func(*pg.RangeVar)) {
+	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
+		if rv, ok := m.Interface().(*pg.RangeVar); ok {
+			f(rv)
+		}
+	})
+}
+
+func (a *attempt) eachString(n *pg.Node, f func(string)) {
+	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
+		m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			if fd.Kind() == protoreflect.StringKind && !fd.IsList() {
+				f(v.String())
+			}
+			return true
+		})
+	})
+}
+
+func eachMessage(m protoreflect.Message, f func(protoreflect.Message)) {
+	f(m)
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				eachMessage(v.List().Get(i).Message(), f)
+			}
+		default:
+			eachMessage(v.Message(), f)
+		}
+		return true
+	})
+}
+
+// copyStmt plans COPY. In: the old side is written where it stands, and the guard fills the new one. Out: as a list of the columns that the version
+// knows.
+func (a *attempt) copyStmt(s *pg.CopyStmt) {
+	a.copy = true
+	if s.Query != nil {
+		a.query(s.Query, nil, nil)
+		return
+	}
+	_, _, l := a.relation(s.Relation, nil)
+	if l == nil {
+		return
+	}
+	for _, n := range s.Options {
+		d := n.GetDefElem()
+		if d.GetDefname() == "header" && (!s.IsFrom || strings.EqualFold(strOf(d.Arg), "match")) || strings.HasPrefix(d.GetDefname(), "force_") {
+			a.uncovered(int(d.Location), l, "COPY with the option "+strings.ToUpper(d.Defname), "Leave the option out, or use COPY (SELECT ...) TO.")
+			return
+		}
+	}
+	if s.WhereClause != nil && mentionsName(s.WhereClause, l.Names) {
+		a.uncovered(int(s.Relation.Location), l, "COPY ... WHERE on a migrating column", "Filter the rows before, or after.")
+		return
+	}
+	physical := func(c *lens.Column) string {
+		if s.IsFrom {
+			return c.Alone.Target
+		}
+		return c.Read.Plain()
+	}
+	if len(s.Attlist) > 0 {
+		a.copyList(s, l, physical)
+		return
+	}
+	a.usesShape(l)
+	var names []string
+	for i := range l.Columns {
+		c := &l.Columns[i]
+		if c.Generated {
+			continue
+		}
+		p := physical(c)
+		if p == "" {
+			a.uncovered(int(s.Relation.Location), l, "COPY TO before the proof", "Use COPY (SELECT ...) TO.")
+			return
+		}
+		names = append(names, catalog.QuoteIdent(p))
+	}
+	i := a.tokenAt(s.Relation.Location)
+	if i < 0 {
+		a.lost(s.Relation.Location, "COPY")
+		return
+	}
+	for a.isPunct(i+1, '.') {
+		i += 2
+	}
+	a.add(after, i, i, sqlText(" (", strings.Join(names, ", "), ")"))
+}
+
+// copyList plans the column list that the client wrote, which has no places in the tree.
+func (a *attempt) copyList(s *pg.CopyStmt, l *lens.Lens, physical func(*lens.Column) string) {
+	tok := a.tokenAt(s.Relation.Location)
+	for a.isPunct(tok+1, '.') {
+		tok += 2
+	}
+	tok += 2 // ( name
+	for _, n := range s.Attlist {
+		name := strOf(n)
+		if !a.isName(tok) {
+			a.lost(s.Relation.Location, "COPY")
+			return
+		}
+		c := l.Column(name)
+		switch {
+		case c == nil && l.Names[name]:
+			a.blame = a.otherSide(l, name)
+			a.refuse(&Refusal{Code: "42703", Message: `column "` + name + `" of relation "` + l.Relation.Name + `" does not exist`})
+			return
+		case c != nil && c.Migrates():
+			a.usesColumn(c)
+			a.resolved = append(a.resolved, name+" "+c.Migration)
+			p := physical(c)
+			if p == "" {
+				a.uncovered(int(s.Relation.Location), l, "COPY TO before the proof", "Use COPY (SELECT ...) TO.")
+				return
+			}
+			a.rename(tok, name, p)
+		}
+		tok += 2
+	}
+}
