@@ -58,16 +58,29 @@ func (o *Options) defaults() error {
 // ErrNotRight is what Run gives where it came to its end and something was not as it should be; the summary says what.
 var ErrNotRight = errors.New("the demo ended, and not all was as it should be: see the summary")
 
+// ErrInterrupted is what Run gives where its context ended before the demo did. What the demo had started has been ended.
+var ErrInterrupted = errors.New("interrupted")
+
 // Run runs the demo and prints its summary. It returns when everything that it started has ended.
-func Run(ctx context.Context, opt Options) (err error) {
+func Run(ctx context.Context, opt Options) error {
 	if err := opt.defaults(); err != nil {
 		return err
 	}
 	s, err := start(ctx, opt)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.play(ctx)
+		if ctx.Err() != nil && err != nil { // whatever it was at, it failed for that
+			err = ErrInterrupted
+		}
+		return errors.Join(err, s.close())
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	if ctx.Err() != nil {
+		return ErrInterrupted
+	}
+	return err
+}
+
+func (s *scene) play(ctx context.Context) error {
 	if err := s.rename(ctx); err != nil {
 		return err
 	}
@@ -75,10 +88,10 @@ func Run(ctx context.Context, opt Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := sum.Print(opt.Out); err != nil {
+	if err := sum.Print(s.opt.Out); err != nil {
 		return err
 	}
-	if opt.Keep {
+	if s.opt.Keep {
 		if err := s.keep(ctx); err != nil {
 			return err
 		}
