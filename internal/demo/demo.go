@@ -17,13 +17,15 @@ import (
 // Options say what the demo runs with. Zero values mean the defaults.
 type Options struct {
 	Exe     string        // the segue binary; "": the one that is running
-	Env     []string      // what its environment has besides ours
 	Rows    int64         // rows of users; default 200,000
 	Workers int           // connections of each application; default 5
 	Rate    float64       // statements a second that each application aims at; default 1,200
 	Hold    time.Duration // how long the applications work in each phase before the next step; default 2.5 s
 	Keep    bool          // leave the server, the proxies and the new application running until ctx ends
 	Out     io.Writer     // where the demo shows itself; default os.Stdout
+
+	serve      []string // more flags of `segue serve`
+	definition string   // more of the migration's definition
 }
 
 func (o *Options) defaults() error {
@@ -119,7 +121,7 @@ type scene struct {
 func start(ctx context.Context, opt Options) (_ *scene, err error) {
 	s := &scene{opt: opt, display: newDisplay(opt.Out), began: time.Now(), stopped: map[*application]bool{}}
 	s.event("starting a throwaway PostgreSQL and filling users with %s rows", count(opt.Rows))
-	if s.world, err = newWorld(ctx, opt.Exe, opt.Env, opt.Rows); err != nil {
+	if s.world, err = newWorld(ctx, &opt); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -327,9 +329,9 @@ func (s *scene) apps() []*application {
 	return out
 }
 
-// finish stops what still works and sums up.
-func (s *scene) finish(ctx context.Context) (*Summary, error) {
-	apps := s.apps()
+// finish stops what still works and sums up. others are stopped applications that wrote as well.
+func (s *scene) finish(ctx context.Context, others ...*application) (*Summary, error) {
+	apps := append(s.apps(), others...)
 	s.update()
 	s.display.close()
 	if err := s.watch.stop(); err != nil {

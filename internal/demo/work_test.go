@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +17,29 @@ import (
 // A small table, so that the work of a test meets each row more than once.
 const testRows = 4000
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// binaries is the folder of the segue binary that the tests build.
+var binaries string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "segue-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binaries = dir
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
 
 // testWorld is a server with the demo's tables and no proxy.
 func testWorld(t *testing.T) *world {
 	t.Helper()
-	w, err := newWorld(t.Context(), "", nil, testRows)
+	w, err := newWorld(t.Context(), &Options{Rows: testRows})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,10 +60,10 @@ var indexes = []string{
 
 // world is a throwaway server with the demo's tables, and the proxies in front of it. Its owner calls close.
 type world struct {
-	exe  string   // the segue binary
-	env  []string // what its environment has besides ours
-	dir  string   // admin sockets, logs, the definition
-	toml string
+	exe   string   // the segue binary
+	serve []string // flags of `segue serve` besides those that every proxy needs
+	dir   string   // admin sockets, logs, the definition
+	toml  string   // the definition's file
 
 	server  *pgtest.Server
 	version string             // the server's
@@ -74,9 +74,9 @@ type world struct {
 	proxies []*proxyProcess
 }
 
-// newWorld starts the server and fills the tables with so many users.
-func newWorld(ctx context.Context, exe string, env []string, rows int64) (_ *world, err error) {
-	w := &world{exe: exe, env: env}
+// newWorld starts the server and fills the tables.
+func newWorld(ctx context.Context, opt *Options) (_ *world, err error) {
+	w := &world{exe: opt.Exe, serve: opt.serve}
 	w.proc, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -87,13 +87,13 @@ func newWorld(ctx context.Context, exe string, env []string, rows int64) (_ *wor
 		return nil, fmt.Errorf("making a directory for the demo: %w", err)
 	}
 	w.toml = filepath.Join(w.dir, migrationName+".toml")
-	if err := os.WriteFile(w.toml, []byte(migrationTOML), 0o600); err != nil {
+	if err := os.WriteFile(w.toml, []byte(migrationTOML+opt.definition), 0o600); err != nil {
 		return nil, err
 	}
 	if w.server, err = pgtest.Start(ctx, pgtest.Options{}); err != nil {
 		return nil, err
 	}
-	if err := w.fill(ctx, rows); err != nil {
+	if err := w.fill(ctx, opt.Rows); err != nil {
 		return nil, fmt.Errorf("filling the tables: %w", err)
 	}
 	return w, nil
@@ -212,8 +212,10 @@ const accepts = "segue: listening on "
 // startProxy starts a proxy and waits until it accepts.
 func (w *world) startProxy(ctx context.Context, name string) (*proxyProcess, error) {
 	p := &proxyProcess{name: name, admin: filepath.Join(w.dir, name, "admin.sock"), log: filepath.Join(w.dir, name+".log"), done: make(chan struct{})}
-	p.cmd = w.command(w.proc, "serve", "--listen", "127.0.0.1:0", "--server", w.server.Addr(),
-		"--control", w.server.DSNAs(controlRole, database), "--admin", p.admin)
+	p.cmd = w.command(w.proc, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--server", w.server.Addr(), "--control", w.server.DSNAs(controlRole, database),
+		"--admin", p.admin, "--drain-timeout", "3s",
+	}, w.serve...)...)
 	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -314,7 +316,6 @@ func (p *proxyProcess) dsn(application, version string) string {
 // command prepares a run of the segue binary, in a process group of its own, so that a ^C of the terminal reaches the demo alone.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.exe, args...)
-	cmd.Env = append(os.Environ(), w.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
