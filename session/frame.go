@@ -1,0 +1,131 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"unsafe"
+)
+
+// headerLen is the length of a frame's header: the message's type and its length, which counts itself.
+const headerLen = 5
+
+// largeFrame is PostgreSQL's PQ_LARGE_MESSAGE_LIMIT, the longest message that either side may send, in bytes.
+const largeFrame = 0x3fffffff
+
+// keepBuffer is the capacity up to which a buffer is kept for the next message, in bytes; larger ones are given back.
+const keepBuffer = 256 << 10
+
+// flow is one direction of the connection: the bytes of the current call, what is held of a frame that has not come whole, and how much of
+// the current frame is still to be streamed.
+type flow struct {
+	in   []byte // the current call's bytes; not kept beyond it
+	n    int    // how many of them are consumed
+	held []byte // consumed bytes of a frame that is not dealt with yet
+
+	left int  // bytes of the current frame that are still to be streamed
+	drop bool // they go nowhere
+}
+
+// peek gives the next need bytes without consuming them, or nil where they have not come yet; then it holds all that came. The
+// slice is good until the next call.
+func (f *flow) peek(need int) []byte {
+	if len(f.held) == 0 {
+		if len(f.in)-f.n >= need {
+			return f.in[f.n : f.n+need]
+		}
+		f.held = append(f.held, f.in[f.n:]...)
+		f.n = len(f.in)
+		return nil
+	}
+	if more := min(need-len(f.held), len(f.in)-f.n); more > 0 {
+		f.held = append(f.held, f.in[f.n:f.n+more]...)
+		f.n += more
+	}
+	if len(f.held) < need {
+		return nil
+	}
+	return f.held[:need]
+}
+
+// take consumes k bytes that peek has given.
+func (f *flow) take(k int) {
+	if len(f.held) == 0 {
+		f.n += k
+		return
+	}
+	rest := copy(f.held, f.held[k:])
+	f.held = f.held[:rest]
+	if rest == 0 && cap(f.held) > keepBuffer {
+		f.held = nil
+	}
+}
+
+// stream begins to pass the next k bytes to where step puts them, or drops them.
+func (f *flow) stream(k int, drop bool) { f.left, f.drop = k, drop }
+
+// step streams what has come of the current frame, and says whether that was all of it.
+func (f *flow) step(out *output) bool {
+	for f.left > 0 {
+		from := f.held
+		if len(from) == 0 {
+			from = f.in[f.n:]
+		}
+		k := min(f.left, len(from))
+		if k == 0 {
+			return false
+		}
+		if !f.drop {
+			out.add(from[:k])
+		}
+		f.take(k)
+		f.left -= k
+	}
+	return true
+}
+
+// output gathers bytes for one side. What take gives is the owner's until the next take, so that it can be written without the lock while
+// the session works on.
+type output struct{ buf, given []byte }
+
+func (o *output) add(b []byte) { o.buf = append(o.buf, b...) }
+
+func (o *output) take() []byte {
+	if len(o.buf) == 0 {
+		return nil
+	}
+	out := o.buf
+	o.buf, o.given = o.given[:0], out
+	if cap(o.buf) > keepBuffer {
+		o.buf = nil
+	}
+	return out
+}
+
+// begin begins a frame and gives its place, for end.
+func (o *output) begin(typ byte) int {
+	o.buf = append(o.buf, typ, 0, 0, 0, 0)
+	return len(o.buf) - 4
+}
+
+func (o *output) end(place int) {
+	binary.BigEndian.PutUint32(o.buf[place:], uint32(len(o.buf)-place))
+}
+
+// text adds a null-terminated string.
+func (o *output) text(s string) {
+	o.buf = append(o.buf, s...)
+	o.buf = append(o.buf, 0)
+}
+
+// cut cuts a null-terminated string from the front of b; ok is false where there is none.
+func cut(b []byte) (s, rest []byte, ok bool) {
+	i := bytes.IndexByte(b, 0)
+	if i < 0 {
+		return nil, nil, false
+	}
+	return b[:i], b[i+1:], true
+}
+
+// view sees bytes as a string without copying them. It is good as long as the bytes do not change: never beyond the handling of the
+// frame that they are in.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,178 @@
+package session
+
+import "segue/rewrite"
+
+// maxPortals is how many portals a session has at a time that need something of it; at it, Bind is refused.
+const maxPortals = 10000
+
+// bind deals with a Bind: its two names are read, and all that follows them is streamed. It says whether it got on.
+func (s *Session) bind(size int) (bool, error) {
+	var portal, name []byte
+	for need := min(size, 128); ; need = min(size, 2*need) {
+		m := s.client.peek(need)
+		if m == nil {
+			return false, nil
+		}
+		var rest []byte
+		var ok bool
+		if portal, rest, ok = cut(m[headerLen:]); ok {
+			if name, _, ok = cut(rest); ok {
+				break
+			}
+		}
+		if need == size { // the server will say so
+			s.queue.push('B')
+			s.pipeline = true
+			s.client.stream(size, false)
+			return true, nil
+		}
+		if need > s.limit {
+			return false, s.violation("08P01", "the names in a Bind are longer than %d bytes", s.limit)
+		}
+	}
+	r, v, ok := s.statement(name)
+	if !ok {
+		return false, nil
+	}
+	key := clip(portal)
+	if v.refusal == nil && r != nil && r.noteworthy() && len(s.portals) >= maxPortals {
+		v.refusal = &refusal{
+			Code: "54000", Message: "this session has too many open portals",
+			Hint: "Close portals that are not used any more, or end the transaction.",
+		}
+	}
+	if v.refusal != nil {
+		s.sendRefusal(v.refusal, v.always) // the client's Bind is skipped
+	}
+	e := s.queue.push('B')
+	s.pipeline = true
+	if v.refusal == nil && r != nil {
+		e.plan = r.plan
+		s.used(r.plan)
+	}
+	if r != nil && r.noteworthy() {
+		s.set(e, true, string(key), &record{plan: r.plan, effect: r.effect})
+	} else if s.portals[string(key)] != nil {
+		s.set(e, true, string(key), &record{gone: true})
+	}
+	s.client.stream(size, false)
+	s.handled()
+	return true, nil
+}
+
+// noteworthy says whether a portal of this statement needs something of the session: positions or results patched, or effects noted.
+func (r *record) noteworthy() bool {
+	return !r.effect.none() || r.plan != nil && (r.plan.Kind == rewrite.Rewrite || len(r.plan.Results) > 0)
+}
+
+// statement finds a prepared statement for a message that will use it, and prepares it anew where it was planned under another state or other
+// settings. ok is false where the message has to wait. A name that the session does not know is nil: it is the server's business, which
+// has the right error, or has it from an SQL-level PREPARE.
+func (s *Session) statement(name []byte) (r *record, v verdict, ok bool) {
+	r = s.statements[string(clip(name))]
+	if r == nil {
+		return nil, verdict{}, true
+	}
+	if r.pending && r.segment != s.segment && r.older != nil {
+		// An earlier pipeline made this version. If it failed, the older one is what the message will meet.
+		s.awaited = r
+		s.await(forRecord)
+		return nil, verdict{}, false
+	}
+	if r.gone {
+		return nil, verdict{}, true
+	}
+	return s.refresh(string(name), r)
+}
+
+// refresh prepares a statement anew where that is needed, under the client's own name, so that SQL's DEALLOCATE and EXECUTE and
+// pg_prepared_statements go on to know it. It gives the version that the message will meet.
+func (s *Session) refresh(name string, r *record) (*record, verdict, bool) {
+	if r.state == s.state && !r.absent && (!r.mentions || r.settings == s.settings && !s.dirty && !s.expired) {
+		if r.mentions && !s.gate.Admit(s.pid) {
+			s.block = OnGate
+			return nil, verdict{}, false
+		}
+		return r, verdict{}, true
+	}
+	v, ok := s.judge(r.source.text, nil)
+	if !ok || v.refusal != nil {
+		return r, v, ok
+	}
+	sql, settings := r.source.text, (*rewrite.Settings)(nil)
+	if v.plan != nil {
+		sql, settings = v.plan.SQL, s.settings
+	}
+	fresh := record{source: r.source, effect: r.effect, plan: v.plan, sql: sql, state: s.state, settings: settings, mentions: v.plan != nil}
+	if !r.absent && sql == r.sql {
+		r.plan, r.state, r.settings, r.mentions = fresh.plan, fresh.state, fresh.settings, fresh.mentions
+		return r, verdict{}, true
+	}
+	e := s.sendClose('S', name)
+	s.set(e, false, clip(name), &record{source: r.source, effect: r.effect, absent: true})
+	e = s.sendParse(name, sql, r.source.oids)
+	e.own, e.plan = true, v.plan
+	s.set(e, false, clip(name), &fresh)
+	return &fresh, verdict{}, true
+}
+
+// describe deals with a Describe. It says whether the message is dealt with.
+func (s *Session) describe(m []byte) bool {
+	kind, name, ok := target(m)
+	var plan *rewrite.Plan
+	switch {
+	case ok && kind == 'S':
+		r, v, ok := s.statement(name)
+		if !ok {
+			return false
+		}
+		if v.refusal != nil {
+			s.sendRefusal(v.refusal, v.always)
+		} else if r != nil {
+			plan = r.plan
+		}
+	case ok && kind == 'P':
+		if r := s.portals[string(clip(name))]; r != nil {
+			plan = r.plan
+		}
+	}
+	s.toServer.add(m)
+	s.pipeline = true
+	s.queue.push('D').plan = plan
+	return true
+}
+
+// execute deals with an Execute.
+func (s *Session) execute(m []byte) {
+	s.toServer.add(m)
+	s.pipeline = true
+	e := s.queue.push('E')
+	name, _, ok := cut(m[headerLen:])
+	if !ok {
+		return
+	}
+	if r := s.portals[string(clip(name))]; r != nil {
+		e.plan = r.plan
+		s.unsettle(r.effect)
+		s.dropStatements(e, r.effect.drops)
+	}
+}
+
+// closeName deals with a Close.
+func (s *Session) closeName(m []byte) {
+	s.toServer.add(m)
+	s.pipeline = true
+	e := s.queue.push('C')
+	if kind, name, ok := target(m); ok && (kind == 'S' || kind == 'P') {
+		s.set(e, kind == 'P', clip(string(name)), &record{gone: true})
+	}
+}
+
+// target reads what a Describe or a Close is about.
+func target(m []byte) (kind byte, name []byte, ok bool) {
+	if len(m) <= headerLen {
+		return 0, nil, false
+	}
+	name, rest, ok := cut(m[headerLen+1:])
+	return m[headerLen], name, ok && len(rest) == 0
+}

@@ -1,0 +1,180 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"segue/rewrite"
+)
+
+// poison is a text that no server accepts, in whatever state: it names a column where there are none. It goes to the server in the
+// place of a refused statement, so that the server does what it does for any statement that fails (it aborts the transaction, skips the rest of
+// a pipeline), and its error is then replaced by the refusal. poisonCode is the error's SQLSTATE, undefined_column; any other
+// error, such as 25P02 in an aborted transaction, is the server's own word and passes.
+const (
+	poison     = `SELECT "segue refuses the statement"`
+	poisonCode = "42703"
+	poisonName = "segue refusal" // the statement's name where the client's own must not be touched
+)
+
+// FatalError is a violation of the protocol that ended the session. The other side has been told; both connections are to be closed
+// after what is left for the client has been written.
+type FatalError struct {
+	Code    string // SQLSTATE
+	Message string
+}
+
+// Error is the message with its SQLSTATE.
+func (e *FatalError) Error() string { return e.Message + " (SQLSTATE " + e.Code + ")" }
+
+// violation ends the session, and tells the client.
+func (s *Session) violation(code, format string, args ...any) error {
+	return s.fail(code, fmt.Sprintf(format, args...), "")
+}
+
+func (s *Session) fail(code, message, hint string) error {
+	s.Fail(code, message, hint)
+	s.err = &FatalError{Code: code, Message: message}
+	return s.err
+}
+
+// fatal adds an ErrorResponse that ends the session.
+func (o *output) fatal(code, message, hint string) {
+	at := o.begin('E')
+	o.field('S', "FATAL")
+	o.field('V', "FATAL")
+	o.field('C', code)
+	o.field('M', message)
+	o.field('H', hint)
+	o.buf = append(o.buf, 0)
+	o.end(at)
+}
+
+// field adds a field of an ErrorResponse where it has a value.
+func (o *output) field(code byte, value string) {
+	if value != "" {
+		o.buf = append(o.buf, code)
+		o.text(value)
+	}
+}
+
+// errorField finds a field in the body of an ErrorResponse; nil where it has none.
+func errorField(body []byte, code byte) []byte {
+	for len(body) > 1 && body[0] != 0 {
+		value, rest, ok := cut(body[1:])
+		if !ok {
+			return nil
+		}
+		if body[0] == code {
+			return value
+		}
+		body = rest
+	}
+	return nil
+}
+
+// endsSession says whether an ErrorResponse is FATAL or PANIC. The field V is never translated; servers before 9.6 have S only.
+func endsSession(body []byte) bool {
+	v := errorField(body, 'V')
+	if v == nil {
+		v = errorField(body, 'S')
+	}
+	return bytes.Equal(v, []byte("FATAL")) || bytes.Equal(v, []byte("PANIC"))
+}
+
+// passError gives the client an ErrorResponse as the entry's statement needs it: replaced by the refusal, or with its position in the
+// client's text, or as it came.
+func (s *Session) passError(e *entry, m []byte) {
+	body := m[headerLen:]
+	if e.refusal != nil && (e.always || view(errorField(body, 'C')) == poisonCode) {
+		s.passRefusal(e.refusal, body)
+		e.refusal = nil
+		return
+	}
+	if e.plan == nil || e.plan.Kind != rewrite.Rewrite {
+		s.toClient.add(m)
+		return
+	}
+	at := s.toClient.begin('E')
+	for len(body) > 1 && body[0] != 0 {
+		value, rest, ok := cut(body[1:])
+		if !ok {
+			break
+		}
+		code := body[0]
+		body = rest
+		if code != 'P' {
+			s.toClient.field(code, view(value))
+			continue
+		}
+		if n, err := strconv.Atoi(view(value)); err == nil {
+			if n = s.planner.position(e.plan, n); n > 0 {
+				s.toClient.field('P', strconv.Itoa(n))
+			}
+		}
+	}
+	s.toClient.buf = append(s.toClient.buf, 0)
+	s.toClient.end(at)
+}
+
+// passRefusal gives the client a refusal in the place of the server's error, whose severity it keeps, since that is in the language of the
+// session's lc_messages.
+func (s *Session) passRefusal(r *rewrite.Refusal, body []byte) {
+	at := s.toClient.begin('E')
+	s.toClient.field('S', view(errorField(body, 'S')))
+	s.toClient.field('V', view(errorField(body, 'V')))
+	s.toClient.field('C', r.Code)
+	s.toClient.field('M', r.Message)
+	s.toClient.field('D', r.Detail)
+	s.toClient.field('H', r.Hint)
+	if r.Position > 0 {
+		s.toClient.field('P', strconv.Itoa(r.Position))
+	}
+	s.toClient.buf = append(s.toClient.buf, 0)
+	s.toClient.end(at)
+}
+
+// serverRefusal makes a refusal of an error that the server gave to a message of the session's own.
+func serverRefusal(body []byte) *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code: string(errorField(body, 'C')), Message: string(errorField(body, 'M')),
+		Detail: string(errorField(body, 'D')), Hint: string(errorField(body, 'H')),
+	}
+}
+
+func refuseLarge(what string, size, limit int) *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "54000",
+		Message: fmt.Sprintf("%s of %d bytes is more than the proxy holds (%d bytes)", what, size, limit),
+		Hint:    "Send values as parameters or by COPY, which are streamed.",
+	}
+}
+
+// refuseTexts refuses a statement that the session could not remember.
+func refuseTexts(limit int) *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "54000",
+		Message: fmt.Sprintf("the prepared statements of this session have more than %d bytes of text", limit),
+		Hint:    "Close prepared statements that are not used any more, or DEALLOCATE ALL.",
+	}
+}
+
+// refuseExpired refuses what the gate held for too long.
+func refuseExpired() *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "57P03",
+		Message: "the proxy has lost its place among the proxies, so it cannot tell which columns this statement may use",
+		Detail:  "The statement was not run.",
+		Hint:    "Try again. If this lasts, see that the proxy reaches the database over its control connection: segue status.",
+	}
+}
+
+// refuseTogether refuses a text whose first part may change what its second part means.
+func refuseTogether() *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "0A000",
+		Message: "this message sets what names are resolved by, or may set it, and uses a migrating table",
+		Hint:    "Send the statements in messages of their own.",
+	}
+}

@@ -1,0 +1,405 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"segue/rewrite"
+)
+
+// Server takes bytes that the server sent; it consumes all of them. An error ends the session: the owner writes what ToClient gives and closes both
+// sides.
+func (s *Session) Server(in []byte) error {
+	f := &s.server
+	f.in, f.n = in, 0
+	for s.err == nil {
+		if s.phase == over {
+			f.n, f.held = len(in), nil
+			break
+		}
+		on, err := s.serverStep()
+		if err != nil {
+			s.err = err
+		}
+		if !on {
+			break
+		}
+	}
+	f.in, f.n = nil, 0
+	s.wake()
+	return s.err
+}
+
+// serverStep deals with the next piece of a frame. It says whether it got on; if not, it needs more bytes.
+func (s *Session) serverStep() (bool, error) {
+	f := &s.server
+	if f.left > 0 {
+		return f.step(&s.toClient), nil
+	}
+	h := f.peek(headerLen)
+	if h == nil {
+		return false, nil
+	}
+	typ, length := h[0], binary.BigEndian.Uint32(h[1:])
+	if length < 4 || length > largeFrame || s.phase == starting {
+		return false, s.violation("08P01", "the server sent what is no message of its protocol (type %q, length %d)", typ, length)
+	}
+	size := 1 + int(length)
+	switch typ {
+	case 'N', 'A', 'd', 'c', 'v': // notices, notifications, COPY data: they answer nothing
+		f.stream(size, false)
+		return true, nil
+	case 'D', 'T':
+		if !s.wanted(typ) {
+			break
+		}
+		fallthrough
+	case 'R', 'S', 'K', 'Z', 'E', 'C':
+		if size > s.limit {
+			return false, s.violation("54000", "the server sent a message of type %q of %d bytes, which is more than the proxy holds (%d bytes)", typ, size, s.limit)
+		}
+		m := f.peek(size)
+		if m == nil {
+			return false, nil
+		}
+		if err := s.reply(typ, m); err != nil {
+			return false, err
+		}
+		f.take(size)
+		return true, nil
+	}
+	drop, err := s.streamed(typ)
+	if err != nil {
+		return false, err
+	}
+	f.stream(size, drop)
+	return true, nil
+}
+
+// wanted says whether a row or its description must be held whole.
+func (s *Session) wanted(typ byte) bool {
+	s.queue.settle(true)
+	e := s.queue.head()
+	if e == nil {
+		return false
+	}
+	if typ == 'D' {
+		return e.probe != notProbe
+	}
+	return s.result(e) != nil
+}
+
+// result is what the entry's next RowDescription must be patched with, or nil.
+func (s *Session) result(e *entry) *rewrite.Result {
+	if e.plan == nil {
+		return nil
+	}
+	for i := range e.plan.Results {
+		if r := &e.plan.Results[i]; r.Statement == e.statement && len(r.Origins) > 0 {
+			return r
+		}
+	}
+	return nil
+}
+
+// replies are the kinds of messages that a type of reply can answer, or be a part of the answer to. Types that are not here are unknown and pass.
+var replies = [256]string{
+	'1': "P", '2': "B", '3': "C", 'n': "D", 't': "D", 'T': "QDE", 'D': "QE", 'C': "QE", 's': "E", 'I': "QE",
+	'G': "QE", 'H': "QE", 'W': "QE", 'V': "F", 'Z': "QSF",
+}
+
+// answering finds the entry that a reply of that type belongs to; nil where the type is unknown.
+func (s *Session) answering(typ byte) (*entry, error) {
+	kinds := replies[typ]
+	if kinds == "" {
+		return nil, nil
+	}
+	s.queue.settle(typ != 'Z')
+	e := s.queue.head()
+	if e == nil {
+		return nil, s.violation("08P01", "the server sent a message of type %q that answers nothing", typ)
+	}
+	for i := range len(kinds) {
+		if kinds[i] == e.kind {
+			return e, nil
+		}
+	}
+	return nil, s.violation("08P01", "the server answered a message of type %q by one of type %q", e.kind, typ)
+}
+
+// streamed deals with a reply of which the type says all. It says whether the client is not to see it.
+func (s *Session) streamed(typ byte) (drop bool, err error) {
+	e, err := s.answering(typ)
+	if err != nil || e == nil {
+		return false, err
+	}
+	drop = e.own
+	switch typ {
+	case '1', '2', '3', 'n', 's':
+		s.confirm(e, 0)
+		s.done(e)
+	case 'T':
+		if e.kind == 'D' {
+			s.done(e)
+		}
+	case 'I':
+		if e.kind == 'Q' {
+			e.statement++
+		} else {
+			s.confirm(e, 0)
+			s.done(e)
+		}
+	case 'G':
+		e.copyIn = true
+	}
+	return drop, nil
+}
+
+// done ends the entry at the front.
+func (s *Session) done(e *entry) {
+	if e.probe == probeLast {
+		s.answered()
+	}
+	s.queue.pop()
+	s.queue.settle(false)
+}
+
+// reply deals with a reply that is held whole.
+func (s *Session) reply(typ byte, m []byte) error {
+	switch typ {
+	case 'R':
+		s.authentication(m)
+		return nil
+	case 'S':
+		s.parameter(m)
+		s.toClient.add(m)
+		return nil
+	case 'K':
+		if len(m) >= headerLen+4 {
+			s.pid = binary.BigEndian.Uint32(m[headerLen:])
+		}
+		s.toClient.add(m)
+		return nil
+	case 'E':
+		return s.failed(m)
+	case 'Z':
+		return s.ready(m)
+	}
+	e, err := s.answering(typ)
+	if err != nil {
+		return err
+	}
+	switch typ {
+	case 'D':
+		s.answer(m)
+	case 'T':
+		s.patch(s.result(e), m)
+		if e.kind == 'D' {
+			s.done(e)
+		}
+	case 'C':
+		if !e.own {
+			s.toClient.add(m)
+		}
+		s.complete(e, m)
+	}
+	return nil
+}
+
+// authentication passes a request for authentication on, without the mechanism that binds it to a TLS connection which the client has not.
+func (s *Session) authentication(m []byte) {
+	const sasl, plus = 10, "SCRAM-SHA-256-PLUS"
+	body := m[headerLen:]
+	if len(body) < 4 || binary.BigEndian.Uint32(body) != sasl || !bytes.Contains(body, []byte(plus)) {
+		s.toClient.add(m)
+		return
+	}
+	at := s.toClient.begin('R')
+	s.toClient.buf = append(s.toClient.buf, body[:4]...)
+	for rest := body[4:]; len(rest) > 0 && rest[0] != 0; {
+		name, after, ok := cut(rest)
+		if !ok {
+			break
+		}
+		if view(name) != plus {
+			s.toClient.text(view(name))
+		}
+		rest = after
+	}
+	s.toClient.buf = append(s.toClient.buf, 0)
+	s.toClient.end(at)
+}
+
+// patch passes a RowDescription on, with the origins of columns that rewriting hid.
+func (s *Session) patch(r *rewrite.Result, m []byte) {
+	from := len(s.toClient.buf)
+	s.toClient.add(m)
+	if r == nil || len(m) < headerLen+2 {
+		return
+	}
+	fields := s.toClient.buf[from+headerLen+2:]
+	const fixed = 18 // table, number, type, its length, modifier, format
+	for i := 0; ; i++ {
+		_, rest, ok := cut(fields)
+		if !ok || len(rest) < fixed {
+			return
+		}
+		for _, o := range r.Origins {
+			if o.Column == i {
+				binary.BigEndian.PutUint32(rest, o.Table)
+				binary.BigEndian.PutUint16(rest[4:], uint16(o.Num))
+			}
+		}
+		fields = rest[fixed:]
+	}
+}
+
+// complete deals with a CommandComplete.
+func (s *Session) complete(e *entry, m []byte) {
+	if len(e.changes) > 0 {
+		tag, _, _ := cut(m[headerLen:])
+		switch view(tag) {
+		case "DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL":
+			e.tags++
+			s.confirm(e, e.tags)
+		}
+	}
+	e.statement++
+	if e.copyIn {
+		e.copyIn = false
+		ate := s.queue.copyDone()
+		e = s.queue.head()
+		if ate && !s.queue.cycles() {
+			s.pipeline = true // the Sync that was to end it is gone
+		}
+	}
+	if e.kind == 'E' {
+		s.confirm(e, 0)
+		s.end(e)
+	}
+}
+
+// end ends the entry at the front, and undoes what nothing confirmed.
+func (s *Session) end(e *entry) {
+	var u undo
+	s.takeBack(&u, e)
+	s.done(e)
+	s.restore(u)
+}
+
+// ready deals with a ReadyForQuery.
+func (s *Session) ready(m []byte) error {
+	if len(m) != headerLen+1 {
+		return s.violation("08P01", "the server sent a ReadyForQuery of %d bytes", len(m))
+	}
+	status := m[headerLen]
+	if s.phase == authenticating {
+		s.phase, s.tx = serving, status
+		s.toClient.add(m)
+		s.boundary()
+		return nil
+	}
+	e, err := s.answering('Z')
+	if err != nil {
+		return err
+	}
+	if !e.own {
+		s.toClient.add(m)
+	}
+	maybe := e.maybe
+	s.confirm(e, 0)
+	s.end(e)
+	s.tx, s.murky = status, false
+	if maybe {
+		// This was the doubted Sync's, or the next one's; then that is the one that has none coming.
+		s.queue.settle(false)
+		if next := s.queue.head(); next != nil && next.kind == 'S' {
+			s.queue.doubt(next)
+		}
+	}
+	if status == 'I' {
+		s.dirty = s.dirty || s.unsettled
+		s.endPortals()
+	}
+	if s.queue.firm == 0 && !s.pipeline {
+		s.ending = false
+		s.unsettled = s.unsettled && status != 'I'
+	}
+	s.boundary()
+	return nil
+}
+
+// failed deals with an ErrorResponse.
+func (s *Session) failed(m []byte) error {
+	s.queue.settle(true)
+	e := s.queue.head()
+	if e == nil || endsSession(m[headerLen:]) { // the server's last word, whatever it was about
+		s.toClient.add(m)
+		return nil
+	}
+	switch e.kind {
+	case 'Q', 'F', 'S': // ReadyForQuery follows
+		s.passError(e, m)
+		if e.copyIn {
+			e.copyIn = false
+			s.queue.copyFailed()
+		}
+		return nil
+	}
+	s.failedPipeline(e, m)
+	return s.murk()
+}
+
+// failedPipeline deals with an error in the extended protocol: the server skips all up to the next Sync.
+func (s *Session) failedPipeline(e *entry, m []byte) {
+	switch {
+	case e.probe != notProbe && s.probe.synced:
+		s.probe.refusal = serverRefusal(m[headerLen:])
+	case e.probe != notProbe: // in the client's pipeline, the error stands for its statement
+		s.toClient.add(m)
+	default:
+		s.passError(e, m)
+	}
+	if e.copyIn {
+		s.queue.copyFailed()
+	}
+	var u undo
+	if e.kind == 'P' && !e.own {
+		// A Parse that fails drops the unnamed statement all the same.
+		for i := range e.changes {
+			if c := &e.changes[i]; c.name == "" && c.next != nil {
+				s.kill(c.prev)
+				c.prev = nil
+			}
+		}
+	}
+	for e := e; e != nil && e.kind != 'S'; e = s.queue.head() {
+		if e.probe == probeLast {
+			s.probe.running = false
+		}
+		s.takeBack(&u, e)
+		s.queue.pop()
+	}
+	s.restore(u)
+	s.skip = s.queue.n == 0
+}
+
+// murk looks at what comes after a COPY that failed. Where its Sync may have been eaten, nothing but the next Sync can come before the server is
+// known to go on; anything else could not be paired with its replies.
+func (s *Session) murk() error {
+	e := s.queue.head()
+	if e == nil || !e.maybe {
+		return nil
+	}
+	for i := range s.queue.n {
+		e := s.queue.at(i)
+		if e.kind == 'S' && !e.maybe {
+			return nil
+		}
+		if e.kind != 'S' && e.kind != copyEnd {
+			return s.violation("08P01", "a message of type %q came after a COPY had failed and before its Sync", e.kind)
+		}
+	}
+	s.murky = true
+	return nil
+}

@@ -1,0 +1,238 @@
+package session
+
+import (
+	"segue/rewrite"
+	"segue/rewrite/lens"
+)
+
+// Gate is what a session asks its owner, with the owner's lock on the session held: it must not block and must not call the session.
+type Gate interface {
+	// Admit is asked before a message that plans or runs a statement on a migrating table goes to the server. pid is the server
+	// session's. false: the message is held, and with it all that the client sends after it, until Resume or Expire.
+	Admit(pid uint32) bool
+	// Used counts a statement that was sent, as a Query or by a Bind, under a plan that touches a migration.
+	Used(s *Session, p *rewrite.Plan)
+}
+
+// Options are what a session begins with.
+type Options struct {
+	State   *rewrite.State // never nil
+	Version lens.Version   // the listener's: for sessions that do not say theirs
+	Gate    Gate           // never nil
+	// MaxStatement bounds, in bytes, each message that is held whole, and the texts of a session's prepared statements all together. Larger
+	// statements are refused with 54000. 0: 64 MiB.
+	MaxStatement int
+}
+
+// Block says whether and for what a session has stopped consuming the client's bytes.
+type Block int
+
+// What a session waits for.
+const (
+	NotBlocked Block = iota
+	OnServer         // a reply of the server: Server ends it
+	OnGate           // the gate: Resume or Expire end it
+)
+
+// String is for logs and tests.
+func (b Block) String() string { return [...]string{"not blocked", "on server", "on gate"}[b] }
+
+// waiting is what a reply of the server must bring before the client's next message can be dealt with.
+type waiting int
+
+const (
+	forReady  waiting = iota // the end of authentication
+	forQueue                 // fewer outstanding replies
+	forSwitch                // a ReadyForQuery, at which a new State may take effect
+	forProbe                 // the session's settings
+	forRecord                // whether a statement that an earlier pipeline made is there
+)
+
+type phase int
+
+const (
+	starting       phase = iota // until the client's startup packet
+	authenticating              // until the first ReadyForQuery
+	serving
+	over // nothing is consumed any more but to be dropped
+)
+
+// planner is what a session needs of package rewrite, so that tests can plan otherwise.
+type planner interface {
+	plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan
+	position(p *rewrite.Plan, server int) int
+}
+
+type rewriter struct{}
+
+func (rewriter) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
+	return st.Plan(sql, set)
+}
+
+func (rewriter) position(p *rewrite.Plan, server int) int { return p.ClientPosition(server) }
+
+// Session is the state machine of one client. It is not safe for use by several goroutines at once.
+type Session struct {
+	gate    Gate
+	planner planner
+	version lens.Version // the listener's, or what the startup packet says instead
+	limit   int
+	err     error // why the session ended; given again by every later call
+
+	client, server     flow
+	toServer, toClient output
+
+	phase          phase
+	startup        *Startup
+	sslNo, gssNo   bool // an SSLRequest, a GSSENCRequest has been answered
+	pid            uint32
+	major          int
+	encoding, scs  string // what ParameterStatus says of client_encoding and standard_conforming_strings
+	tx             byte   // the last ReadyForQuery's status
+	state, pending *rewrite.State
+
+	block   Block
+	wait    waiting
+	awaited *record // forRecord
+	expired bool    // the held message is to be refused, since the gate did not open in time
+
+	queue queue
+	// pipeline says that extended-protocol messages were sent after the last Sync or Query: an implicit transaction may be open.
+	pipeline bool
+	// skip says that the server skips all messages up to the next Sync, which the client has not sent yet. murky says that it may: a COPY failed
+	// and it is not known whether the server had read the Sync that came after it.
+	skip, murky bool
+	segment     int // counts the client's Syncs
+
+	statements, portals map[string]*record // by name; what later messages of the client will meet
+	texts               int                // bytes of the clients' texts that are kept
+
+	settings   *rewrite.Settings // nil until they are asked for
+	badVersion string            // what segue.version was set to where that is no version
+	dirty      bool              // settings must be asked for before they are used
+	// unsettled says that the transaction under way may have changed the settings, so that its end may change them back; ending, that
+	// messages which may end it were sent since the last ReadyForQuery.
+	unsettled, ending bool
+	probe             probe
+}
+
+// New makes a session that awaits a client's startup packet.
+func New(o Options) *Session {
+	s := &Session{
+		gate: o.Gate, planner: rewriter{}, version: o.Version, limit: o.MaxStatement, state: o.State, dirty: true,
+		statements: map[string]*record{}, portals: map[string]*record{},
+	}
+	if s.limit == 0 {
+		s.limit = 64 << 20
+	}
+	if s.version == "" {
+		s.version = lens.Auto
+	}
+	return s
+}
+
+// ToServer takes the bytes that are to be written to the server, or nil. They are the caller's until the next ToServer.
+func (s *Session) ToServer() []byte { return s.toServer.take() }
+
+// ToClient takes the bytes that are to be written to the client, or nil. They are the caller's until the next ToClient.
+func (s *Session) ToClient() []byte { return s.toClient.take() }
+
+// Blocked says whether and for what the client's bytes wait. While it is not NotBlocked, Client consumes nothing.
+func (s *Session) Blocked() Block { return s.block }
+
+// Resume lets the next call of Client ask the gate again.
+func (s *Session) Resume() {
+	if s.block == OnGate {
+		s.block = NotBlocked
+	}
+}
+
+// Expire refuses the message that the gate holds, with 57P03 in its place, by the next call of Client.
+func (s *Session) Expire() {
+	if s.block == OnGate {
+		s.block, s.expired = NotBlocked, true
+	}
+}
+
+// SetState gives the session another state to plan with. It takes effect at the next transaction boundary, at once where the session is at
+// one; until then no further transaction of the client is begun.
+func (s *Session) SetState(st *rewrite.State) {
+	s.pending = st
+	s.boundary()
+	s.wake()
+}
+
+// State is the state in force, which is not the last SetState's before the next transaction boundary.
+func (s *Session) State() *rewrite.State { return s.state }
+
+// boundary puts a pending state in force where the session is at a transaction boundary.
+func (s *Session) boundary() {
+	if s.pending != nil && s.AtBoundary() {
+		s.state, s.pending = s.pending, nil
+	}
+}
+
+// AtBoundary says whether no reply is outstanding and the server idles outside a transaction. It is true before the first statement.
+func (s *Session) AtBoundary() bool {
+	return s.phase != serving || s.tx == 'I' && s.queue.firm == 0 && !s.pipeline && !s.skip && !s.murky
+}
+
+// InTransaction says whether the server's last ReadyForQuery was inside a transaction block, a failed one included.
+func (s *Session) InTransaction() bool { return s.tx == 'T' || s.tx == 'E' }
+
+// PID is the server session's, from BackendKeyData; 0 before it.
+func (s *Session) PID() uint32 { return s.pid }
+
+// VersionName is the version in force: what the session set last, as far as that is known, or the startup packet's, or the listener's.
+func (s *Session) VersionName() lens.Version {
+	if s.settings != nil {
+		return s.settings.Version
+	}
+	return s.version
+}
+
+// await stops the client's side until the server has brought what is waited for.
+func (s *Session) await(w waiting) { s.block, s.wait = OnServer, w }
+
+// wake ends a wait for the server where what was waited for is there.
+func (s *Session) wake() {
+	if s.block != OnServer {
+		return
+	}
+	var waits bool
+	switch s.wait {
+	case forReady:
+		waits = s.phase == authenticating
+	case forQueue:
+		waits = s.queue.n >= maxQueue
+	case forSwitch:
+		waits = s.switching()
+	case forProbe:
+		waits = s.probe.running
+	case forRecord:
+		waits = s.awaited.pending
+	}
+	if !waits {
+		s.block, s.awaited = NotBlocked, nil
+	}
+}
+
+// switching says whether the client's next message must wait, since a state is pending and what was sent last may have ended a
+// transaction. During COPY FROM it need not: the server is waiting for the client.
+func (s *Session) switching() bool {
+	if s.pending == nil || s.pipeline || s.queue.firm == 0 {
+		return false
+	}
+	e := s.queue.head()
+	return !e.copyIn
+}
+
+// Fail ends the session with a FATAL error for the client, whose bytes the owner writes before it closes both sides. In the middle of a
+// frame that is being streamed to the client nothing can be said, and nothing is.
+func (s *Session) Fail(code, message, hint string) {
+	if s.server.left == 0 || s.server.drop {
+		s.toClient.fatal(code, message, hint)
+	}
+	s.phase = over
+	s.server.left, s.server.drop = 0, false
+}
