@@ -93,6 +93,7 @@ type renderer struct {
 	*edits
 	b     strings.Builder
 	spans []span
+	end   int // where in the client's text the run that was written last ended; -1 after text of ours
 }
 
 // rng writes the text from..to with those edits of the list that lie in it.
@@ -115,8 +116,10 @@ func (r *renderer) rng(from, to int, list []edit, depth int) bool {
 		at = off
 		for _, p := range x.pieces {
 			if !p.copied {
+				r.part(p.text, off)
 				r.spans = append(r.spans, span{r.b.Len(), off, false})
 				r.b.WriteString(p.text)
+				r.end = -1
 				continue
 			}
 			if !r.rng(r.toks[p.from].start, r.toks[p.to].end, r.within(p.from, p.to, x), depth+1) {
@@ -160,9 +163,33 @@ func (r *renderer) within(from, to int, but *edit) []edit {
 
 func (r *renderer) verbatim(from, to int) {
 	if from < to {
+		if r.end != from {
+			r.part(r.text[from:to], from)
+		}
 		r.spans = append(r.spans, span{r.b.Len(), from, true})
 		r.b.WriteString(r.text[from:to])
+		r.end = to
 	}
+}
+
+// part keeps what comes next apart from what was written last, where the two would read as one token.
+func (r *renderer) part(next string, src int) {
+	if r.b.Len() == 0 || next == "" {
+		return
+	}
+	last := r.last()
+	word := isIdentByte(last) && isIdentByte(next[0])
+	quote := (isIdentByte(last) || last == '&' || last == next[0]) && (next[0] == '"' || next[0] == '\'')
+	if word || quote || isOpByte(last) && isOpByte(next[0]) {
+		r.spans = append(r.spans, span{r.b.Len(), src, false})
+		r.b.WriteByte(' ')
+	}
+}
+
+// last gives the byte that was written last.
+func (r *renderer) last() byte {
+	s := r.b.String()
+	return s[len(s)-1]
 }
 
 // maxOutput bounds what a statement can grow to, in bytes.

@@ -1,9 +1,15 @@
 package rewrite
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/lens"
 )
 
 // checkPlan holds what is true of every plan: what it sends parses, positions map into the client's text, and what no edit touched is
@@ -34,5 +40,110 @@ func checkPlan(t testing.TB, input string, p *Plan) {
 				t.Errorf("%q: span %+v of %q is not verbatim", input, s, p.SQL)
 			}
 		}
+	}
+}
+
+func FuzzPlan(f *testing.F) {
+	for _, s := range fuzzSeeds(f) {
+		f.Add(s)
+	}
+	var states []*State
+	for _, s := range stages {
+		states = append(states, testState(f, s))
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, st := range states {
+			for _, v := range []lens.Version{lens.Old, lens.New, lens.Auto} {
+				checkPlan(t, s, st.plan(s, settings(v)))
+			}
+		}
+	})
+}
+
+// fuzzSeeds are the statements of the goldens.
+func fuzzSeeds(f *testing.F) []string {
+	var seeds []string
+	files, err := filepath.Glob("testdata/plan/*")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no goldens: ", err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, block := range strings.Split(string(b), "\nplan") {
+			if _, s, ok := strings.Cut(block, "\n"); ok {
+				s, _, _ = strings.Cut(s, "\n----")
+				seeds = append(seeds, s)
+			}
+		}
+	}
+	return seeds
+}
+
+func TestBoundsBeforeTheParser(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for name, c := range map[string]struct{ sql, code string }{
+		"terms":      {"SELECT " + strings.Repeat("1+", 50_000) + "1 FROM users", "54001"},
+		"brackets":   {"SELECT " + strings.Repeat("(", 50_000) + "1" + strings.Repeat(")", 50_000) + " FROM users", "54001"},
+		"not":        {"SELECT " + strings.Repeat("NOT ", 50_000) + "true FROM users", "54001"},
+		"minus":      {"SELECT " + strings.Repeat("- ", 50_000) + "1 FROM users", "54001"},
+		"casts":      {"SELECT 1" + strings.Repeat("::int", 50_000) + " FROM users", "54001"},
+		"subscripts": {"SELECT name" + strings.Repeat("[1]", 50_000) + " FROM users", "54001"},
+		"unions":     {"SELECT name FROM users" + strings.Repeat(" UNION SELECT 'x'", 50_000), "54001"},
+		"joins":      {"SELECT 1 FROM users" + strings.Repeat(" CROSS JOIN a", 50_000), "54001"},
+		"cases":      {"SELECT " + strings.Repeat("CASE WHEN true THEN ", 20_000) + "1" + strings.Repeat(" END", 20_000) + " FROM users", "54001"},
+		"collations": {"SELECT name" + strings.Repeat(` COLLATE "C"`, 50_000) + " FROM users", "54001"},
+		"zones":      {"SELECT now()" + strings.Repeat(" AT TIME ZONE 'UTC'", 50_000) + " FROM users", "54001"},
+		"tests":      {"SELECT name" + strings.Repeat(" IS NULL", 50_000) + " FROM users", "54001"},
+		"arrays":     {"SELECT " + strings.Repeat("ARRAY[", 50_000) + "1" + strings.Repeat("]", 50_000) + " FROM users", "54001"},
+		"selects":    {strings.Repeat("SELECT (", 20_000) + "SELECT name FROM users" + strings.Repeat(")", 20_000), "54001"},
+		"long":       {"SELECT name FROM users WHERE name = '" + strings.Repeat("x", 64<<20) + "'", "54000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := st.Plan(c.sql, settings(lens.Old))
+			if p.Kind != Refuse || p.Refusal.Code != c.code {
+				t.Fatalf("got %v %+v", p.Kind, p.Refusal)
+			}
+		})
+	}
+}
+
+func TestWideStatementsArePlanned(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for name, sql := range map[string]string{
+		"in":     "SELECT name FROM users WHERE id IN (1" + strings.Repeat(",2", 100_000) + ")",
+		"and":    "SELECT name FROM users WHERE id = 1" + strings.Repeat(" AND id <> 2", 20_000),
+		"values": "INSERT INTO users (name, email) VALUES ('x', 'y')" + strings.Repeat(", ('a', 'b')", 50_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if p := st.Plan(sql, settings(lens.Old)); p.Kind == Refuse {
+				t.Fatalf("%+v", p.Refusal)
+			}
+		})
+	}
+}
+
+func TestWhatOnlyTheParserMisreadsIsRefused(t *testing.T) {
+	// PostgreSQL takes these; pg_query does not, so its syntax error must not be taken for the server's.
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for _, sql := range []string{"SELECT name FROM users WHERE name = 'a' -- c\n 'b'", "SELECT\vname FROM users"} {
+		if p := st.Plan(sql, settings(lens.Old)); p.Kind != Refuse {
+			t.Errorf("%q: got %s", sql, describe(p))
+		}
+	}
+	if p := st.Plan("SELECT FROM FROM users", settings(lens.Old)); p.Kind != Pass {
+		t.Errorf("a syntax error: got %s", describe(p))
+	}
+}
+
+func TestCacheIsBoundedByBytes(t *testing.T) {
+	c := newCache(100_000)
+	for i := range 10_000 {
+		c.get(fmt.Sprint("key", i), func() *Plan { return &Plan{SQL: "SELECT 1"} })
+	}
+	if c.size > c.limit || len(c.plans) != c.used.Len() || len(c.plans) == 0 {
+		t.Fatalf("%d bytes in %d plans of %d", c.size, len(c.plans), c.used.Len())
 	}
 }
