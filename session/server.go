@@ -306,7 +306,7 @@ func (s *Session) ready(m []byte) error {
 	if !e.own {
 		s.toClient.add(m)
 	}
-	maybe := e.maybe
+	maybe, own := e.maybe, e.own
 	s.confirm(e, 0)
 	s.end(e)
 	s.tx, s.murky = status, false
@@ -318,7 +318,7 @@ func (s *Session) ready(m []byte) error {
 		}
 	}
 	if status == 'I' {
-		s.dirty = s.dirty || s.unsettled
+		s.dirty = s.dirty || s.unsettled && !own // an own one ends no transaction of the client's
 		s.endPortals()
 	}
 	if s.queue.firm == 0 && !s.pipeline {
