@@ -83,7 +83,7 @@ type GateError struct {
 
 // Error names what is missing.
 func (e *GateError) Error() string {
-	s := "the gate of " + e.Gate + " refuses: "
+	s := gateText + e.Gate + " refuses: "
 	for i, m := range e.Missing {
 		if i > 0 {
 			s += "; "

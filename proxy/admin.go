@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"segue/rewrite"
+	"segue/rewrite/lens"
+)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 1 << 20
+
+// Request is the body of POST /v1/migrations/NAME/...; each action takes the fields that mean something to it.
+type Request struct {
+	To        *lens.Phase   `json:"to,omitempty"`        // advance, rollback
+	MaxWait   lens.Duration `json:"max_wait,omitzero"`   // advance, rollback
+	Terminate bool          `json:"terminate,omitempty"` // advance, rollback
+	Yes       bool          `json:"yes,omitempty"`       // advance
+	Unproved  bool          `json:"unproved,omitempty"`  // advance
+	QuietFor  lens.Duration `json:"quiet_for,omitzero"`  // retire
+	Repair    bool          `json:"repair,omitempty"`    // verify
+}
+
+// ExplainRequest is the body of POST /v1/explain.
+type ExplainRequest struct {
+	SQL     string       `json:"sql"`
+	Version lens.Version `json:"version,omitempty"` // "": the listener's
+	Path    []string     `json:"path,omitempty"`    // the search path; nil: public
+}
+
+// Explanation is the answer of POST /v1/explain: what the server would get.
+type Explanation struct {
+	Kind       string         `json:"kind"` // pass, rewrite, refuse
+	SQL        string         `json:"sql,omitempty"`
+	Migrations []string       `json:"migrations,omitempty"`
+	OldNames   []string       `json:"old_names,omitempty"` // migrations of which it uses the old names or shape
+	Refusal    *RefusalAnswer `json:"refusal,omitempty"`
+	Epoch      int64          `json:"epoch"`
+	Version    lens.Version   `json:"version"`
+}
+
+// RefusalAnswer is what the client would get instead of the statement's outcome.
+type RefusalAnswer struct {
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	Detail   string `json:"detail,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+	Position int    `json:"position,omitempty"`
+}
+
+// ErrorAnswer is the body of every answer that is an error.
+type ErrorAnswer struct {
+	Error   string   `json:"error"`
+	Gate    string   `json:"gate,omitempty"`    // the phase whose gate refuses
+	Missing []string `json:"missing,omitempty"` // what is missing for it
+}
+
+// Explain plans a statement for a session with the usual settings, as the state has it.
+func Explain(state *rewrite.State, req ExplainRequest) *Explanation {
+	path := req.Path
+	if path == nil {
+		path = []string{"public"}
+	}
+	plan := state.Plan(req.SQL, rewrite.Settings{Version: req.Version, Path: path, ServerMajor: 16, Encoding: "UTF8"})
+	e := &Explanation{Migrations: plan.Migrations, OldNames: plan.OldNames, Epoch: state.Epoch, Version: req.Version}
+	switch plan.Kind {
+	case rewrite.Pass:
+		e.Kind, e.SQL = "pass", plan.SQL
+	case rewrite.Rewrite:
+		e.Kind, e.SQL = "rewrite", plan.SQL
+	case rewrite.Refuse:
+		r := plan.Refusal
+		e.Kind, e.Refusal = "refuse", &RefusalAnswer{Code: r.Code, Message: r.Message, Detail: r.Detail, Hint: r.Hint, Position: r.Position}
+	}
+	return e
+}
+
+// adminHandler answers on the admin socket. What is asked for is checked at once; the work goes on after the answer (202), and is followed
+// through status.
+func (p *Proxy) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	control := p.opt.Control
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		status, err := control.Status(r.Context())
+		if err != nil {
+			p.answerError(w, r, err)
+			return
+		}
+		p.answer(w, r, http.StatusOK, status)
+	})
+	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
+		req := ExplainRequest{Version: p.opt.Version}
+		if err := decodeBody(r, &req); err != nil {
+			p.answerError(w, r, err)
+			return
+		}
+		p.answer(w, r, http.StatusOK, Explain(p.hub.current(), req))
+	})
+	mux.HandleFunc("POST /v1/migrations", func(w http.ResponseWriter, r *http.Request) {
+		var def lens.Definition
+		err := decodeBody(r, &def)
+		if err == nil && p.opt.CheckDefinition != nil {
+			if err = p.opt.CheckDefinition(&def); err != nil {
+				err = invalid{err}
+			}
+		}
+		if err == nil {
+			err = control.Start(r.Context(), &def)
+		}
+		p.accepted(w, r, def.Name, err)
+	})
+	for action, do := range map[string]func(ctx context.Context, name string, req *Request) error{
+		"advance": func(ctx context.Context, name string, req *Request) error {
+			return control.Advance(ctx, name, req.options())
+		},
+		"rollback": func(ctx context.Context, name string, req *Request) error {
+			return control.Rollback(ctx, name, req.options())
+		},
+		"retire": func(ctx context.Context, name string, req *Request) error {
+			return control.Retire(ctx, name, time.Duration(req.QuietFor))
+		},
+		"drop": func(ctx context.Context, name string, _ *Request) error { return control.Drop(ctx, name) },
+		"verify": func(ctx context.Context, name string, req *Request) error {
+			return control.Verify(ctx, name, req.Repair)
+		},
+	} {
+		mux.HandleFunc("POST /v1/migrations/{name}/"+action, func(w http.ResponseWriter, r *http.Request) {
+			var req Request
+			name := r.PathValue("name")
+			err := decodeBody(r, &req)
+			if err == nil {
+				err = do(r.Context(), name, &req)
+			}
+			p.accepted(w, r, name, err)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
+			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify}, POST /v1/explain", r.Method, r.URL.Path)})
+	})
+	return mux
+}
+
+func (r *Request) options() AdvanceOptions {
+	return AdvanceOptions{To: r.To, MaxWait: time.Duration(r.MaxWait), Terminate: r.Terminate, Yes: r.Yes, Unproved: r.Unproved}
+}
+
+// invalid marks an error as the client's fault.
+type invalid struct{ error }
+
+func (e invalid) Unwrap() []error { return []error{e.error, ErrInvalid} }
+
+// decodeBody reads a JSON body; an empty one leaves v as it is.
+func decodeBody(r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("there is something after it")
+	}
+	return invalid{fmt.Errorf("the body is no JSON that is understood: %w", err)}
+}
+
+func (p *Proxy) accepted(w http.ResponseWriter, r *http.Request, name string, err error) {
+	if err != nil {
+		p.answerError(w, r, err)
+		return
+	}
+	p.answer(w, r, http.StatusAccepted, map[string]string{"migration": name, "follow": "/v1/status"})
+}
+
+func (p *Proxy) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	body := ErrorAnswer{Error: err.Error()}
+	status := http.StatusInternalServerError
+	var gate *GateError
+	switch {
+	case errors.As(err, &gate):
+		status, body.Gate, body.Missing = http.StatusConflict, gate.Gate, gate.Missing
+	case errors.Is(err, ErrUnknown):
+		status = http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		status = http.StatusConflict
+	case errors.Is(err, ErrInvalid):
+		status = http.StatusBadRequest
+	}
+	p.answer(w, r, status, body)
+}
+
+func (p *Proxy) answer(w http.ResponseWriter, r *http.Request, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		p.log.Warn("answering on the admin socket failed", zap.String("path", r.URL.Path), zap.Error(err))
+	}
+}

@@ -1,0 +1,227 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"segue/internal/pgtest"
+	"segue/rewrite/lens"
+)
+
+// result is what a statement that runs beside the test came to.
+type result struct {
+	text string
+	err  error
+}
+
+func (r *running) async(t *testing.T, dsn, sql string) <-chan result {
+	t.Helper()
+	conn := pgtest.Connect(t, dsn)
+	out := make(chan result, 1)
+	go func() {
+		var res result
+		res.err = conn.QueryRow(context.Background(), sql).Scan(&res.text)
+		out <- res
+	}()
+	return out
+}
+
+func TestWithoutALeaseStatementsOnMigratingTablesWait(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	control.lease = 0
+	r := start(t, control, func(o *Options) { o.HoldTimeout = time.Hour })
+	dsn, _ := r.database(t, usersTable, "INSERT INTO users VALUES (1, 'Ann', 'Ann')")
+	query(t, pgtest.Connect(t, dsn), "SELECT 'others pass'")
+	held := r.async(t, dsn, "SELECT name FROM users")
+	eventually(t, "the statement is held", func() bool { return r.counters.held.Load() == 1 && len(control.pids()) == 1 })
+	select {
+	case res := <-held:
+		t.Fatalf("%+v without a lease", res)
+	default:
+	}
+	control.host.Lease(Boottime() + time.Hour)
+	if res := <-held; res.err != nil || res.text != "Ann" {
+		t.Errorf("%+v", res)
+	}
+	// A lease that has run out holds again, and so does one that was taken away.
+	for _, until := range []time.Duration{Boottime() - 1, 0} {
+		before := r.counters.held.Load()
+		control.host.Lease(until)
+		held = r.async(t, dsn, "SELECT name FROM users")
+		eventually(t, "the statement is held", func() bool { return r.counters.held.Load() == before+1 })
+		control.host.Lease(Boottime() + time.Hour)
+		if res := <-held; res.err != nil || res.text != "Ann" {
+			t.Errorf("%+v", res)
+		}
+	}
+}
+
+func TestHeldStatementsAreGivenUpInTime(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	control.lease = 0
+	r := start(t, control, func(o *Options) { o.HoldTimeout = 50 * time.Millisecond })
+	dsn, _ := r.database(t, usersTable)
+	conn := pgtest.Connect(t, dsn)
+	ctx := context.Background()
+	for range 2 { // each has its own time, and the connection goes on
+		begun := time.Now()
+		_, err := conn.Exec(ctx, "SELECT name FROM users")
+		wantCode(t, err, "57P03")
+		if waited := time.Since(begun); waited < 50*time.Millisecond {
+			t.Errorf("given up after %v", waited)
+		}
+		query(t, conn, "SELECT 'others pass'")
+	}
+	if got := r.counters.expired.Load(); got != 2 {
+		t.Errorf("%d statements expired", got)
+	}
+	// Inside a transaction it fails the transaction, as any error.
+	pgtest.Exec(t, conn, "BEGIN")
+	_, err := conn.Exec(ctx, "SELECT name FROM users")
+	wantCode(t, err, "57P03")
+	_, err = conn.Exec(ctx, "SELECT 1")
+	wantCode(t, err, "25P02")
+	pgtest.Exec(t, conn, "ROLLBACK")
+	control.host.Lease(Boottime() + time.Hour)
+	pgtest.Exec(t, conn, "SELECT name FROM users")
+}
+
+func TestSessionsAreRegisteredBeforeTheirFirstStatement(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	control.failing = 2
+	r := start(t, control)
+	dsn, _ := r.database(t, usersTable)
+	conn := pgtest.Connect(t, dsn)
+	query(t, conn, "SELECT 'no migrating table'")
+	if got := control.pids(); len(got) != 0 {
+		t.Errorf("%v are registered early", got)
+	}
+	pgtest.Exec(t, conn, "SELECT name FROM users") // after Register has failed twice
+	if got := control.pids(); len(got) != 1 || got[0] != conn.PgConn().PID() {
+		t.Errorf("%v are registered; want %d", got, conn.PgConn().PID())
+	}
+	if err := conn.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is forgotten", func() bool { return len(control.pids()) == 0 })
+}
+
+func TestApply(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	r := start(t, control)
+	dsn, _ := r.database(t, usersTable, "INSERT INTO users VALUES (1, 'Ann', 'Ann')")
+	idle, busy := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	pgtest.Exec(t, busy, "BEGIN", "UPDATE users SET name = 'Bob'")
+	query(t, idle, "SELECT name FROM users")
+
+	applied := make(chan int64, 10)
+	tell := func(epoch int64) { applied <- epoch }
+	control.host.Apply(renaming(t, 6, lens.SwitchReads), tell)
+	query(t, idle, "SELECT name FROM users") // runs under 6
+	select {
+	case epoch := <-applied:
+		t.Fatalf("epoch %d is applied while a transaction is under the one before", epoch)
+	default:
+	}
+	// A later Apply takes its place.
+	control.host.Apply(renaming(t, 7, lens.Contract), tell)
+	pgtest.Exec(t, busy, "UPDATE users SET name = 'Cid'", "COMMIT")
+	if epoch := <-applied; epoch != 7 {
+		t.Errorf("epoch %d is applied", epoch)
+	}
+	// A transaction that never ends keeps it waiting until its client goes.
+	pgtest.Exec(t, busy, "BEGIN", "SELECT name FROM users")
+	control.host.Apply(renaming(t, 8, lens.SwitchReads), tell)
+	select {
+	case epoch := <-applied:
+		t.Fatalf("epoch %d is applied", epoch)
+	default:
+	}
+	if err := busy.PgConn().Conn().Close(); err != nil {
+		t.Fatal(err)
+	}
+	if epoch := <-applied; epoch != 8 {
+		t.Errorf("epoch %d is applied", epoch)
+	}
+	// Nobody is in the way: at once. A new catalog under the same epoch, too.
+	for _, state := range []int64{8, 9} {
+		control.host.Apply(renaming(t, state, lens.SwitchReads), tell)
+		select {
+		case epoch := <-applied:
+			if epoch != state {
+				t.Errorf("epoch %d is applied", epoch)
+			}
+		default:
+			t.Errorf("epoch %d is not applied", state)
+		}
+	}
+	if got := query(t, pgtest.Connect(t, dsn), "SELECT name FROM users"); got != "Cid" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	r := start(t, control)
+	dsn, _ := r.database(t, usersTable)
+	old := pgtest.Connect(t, dsn+"&application_name=billing")
+	recent := pgtest.Connect(t, dsn+"&application_name=shop&options=-csegue.version%3Dnew")
+	pgtest.Exec(t, old, "SELECT name FROM users", "SELECT id FROM users", "SELECT * FROM users", "SELECT 1")
+	pgtest.Exec(t, recent, "SELECT * FROM users")
+	u := control.host.Usage()
+	if u.Sessions != 2 {
+		t.Errorf("%d sessions", u.Sessions)
+	}
+	want := OldNames{Migration: "users_full_name", Application: "billing", User: "postgres", Version: "auto", Count: 2}
+	if len(u.OldNames) != 1 || u.OldNames[0] != want {
+		t.Errorf("%+v; want %+v", u.OldNames, want)
+	}
+	if again := control.host.Usage(); len(again.OldNames) != 0 {
+		t.Errorf("counted twice: %+v", again)
+	}
+	// Who cannot be told apart any more is still counted.
+	r.hub.usage.mu.Lock()
+	for i := range maxUsage {
+		r.hub.usage.counts[usageKey{application: string(rune(i))}]++
+	}
+	r.hub.usage.mu.Unlock()
+	pgtest.Exec(t, old, "SELECT name FROM users")
+	found := false
+	for _, o := range control.host.Usage().OldNames {
+		found = found || o.Application == "(many)" && o.Count == 1
+	}
+	if !found {
+		t.Error("a statement was not counted")
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	r := start(t, newControl(renaming(t, 5, lens.DualWrite)), func(o *Options) { o.Metrics = "127.0.0.1:0" })
+	dsn, _ := r.database(t, usersTable)
+	conn := pgtest.Connect(t, dsn)
+	pgtest.Exec(t, conn, "INSERT INTO users (id, name) VALUES (1, 'Ann')", "SELECT id FROM users")
+	resp, err := http.Get("http://" + r.metrics.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"segue_sessions 1\n", "segue_epoch 5\n", "segue_connections_total 1\n", "segue_statements_total{outcome=\"rewrite\"} 1\n",
+		"segue_statements_total{outcome=\"pass\"} 1\n", "# TYPE segue_received_bytes_total counter\n",
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %q in\n%s", want, b)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"segue/rewrite"
+	"segue/session"
+)
+
+// conn is one client with its server connection and the session between them. Two goroutines drive the session: fromClient (which dials and
+// owns the rest) and fromServer. After start-up only the first writes to the server, and only the second to the client, so that no lock
+// is held over a write and neither direction waits for the other.
+type conn struct {
+	hub    *hub
+	client net.Conn
+	log    *zap.Logger
+
+	mu      sync.Mutex // guards what follows, and every call of session
+	session *session.Session
+	server  net.Conn      // nil until it is dialled
+	fatal   *fatal        // what the client is told at the end; nil: nothing
+	ending  bool          // both loops stop at the next chance
+	cut     bool          // fromClient stops: fromServer has nobody to write to, or nothing to read from
+	gone    bool          // the session is over: no state reaches it any more
+	waiting bool          // fromClient waits for wake
+	behind  *change       // a change that the session has not reached
+	hold    *hold         // set while the session waits for the gate
+	wake    chan struct{} // tells fromClient, where it waits, to go on
+
+	registered    atomic.Bool  // the server session's PID is in the database
+	registration  registration // the three belong to the registrar
+	registeredPID uint32
+	forgotten     bool
+}
+
+// fatal is an error that ends a connection.
+type fatal struct{ code, message, hint string }
+
+var (
+	shutdown = &fatal{"57P01", "terminating connection: the proxy is shutting down", "Connect again."}
+	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}
+)
+
+// Admit says whether a statement on a migrating table may be sent. It is called by the session, with c.mu held.
+func (c *conn) Admit(pid uint32) bool {
+	if !c.registered.Load() && pid != 0 {
+		c.hub.registrar.request(c, pid)
+	}
+	return c.open(pid)
+}
+
+// Used counts a statement on a migrating table. It is called by the session, with c.mu held.
+func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
+	c.hub.counters.statement(p.Kind)
+	if len(p.OldNames) > 0 {
+		c.hub.usage.add(s, p)
+	}
+}
+
+// after does what a call of the session may have made due; client says that it was a call of Client. c.mu is held; the change that is
+// returned is to be handed to hub.passed once it is not.
+func (c *conn) after(client bool) (done *change) {
+	if c.behind != nil && c.session.State().Epoch == c.behind.epoch {
+		done, c.behind = c.behind, nil
+	}
+	if c.session.Blocked() == session.OnGate {
+		c.holding()
+	} else if client {
+		c.released()
+	}
+	if c.waiting && c.session.Blocked() == session.NotBlocked {
+		c.proceed()
+	}
+	if c.hub.draining.Load() && c.session.AtBoundary() {
+		c.end(shutdown)
+	}
+	return done
+}
+
+// proceed lets fromClient go on. c.mu is held.
+func (c *conn) proceed() {
+	c.waiting = false
+	select {
+	case c.wake <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// end makes both loops stop soon: what they read fails, and what they write has a few seconds left. c.mu is held.
+func (c *conn) end(f *fatal) {
+	if c.ending {
+		return
+	}
+	c.ending, c.fatal = true, f
+	c.kick()
+}
+
+// farewellTime is how long a client has to take what is left for it when its connection is ended.
+const farewellTime = 5 * time.Second
+
+// kick interrupts both loops. Errors of setting deadlines mean that the connection is closed already. c.mu is held.
+func (c *conn) kick() {
+	now := time.Now()
+	_ = c.client.SetReadDeadline(now)
+	_ = c.client.SetWriteDeadline(now.Add(farewellTime))
+	if c.server != nil {
+		_ = c.server.SetDeadline(now)
+	}
+	c.released()
+	c.proceed()
+}
+
+// locked runs f with c.mu held, and finishes what f has made due.
+func (c *conn) locked(f func() *change) {
+	c.hub.passed(func() *change {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.gone {
+			return nil
+		}
+		return f()
+	}())
+}
+
+// setState hands a state to the session; it counts the session among those that the change waits for, where it cannot switch at once.
+func (c *conn) setState(state *rewrite.State, ch *change) {
+	c.locked(func() *change {
+		c.session.SetState(state)
+		c.behind = nil // an earlier change has been replaced
+		if c.session.State().Epoch != ch.epoch {
+			ch.behind.Add(1)
+			c.behind = ch
+		}
+		return c.after(false)
+	})
+}
+
+// drain ends the connection where it is at a transaction boundary; where not, after sees to it when it gets there.
+func (c *conn) drain() {
+	c.locked(func() *change { return c.after(false) })
+}
+
+// kill ends the connection wherever it is.
+func (c *conn) kill() {
+	c.locked(func() *change {
+		c.end(shutdown)
+		return nil
+	})
+}
+
+// over takes the session away from the changes that wait for it.
+func (c *conn) over() {
+	c.locked(func() *change {
+		done := c.behind
+		c.behind, c.gone = nil, true
+		c.released()
+		return done
+	})
+}
+
+// survive keeps a bug that one client's bytes have met from ending all others: that connection is ended, and the panic logged.
+func (c *conn) survive() {
+	if r := recover(); r != nil {
+		c.log.Error("a connection's goroutine panicked; the connection is ended", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.end(broken)
+	}
+}

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"segue/rewrite"
+	"segue/session"
+)
+
+// hub is what all connections share: the state that they plan with, the lease that they may use it under, and what they count. It is the
+// Host that Control calls.
+//
+// Locks are taken in this order: conn.mu, then any one of hub.mu, hub.holdMu, registrar.mu and usage.mu.
+type hub struct {
+	log         *zap.Logger
+	holdTimeout time.Duration
+	registrar   *registrar
+	counters    *counters
+	usage       usage
+
+	lease    atomic.Int64 // the Boottime until which statements on migrating tables may be sent
+	draining atomic.Bool
+	sessions atomic.Int64 // clients that have, or are about to have, a server connection
+
+	applying sync.Mutex // one Apply at a time; taken before conn.mu
+
+	mu     sync.Mutex
+	state  *rewrite.State
+	conns  map[*conn]struct{}
+	change *change // the last Apply, until it is through
+
+	holdMu sync.Mutex
+	held   map[*conn]struct{} // connections with a statement that waits for the gate
+}
+
+func newHub(log *zap.Logger, state *rewrite.State, holdTimeout time.Duration, registrar *registrar, counters *counters) *hub {
+	return &hub{
+		log: log, holdTimeout: holdTimeout, registrar: registrar, counters: counters, state: state,
+		conns: map[*conn]struct{}{}, held: map[*conn]struct{}{},
+		usage: usage{counts: map[usageKey]int64{}},
+	}
+}
+
+// add gives a connection its session, with the state in force, and takes it among those that get the next one. It says false where
+// there are limit connections already.
+func (h *hub) add(c *conn, limit int, o session.Options) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.conns) >= limit {
+		return false
+	}
+	o.State = h.state
+	c.session = session.New(o)
+	h.conns[c] = struct{}{}
+	return true
+}
+
+func (h *hub) remove(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.conns, c)
+}
+
+// all gives the connections of this moment.
+func (h *hub) all() []*conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.allLocked()
+}
+
+func (h *hub) allLocked() []*conn {
+	conns := make([]*conn, 0, len(h.conns))
+	for c := range h.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// current gives the state that new sessions begin with.
+func (h *hub) current() *rewrite.State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state
+}
+
+// change is one Apply, under way until no session runs under a state with another epoch.
+type change struct {
+	epoch   int64
+	behind  atomic.Int64 // sessions under another epoch, and one for Apply itself while it counts
+	applied func(epoch int64)
+}
+
+// Apply hands a state to all sessions and to later ones. It is driven by events alone: a session that cannot switch at once is looked at again
+// after each of its messages.
+func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
+	ch := &change{epoch: state.Epoch, applied: applied}
+	ch.behind.Store(1)
+	h.applying.Lock()
+	h.mu.Lock()
+	h.state, h.change = state, ch
+	conns := h.allLocked()
+	h.mu.Unlock()
+	for _, c := range conns {
+		c.setState(state, ch)
+	}
+	h.applying.Unlock()
+	h.passed(ch)
+}
+
+// passed counts a session that has reached a change, or has ended. No lock may be held.
+func (h *hub) passed(ch *change) {
+	if ch == nil || ch.behind.Add(-1) != 0 {
+		return
+	}
+	h.mu.Lock()
+	current := h.change == ch
+	if current {
+		h.change = nil
+	}
+	h.mu.Unlock()
+	if current { // or else a later Apply has taken its place
+		ch.applied(ch.epoch)
+	}
+}
+
+// Lease says until when statements on migrating tables may be sent; those that are held are tried anew.
+func (h *hub) Lease(until time.Duration) {
+	h.lease.Store(int64(until))
+	if h.leased() {
+		h.holdMu.Lock()
+		held := make([]*conn, 0, len(h.held))
+		for c := range h.held {
+			held = append(held, c)
+		}
+		h.holdMu.Unlock()
+		for _, c := range held {
+			c.resume()
+		}
+	}
+}
+
+func (h *hub) leased() bool {
+	until := h.lease.Load()
+	return until > 0 && int64(Boottime()) <= until
+}
+
+// Usage takes what has been counted since the last call.
+func (h *hub) Usage() Usage {
+	return Usage{Sessions: int(h.sessions.Load()), OldNames: h.usage.take()}
+}

@@ -1,0 +1,242 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"segue/rewrite/lens"
+)
+
+// Options are what a proxy needs. All but Metrics, CheckDefinition and the times must be set.
+type Options struct {
+	Listen         string // host:port of the clients' listener; port 0: any
+	Version        lens.Version
+	Server         []string // host:port each; the first that can be reached is used
+	Control        Control  // outlives the proxy; its owner closes it
+	Admin          string   // path of the admin socket
+	Metrics        string   // host:port; "": none
+	MaxConnections int
+	HoldTimeout    time.Duration // how long a statement is held while the proxy has no lease
+	DrainTimeout   time.Duration // how long Serve waits for transactions to end; 0: not at all
+	// CheckDefinition judges a definition that came in over the admin socket, as far as it can be without the database; its errors are the
+	// client's fault. nil: Control judges alone.
+	CheckDefinition func(*lens.Definition) error
+	Log             *zap.Logger
+}
+
+// Proxy is a listener with everything behind it. Open makes one, Serve runs it to its end.
+type Proxy struct {
+	opt      Options
+	log      *zap.Logger
+	counters counters
+	hub      *hub
+	clients  net.Listener
+	admin    *socket
+	metrics  net.Listener // nil where there are none
+
+	killed   chan struct{} // closed: what is left is ended at once
+	killOnce sync.Once
+}
+
+// Open joins the proxies and then listens: on the admin socket, for clients, and for metrics. Where it fails, it has left the proxies
+// again. ctx bounds the opening only. The proxy that it gives must be served.
+func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
+	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{})}
+	state, err := opt.Control.Join(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("joining the proxies: %w", err)
+	}
+	p.hub = newHub(p.log, state, opt.HoldTimeout, newRegistrar(opt.Control, p.log), &p.counters)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.closeListeners(), p.leave(ctx))
+		}
+	}()
+	if p.admin, err = listenAdmin(opt.Admin); err != nil {
+		return nil, err
+	}
+	if p.clients, err = listen(ctx, opt.Listen, "clients", "--listen"); err != nil {
+		return nil, err
+	}
+	if opt.Metrics != "" {
+		if p.metrics, err = listen(ctx, opt.Metrics, "metrics", "metrics.addr"); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// leave hands the lease back.
+func (p *Proxy) leave(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return p.opt.Control.Run(ctx, p.hub)
+}
+
+func listen(ctx context.Context, addr, what, setting string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for %s on %s: %s; stop what uses it, or choose another with %s", what, addr, bindReason(err), setting)
+	}
+	return l, nil
+}
+
+func bindReason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return err.Error()
+}
+
+// Addr is where clients connect.
+func (p *Proxy) Addr() net.Addr { return p.clients.Addr() }
+
+// Serve carries clients until ctx ends. Then it drains: it takes no more clients, ends each at its next transaction boundary, after
+// DrainTimeout (or Kill) wherever it is, and leaves the proxies. When it returns, all that it started has ended.
+func (p *Proxy) Serve(ctx context.Context) error {
+	// The control work and the registrar go on until the last client is gone.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	var group sync.WaitGroup
+	var runErr error
+	group.Go(func() {
+		defer cancel() // without its place among the proxies it is of no use
+		if runErr = p.opt.Control.Run(background, p.hub); runErr != nil {
+			runErr = fmt.Errorf("keeping the proxy's place among the proxies: %w", runErr)
+		}
+	})
+	group.Go(func() { p.hub.registrar.run(background) })
+	servers := p.serveHTTP(&group)
+
+	dialing, hangUp := context.WithCancel(background)
+	defer hangUp()
+	var clients sync.WaitGroup
+	group.Go(func() { p.accept(dialing, &clients) })
+
+	<-ctx.Done()
+	p.log.Info("shutting down", zap.Int64("clients", p.hub.sessions.Load()))
+	err := p.clients.Close()
+	p.drain(&clients, hangUp)
+	for _, s := range servers {
+		err = errors.Join(err, closeHTTP(s))
+	}
+	err = errors.Join(err, p.admin.Close())
+	stop()
+	group.Wait()
+	return errors.Join(runErr, err)
+}
+
+// Kill ends a drain that is under way, and makes a later one short.
+func (p *Proxy) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
+
+// accept takes clients until the listener is closed. Where that fails for another reason (such as too many open files), it waits a
+// little, longer each time, instead of giving up or spinning.
+func (p *Proxy) accept(ctx context.Context, clients *sync.WaitGroup) {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		client, err := p.clients.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			p.log.Warn("accepting a client failed; trying again", zap.Error(err), zap.Duration("pause", pause))
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			pause = min(2*pause, longest)
+			continue
+		}
+		pause = shortest
+		p.counters.accepted.Add(1)
+		clients.Go(func() { p.serveClient(ctx, client) })
+	}
+}
+
+// drain ends all clients, in time, and waits for them.
+func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
+	p.hub.draining.Store(true)
+	for _, c := range p.hub.all() {
+		c.drain()
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		clients.Wait()
+	}()
+	timeout := time.NewTimer(p.opt.DrainTimeout)
+	defer timeout.Stop()
+	select {
+	case <-gone:
+		return
+	case <-timeout.C:
+		p.log.Warn("transactions are still open; ending them", zap.Duration("waited", p.opt.DrainTimeout), zap.Int64("clients", p.hub.sessions.Load()))
+	case <-p.killed:
+		p.log.Warn("told again to stop; ending what is open", zap.Int64("clients", p.hub.sessions.Load()))
+	}
+	hangUp()
+	for _, c := range p.hub.all() {
+		c.kill()
+	}
+	<-gone
+}
+
+// serveHTTP starts the admin socket's server and that of the metrics.
+func (p *Proxy) serveHTTP(group *sync.WaitGroup) []*http.Server {
+	start := func(l net.Listener, h http.Handler, what string) *http.Server {
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(p.log)}
+		group.Go(func() {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				p.log.Error("serving stopped", zap.String("what", what), zap.Error(err))
+			}
+		})
+		return s
+	}
+	servers := []*http.Server{start(p.admin, p.adminHandler(), "admin socket")}
+	if p.metrics != nil {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /metrics", p.serveMetrics)
+		servers = append(servers, start(p.metrics, mux, "metrics"))
+	}
+	return servers
+}
+
+// closeHTTP gives requests under way a moment to end.
+func closeHTTP(s *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return s.Close()
+	} else if err != nil {
+		return fmt.Errorf("closing an HTTP listener: %w", err)
+	}
+	return nil
+}
+
+// closeListeners closes what Open has opened.
+func (p *Proxy) closeListeners() error {
+	var err error
+	if p.clients != nil {
+		err = p.clients.Close()
+	}
+	if p.metrics != nil {
+		err = errors.Join(err, p.metrics.Close())
+	}
+	if p.admin != nil {
+		err = errors.Join(err, p.admin.Close())
+	}
+	return err
+}

@@ -1,0 +1,301 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"segue/internal/pgtest"
+	"segue/rewrite"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Main(m, pgtest.Options{HBA: []string{
+		"host all md5user 127.0.0.1/32 md5",
+		"host all scramuser 127.0.0.1/32 scram-sha-256",
+		"host all all 127.0.0.1/32 trust",
+	}}))
+}
+
+// fakeControl is a Control over no database: the test says what the lease is and what states come. It remembers what it was told.
+type fakeControl struct {
+	first *rewrite.State
+
+	mu         sync.Mutex
+	host       Host
+	running    chan struct{} // closed when Run has begun
+	left       bool          // Run has ended
+	lease      time.Duration // from Run's begin; 0: none
+	registered map[uint32]bool
+	failing    int // so many calls of Register fail first
+	calls      []string
+	answer     error // of every operation
+}
+
+func newControl(state *rewrite.State) *fakeControl {
+	return &fakeControl{first: state, running: make(chan struct{}), lease: time.Hour, registered: map[uint32]bool{}}
+}
+
+func (f *fakeControl) Join(context.Context) (*rewrite.State, error) {
+	if f.first == nil {
+		return nil, errors.New("the database is down")
+	}
+	return f.first, nil
+}
+
+func (f *fakeControl) Run(ctx context.Context, host Host) error {
+	f.mu.Lock()
+	f.host = host
+	f.mu.Unlock()
+	if f.lease > 0 {
+		host.Lease(Boottime() + f.lease)
+	}
+	close(f.running)
+	<-ctx.Done()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = true
+	return nil
+}
+
+func (f *fakeControl) Register(_ context.Context, pids []uint32) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failing > 0 {
+		f.failing--
+		return errors.New("the control connection is gone")
+	}
+	for _, pid := range pids {
+		f.registered[pid] = true
+	}
+	return nil
+}
+
+func (f *fakeControl) Unregister(pid uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.registered, pid)
+}
+
+func (f *fakeControl) pids() []uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pids []uint32
+	for pid := range f.registered {
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+func (f *fakeControl) call(format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+	return f.answer
+}
+
+func (f *fakeControl) Start(_ context.Context, def *lens.Definition) error {
+	return f.call("start %s on %s", def.Name, def.Table)
+}
+
+func (f *fakeControl) Advance(_ context.Context, name string, o AdvanceOptions) error {
+	return f.call("advance %s to %v max-wait %v terminate %t yes %t unproved %t", name, o.To, o.MaxWait, o.Terminate, o.Yes, o.Unproved)
+}
+
+func (f *fakeControl) Rollback(_ context.Context, name string, o AdvanceOptions) error {
+	return f.call("rollback %s to %v", name, o.To)
+}
+
+func (f *fakeControl) Retire(_ context.Context, name string, quiet time.Duration) error {
+	return f.call("retire %s quiet for %v", name, quiet)
+}
+
+func (f *fakeControl) Drop(_ context.Context, name string) error { return f.call("drop %s", name) }
+
+func (f *fakeControl) Verify(_ context.Context, name string, repair bool) error {
+	return f.call("verify %s repair %t", name, repair)
+}
+
+func (f *fakeControl) Status(context.Context) (json.RawMessage, error) {
+	return json.RawMessage(`{"epoch":1,"settled":true,"migrations":[],"proxies":[]}`), f.call("status")
+}
+
+// noMigrations is a state in which nothing migrates.
+func noMigrations(t testing.TB) *rewrite.State {
+	t.Helper()
+	s, err := rewrite.NewState(1, catalog.New(nil, nil, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// renaming is a state in which users.name becomes users.full_name; the table has both columns.
+func renaming(t testing.TB, epoch int64, phase lens.Phase) *rewrite.State {
+	t.Helper()
+	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
+		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
+		{Name: "name", Num: 2, Type: text}, {Name: "full_name", Num: 3, Type: text},
+	}}
+	def := &lens.Definition{
+		Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"},
+		RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
+	}
+	s, err := rewrite.NewState(epoch, catalog.New([]*catalog.Relation{users}, nil, nil), []rewrite.Migration{
+		{Definition: def, Stage: lens.Stage{Phase: phase}, OldNums: map[string]int16{"name": 2}, Seq: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+const usersTable = "CREATE TABLE users (id int PRIMARY KEY, name text, full_name text)"
+
+// running is a proxy that is served until the test ends.
+type running struct {
+	*Proxy
+	control *fakeControl
+	stop    context.CancelFunc
+	served  chan error
+}
+
+// start runs a proxy before the tests' server, and checks at the end that nothing of it is left.
+func start(t *testing.T, control *fakeControl, change ...func(*Options)) *running {
+	t.Helper()
+	goroutines := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, goroutines) })
+	opt := options(t, control)
+	for _, f := range change {
+		f(&opt)
+	}
+	p, err := Open(context.Background(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{Proxy: p, control: control, stop: cancel, served: make(chan error, 1)}
+	go func() { r.served <- p.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-r.served; err != nil {
+			t.Error(err)
+		}
+		if control.mu.Lock(); !control.left {
+			t.Error("the lease was not handed back")
+		}
+		control.mu.Unlock()
+	})
+	<-control.running
+	return r
+}
+
+func options(t testing.TB, control *fakeControl) Options {
+	return Options{
+		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, Control: control,
+		Admin: filepath.Join(t.TempDir(), "admin", "admin.sock"), MaxConnections: 100, HoldTimeout: 10 * time.Second,
+		DrainTimeout: time.Minute, Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), // warnings
+	}
+}
+
+// end stops the proxy and waits.
+func (r *running) end(t *testing.T) {
+	t.Helper()
+	r.stop()
+	err := <-r.served
+	r.served <- nil // for the clean-up
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *running) dsn(user, database string) string {
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", user, r.Addr(), database)
+}
+
+// database makes a database and gives its connection string through the proxy, and directly.
+func (r *running) database(t *testing.T, statements ...string) (through, direct string) {
+	t.Helper()
+	name := pgtest.Database(t)
+	direct = pgtest.Shared().DSN(name)
+	pgtest.Exec(t, pgtest.Connect(t, direct), statements...)
+	return r.dsn("postgres", name), direct
+}
+
+// eventually waits for what other goroutines are about to do and tell nobody.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(20 * time.Second)
+	for !f() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("waited for: %s", what)
+		}
+	}
+}
+
+func query(t *testing.T, conn *pgx.Conn, sql string, args ...any) string {
+	t.Helper()
+	var s string
+	if err := conn.QueryRow(context.Background(), sql, args...).Scan(&s); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return s
+}
+
+// raw opens a connection to the proxy without speaking on it.
+func (r *running) raw(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestStateAndSettingsReachStatements(t *testing.T) {
+	r := start(t, newControl(renaming(t, 5, lens.DualWrite)))
+	dsn, _ := r.database(t, usersTable)
+	ctx := context.Background()
+	old := pgtest.Connect(t, dsn)
+	pgtest.Exec(t, old, "INSERT INTO users (id, name) VALUES (1, 'Ann')")
+	recent := pgtest.Connect(t, dsn+"&options=-csegue.version%3Dnew")
+	if got := query(t, recent, "SELECT full_name FROM users WHERE id = $1", 1); got != "Ann" {
+		t.Errorf("new code reads %q", got)
+	}
+	var names []string
+	rows, err := recent.Query(ctx, "SELECT * FROM users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range rows.FieldDescriptions() {
+		names = append(names, f.Name)
+	}
+	rows.Close()
+	if want := []string{"id", "full_name"}; !slices.Equal(names, want) {
+		t.Errorf("new code sees the columns %v; want %v", names, want)
+	}
+}

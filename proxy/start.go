@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"segue/session"
+)
+
+const (
+	// startupTimeout is how long a client may take to say who it is; the server's authentication_timeout has the same default.
+	startupTimeout = time.Minute
+	// dialTimeout bounds the attempt to reach one address of the server.
+	dialTimeout = 5 * time.Second
+	// keepAlive is the idle time after which a peer is asked whether it is still there, and the time between questions.
+	keepAlive = 30 * time.Second
+	// extraConnections may be open beyond the limit, since only a client that has said who it is can be told that there are too many, and a
+	// cancel request is never one too many.
+	extraConnections = 1000
+)
+
+// serveClient carries one client from its first byte to its last. It owns both sockets and waits for both loops.
+func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
+	c := &conn{hub: p.hub, client: client, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
+	defer func() { _ = client.Close() }() // whatever is wrong with it then, it is over
+	if !p.hub.add(c, p.opt.MaxConnections+extraConnections, session.Options{Version: p.opt.Version, Gate: c}) {
+		p.counters.refused.Add(1)
+		return
+	}
+	defer p.hub.remove(c)
+	defer c.over()
+	defer c.survive()
+	c.drain() // the proxy may have begun to shut down meanwhile
+
+	in := newReader(client)
+	defer in.release()
+	start, rest := c.meet(in)
+	switch {
+	case start == nil:
+		return
+	case start.Cancel:
+		p.counters.cancels.Add(1)
+		if err := p.forwardCancel(ctx, start.Raw); err != nil {
+			c.log.Warn("a cancel request could not be forwarded", zap.Error(err))
+		}
+		return
+	}
+	defer p.hub.sessions.Add(-1)
+	if p.hub.sessions.Add(1) > int64(p.opt.MaxConnections) {
+		p.turnAway(c, &fatal{
+			"53300", fmt.Sprintf("the proxy has its limit of %d clients already", p.opt.MaxConnections),
+			"Raise limits.max_connections in the proxy's settings, or connect with fewer clients.",
+		})
+		return
+	}
+	server, err := p.dial(ctx)
+	if err != nil {
+		c.log.Warn("the server cannot be reached", zap.Error(err))
+		p.turnAway(c, &fatal{"08006", "the proxy cannot reach the server: " + err.Error(), "Check that the server runs, and server.addr in the proxy's settings."})
+		return
+	}
+	defer p.hub.registrar.forget(c)
+	c.carry(in, rest, server)
+}
+
+// meet reads the client's bytes until the session knows who it is. It gives what the session has not taken yet. It gives nil where
+// there is nobody to carry; the client has been told why, where it could be.
+func (c *conn) meet(in *reader) (start *session.Startup, rest []byte) {
+	c.deadline(time.Now().Add(startupTimeout))
+	for {
+		data, err := in.read()
+		if err != nil { // it left, was too slow, or the proxy is shutting down
+			c.farewell()
+			return nil, nil
+		}
+		c.hub.counters.fromClient.Add(int64(len(data)))
+		var n int
+		var answer []byte
+		c.locked(func() *change {
+			n, err = c.session.Client(data)
+			start, answer = c.session.Startup(), c.session.ToClient()
+			return c.after(false)
+		})
+		if _, failed := c.client.Write(answer); failed != nil {
+			return nil, nil
+		}
+		if err != nil {
+			c.log.Info("a client's start-up is not understood", zap.Error(err))
+			c.linger()
+			return nil, nil
+		}
+		if start != nil {
+			c.deadline(time.Time{})
+			return start, data[n:]
+		}
+		in.release()
+	}
+}
+
+// deadline sets the time by which the client must have sent something, unless the connection is being ended, which has set one of its own.
+func (c *conn) deadline(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ending {
+		_ = c.client.SetReadDeadline(t) // an error means that it is closed: the next read tells
+	}
+}
+
+// farewell writes what is left for the client: the fatal error, if there is one, and what the session had for it. No loop may run.
+func (c *conn) farewell() {
+	out := func() []byte {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.fatal != nil {
+			c.session.Fail(c.fatal.code, c.fatal.message, c.fatal.hint)
+		}
+		return c.session.ToClient()
+	}()
+	if len(out) > 0 {
+		_ = c.client.SetWriteDeadline(time.Now().Add(farewellTime)) // of a client that has gone nothing is expected
+		_, _ = c.client.Write(out)
+	}
+}
+
+// turnAway tells the client why it is not carried.
+func (p *Proxy) turnAway(c *conn, f *fatal) {
+	p.counters.refused.Add(1)
+	c.mu.Lock()
+	if c.fatal == nil {
+		c.fatal = f
+	}
+	c.mu.Unlock()
+	c.farewell()
+	c.linger()
+}
+
+// dial connects to the first of the server's addresses that can be reached.
+func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
+	// TCP_NODELAY is what package net sets of itself.
+	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	var tried []string
+	for _, addr := range p.opt.Server {
+		server, err := d.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return server, nil
+		}
+		tried = append(tried, addr+": "+reason(err))
+	}
+	return nil, errors.New(strings.Join(tried, "; "))
+}
+
+// reason gives an error of package net without what the caller says already.
+func reason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var sys interface{ Timeout() bool }
+	if errors.As(err, &sys) && sys.Timeout() {
+		return "timed out"
+	}
+	return strings.TrimPrefix(err.Error(), "connect: ")
+}
+
+// forwardCancel hands a cancel request to the server, on a connection of its own, and waits until the server has taken it: the client
+// counts on that when its own connection is closed.
+func (p *Proxy) forwardCancel(ctx context.Context, raw []byte) error {
+	server, err := p.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Close() }()
+	if err := server.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+		return err
+	}
+	if _, err := server.Write(raw); err != nil {
+		return err
+	}
+	_, err = server.Read(make([]byte, 1)) // the server answers by closing the connection
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
