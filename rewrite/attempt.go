@@ -28,6 +28,13 @@ type attempt struct {
 	stmt     int // index of the statement
 	copy     bool
 
+	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
+	// replaced one by one; needs asks for one more, and the text is planned anew.
+	derived map[int32]bool
+	needs   *int32
+	// locks and groups count the queries around that lock or group rows: a sub-select would change what they do.
+	locks, groups int
+
 	refusal *Refusal
 	// blame is the migration of which the other side has the name that was not found.
 	blame string

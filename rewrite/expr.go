@@ -18,7 +18,7 @@ func (a *attempt) exprs(list []*pg.Node, sc *scope, ctes *cte) {
 
 // expr walks an expression and puts the lens' forms in the place of references to migrating columns.
 func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
-	if n == nil || a.refusal != nil {
+	if n == nil || a.refusal != nil || a.wholeRows(n, sc, ctes) {
 		return
 	}
 	switch x := n.Node.(type) {

@@ -15,7 +15,7 @@ func figure(n *pg.Node) (name string, from *pg.ColumnRef, strength int) {
 	case *pg.Node_AIndirection:
 		for i := len(x.AIndirection.Indirection) - 1; i >= 0; i-- {
 			if s := x.AIndirection.Indirection[i].GetString_(); s != nil {
-				return s.Sval, nil, 2
+				return s.Sval, x.AIndirection.Arg.GetColumnRef(), 2
 			}
 		}
 		return figure(x.AIndirection.Arg)

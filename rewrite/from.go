@@ -65,8 +65,21 @@ func (a *attempt) fromItem(n *pg.Node, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	switch x := n.Node.(type) {
 	case *pg.Node_RangeVar:
-		return add(a.tableItem(x.RangeVar, ctes))
+		if it := a.derive(x.RangeVar, ctes); it != nil {
+			return add(it)
+		}
+		it := a.tableItem(x.RangeVar, ctes)
+		if it.lens != nil && x.RangeVar.Inh && len(x.RangeVar.Alias.GetColnames()) > 0 {
+			a.need(x.RangeVar.Location)
+		}
+		it.place = &x.RangeVar.Location
+		return add(it)
 	case *pg.Node_RangeTableSample:
+		if rv := x.RangeTableSample.Relation.GetRangeVar(); rv != nil {
+			a.exprs(x.RangeTableSample.Args, sc, ctes)
+			a.expr(x.RangeTableSample.Repeatable, sc, ctes)
+			return add(a.tableItem(rv, ctes))
+		}
 		a.exprs(x.RangeTableSample.Args, sc, ctes)
 		a.expr(x.RangeTableSample.Repeatable, sc, ctes)
 		return a.fromItem(x.RangeTableSample.Relation, sc, outer, ctes)
@@ -209,6 +222,7 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	if l := a.joinOnMigrating(node, j.IsNatural); l != nil {
 		a.uncovered(a.joinPlace(j), l, "a join by a migrating column's name (USING or NATURAL)", "Join with ON and qualified columns.")
+		a.needAll(mine)
 		return nil
 	}
 	for _, n := range node.using {
@@ -240,6 +254,8 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	it.shape = renameColumns(it.shape, j.Alias.Colnames)
 	if len(it.covers) > 0 {
+		a.uncovered(a.joinPlace(j), it.covers[0], "a join's alias over the table", "Give the table an alias of its own.")
+		a.needAll(mine)
 		it.open = true
 		if len(j.Alias.Colnames) > 0 {
 			a.uncovered(a.joinPlace(j), it.covers[0], "a list of column aliases", "Give the columns their aliases in the select list.")
@@ -250,6 +266,58 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	sc.items = append(sc.items[:before:before], it)
 	return &fromNode{item: it}
+}
+
+// need asks for a sub-select in the place of a table.
+func (a *attempt) need(place int32) {
+	if a.needs == nil {
+		a.needs = &place
+	}
+}
+
+// needAll asks for a sub-select for the next migrating table among the items.
+func (a *attempt) needAll(items []*item) {
+	for _, it := range items {
+		if it.lens != nil && it.place != nil {
+			a.need(*it.place)
+			return
+		}
+	}
+}
+
+// derive puts a sub-select in the code's own shape in the place of a table in FROM, where that was found to be needed.
+func (a *attempt) derive(rv *pg.RangeVar, ctes *cte) *item {
+	if !a.derived[rv.Location] {
+		return nil
+	}
+	_, _, l := a.relation(rv, ctes)
+	from := a.tokenAt(rv.Location)
+	if l == nil || from < 0 || !rv.Inh {
+		return nil
+	}
+	to := from
+	for a.isPunct(to+1, '.') {
+		to += 2
+	}
+	if a.tokText(to+1) == "*" || a.isWord(from-1, "only") {
+		return nil
+	}
+	if a.locks > 0 || a.groups > 0 {
+		a.uncovered(int(rv.Location), l, "a query that locks or groups rows and joins by a migrating column's name, or lists column aliases,",
+			"Join with ON and qualified columns.")
+		return nil
+	}
+	list, s := a.spread(&item{lens: l}, catalog.QuoteIdent(rv.Relname))
+	p := []piece{lit("(SELECT " + list + " FROM "), copyOf(from, to), lit(")")}
+	it := &item{alias: rv.Relname, shape: s}
+	if rv.Alias != nil {
+		it.alias = rv.Alias.Aliasname
+		it.shape = renameColumns(s, rv.Alias.Colnames)
+	} else {
+		p = append(p, lit(" AS "+catalog.QuoteIdent(rv.Relname)))
+	}
+	a.add(replace, from, to, p)
+	return it
 }
 
 // joinPlace gives a place in the text for a message about a join, which has none of its own in the tree.
@@ -370,7 +438,7 @@ func (a *attempt) spreadAll(tree []*fromNode) (string, shape, bool) {
 	var parts []string
 	var s shape
 	for _, f := range tree {
-		cols, ok := a.spreadNode(f, &sp)
+		cols, ok := a.spreadNode(f, &sp, nil)
 		if !ok {
 			return "", shape{}, false
 		}
@@ -392,19 +460,21 @@ func (f *fromNode) merges() bool {
 	return f.item == nil && (len(f.using) > 0 || f.unsure || f.left.merges() || f.right.merges())
 }
 
-func (a *attempt) spreadNode(f *fromNode, sp *spreader) ([]starPart, bool) {
+// spreadNode writes out one element; outer are the columns that the joins around it merge again.
+func (a *attempt) spreadNode(f *fromNode, sp *spreader, outer []string) ([]starPart, bool) {
 	if f.item != nil {
 		return a.spreadLeaf(f.item, sp)
 	}
-	l, ok1 := a.spreadNode(f.left, sp)
-	r, ok2 := a.spreadNode(f.right, sp)
+	inner := append(slices.Clone(outer), f.using...)
+	l, ok1 := a.spreadNode(f.left, sp, inner)
+	r, ok2 := a.spreadNode(f.right, sp, inner)
 	if !ok1 || !ok2 || f.unsure {
 		return nil, false
 	}
 	var out []starPart
 	for _, n := range f.using {
 		// The merged column is reached by its bare name, if no table outside this join has it.
-		if countColumn(sp.leaves, n) != countColumn(f.leaves(), n) {
+		if !slices.Contains(outer, n) && countColumn(sp.leaves, n) != countColumn(f.leaves(), n) {
 			return nil, false
 		}
 		out = append(out, starPart{catalog.QuoteIdent(n), shape{cols: []column{{name: n}}}})

@@ -16,6 +16,7 @@ import (
 const (
 	maxText    = 8 << 20 // bytes of a text that goes to the parser
 	maxNesting = 1000    // levels of nesting that it may have, by a careful estimate: the parser's stack and its tree's decoder are bounded
+	maxDerived = 16      // tables of a text that a sub-select may stand in for
 	maxSides   = 8       // sides that are tried in version auto
 )
 
@@ -71,9 +72,10 @@ func (s *State) plan(sql string, set Settings) *Plan {
 // choose settles each migration's side by the session's version, in version auto by the names that the statement uses.
 func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Settings) *Plan {
 	sides, auto := s.sides(set.Version)
-	try := func(sides map[string]bool) *attempt {
+	once := func(sides map[string]bool, derived map[int32]bool) *attempt {
 		a := &attempt{
-			edits: edits{text: sql, toks: toks}, state: s, set: set, isNew: sides,
+			derived: derived,
+			edits:   edits{text: sql, toks: toks}, state: s, set: set, isNew: sides,
 			lenses: map[uint32]*lens.Lens{}, touched: map[string]bool{}, oldNames: map[string]bool{}, renamed: map[*pg.ColumnRef]bool{},
 		}
 		for i, raw := range tree.Stmts {
@@ -84,6 +86,16 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 			}
 		}
 		return a
+	}
+	try := func(sides map[string]bool) *attempt {
+		derived := map[int32]bool{}
+		for {
+			a := once(sides, derived)
+			if a.needs == nil || derived[*a.needs] || len(derived) == maxDerived {
+				return a
+			}
+			derived[*a.needs] = true
+		}
 	}
 	a := try(sides)
 	if !auto {

@@ -28,6 +28,7 @@ type item struct {
 	shape             // for all others
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
+	place  *int32 // of a table in FROM, in the text
 }
 
 func (it *item) column(name string) *column {

@@ -134,6 +134,14 @@ func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
 		return out
 	}
 	sc := &scope{parent: outer}
+	if len(s.LockingClause) > 0 {
+		a.locks++
+		defer func() { a.locks-- }()
+	}
+	if len(s.GroupClause) > 0 {
+		a.groups++
+		defer func() { a.groups-- }()
+	}
 	tree := a.from(s.FromClause, sc, ctes)
 	out := a.targets(s.TargetList, sc, tree, ctes)
 	a.expr(s.WhereClause, sc, ctes)
@@ -227,6 +235,14 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 			out.open = out.open || s.open
 			continue
 		}
+		if x := t.Val.GetAIndirection(); x != nil && len(x.Indirection) == 1 && x.Indirection[0].GetAStar() != nil {
+			if it := a.rowRef(x.Arg, sc); it != nil {
+				s := a.rowStar(x, it)
+				out.cols = append(out.cols, s.cols...)
+				continue
+			}
+			out.open = true
+		}
 		var r *ref
 		if c != nil {
 			r = a.columnRef(c, sc)
@@ -260,6 +276,9 @@ func (a *attempt) targetEnd(list []*pg.Node, i int) int {
 
 // star spreads `*` or `t.*` out where a migrating table is in it.
 func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
+	if c.Location < 0 {
+		return a.tableCommand(tree)
+	}
 	from := a.tokenAt(c.Location)
 	to := from + 2*(len(c.Fields)-1)
 	if from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
@@ -295,6 +314,25 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 		return shape{open: true}
 	}
 	a.add(replace, from, to, sqlText(text))
+	return s
+}
+
+// tableCommand plans `TABLE t`, which is SELECT * FROM t.
+func (a *attempt) tableCommand(tree []*fromNode) shape {
+	if len(tree) != 1 || tree[0].item == nil || tree[0].item.lens == nil || tree[0].item.place == nil {
+		return spreadShape(tree)
+	}
+	it := tree[0].item
+	i := a.tokenAt(*it.place) - 1
+	if a.isWord(i, "only") {
+		i--
+	}
+	if !a.isWord(i, "table") {
+		a.lost(*it.place, "TABLE")
+		return shape{open: true}
+	}
+	text, s := a.spread(it, catalog.QuoteIdent(it.alias))
+	a.add(replace, i, i, sqlText("SELECT ", text, " FROM"))
 	return s
 }
 

@@ -160,8 +160,8 @@ func eachMessage(m protoreflect.Message, f func(protoreflect.Message)) {
 	})
 }
 
-// copyStmt plans COPY. In: the old side is written where it stands, and the guard fills the new one. Out: as a list of the columns that the version
-// knows.
+// copyStmt plans COPY. In: the old side is written where it stands, and the guard fills the new one. Out: the columns that the version
+// knows, as a query where the table's own names or values would not do.
 func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	a.copy = true
 	if s.Query != nil {
@@ -172,81 +172,118 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	if l == nil {
 		return
 	}
-	for _, n := range s.Options {
-		d := n.GetDefElem()
-		if d.GetDefname() == "header" && (!s.IsFrom || strings.EqualFold(strOf(d.Arg), "match")) || strings.HasPrefix(d.GetDefname(), "force_") {
-			a.uncovered(int(d.Location), l, "COPY with the option "+strings.ToUpper(d.Defname), "Leave the option out, or use COPY (SELECT ...) TO.")
-			return
-		}
+	from := a.tokenAt(s.Relation.Location)
+	to := from
+	for from >= 0 && a.isPunct(to+1, '.') {
+		to += 2
 	}
-	if s.WhereClause != nil && mentionsName(s.WhereClause, l.Names) {
-		a.uncovered(int(s.Relation.Location), l, "COPY ... WHERE on a migrating column", "Filter the rows before, or after.")
-		return
-	}
-	physical := func(c *lens.Column) string {
-		if s.IsFrom {
-			return c.Alone.Target
-		}
-		return c.Read.Plain()
-	}
-	if len(s.Attlist) > 0 {
-		a.copyList(s, l, physical)
-		return
-	}
-	a.usesShape(l)
-	var names []string
-	for i := range l.Columns {
-		c := &l.Columns[i]
-		if c.Generated {
-			continue
-		}
-		p := physical(c)
-		if p == "" {
-			a.uncovered(int(s.Relation.Location), l, "COPY TO before the proof", "Use COPY (SELECT ...) TO.")
-			return
-		}
-		names = append(names, catalog.QuoteIdent(p))
-	}
-	i := a.tokenAt(s.Relation.Location)
-	if i < 0 {
+	if from < 0 {
 		a.lost(s.Relation.Location, "COPY")
 		return
 	}
-	for a.isPunct(i+1, '.') {
-		i += 2
+	cols, ok := a.copyColumns(s, l)
+	if !ok {
+		return
 	}
-	a.add(after, i, i, sqlText(" (", strings.Join(names, ", "), ")"))
+	physical := make([]string, len(cols))
+	plain, same := true, true
+	for i, c := range cols {
+		physical[i] = c.Read.Plain()
+		if s.IsFrom {
+			physical[i] = c.Alone.Target
+		}
+		plain = plain && physical[i] != ""
+		same = same && physical[i] == c.Name
+	}
+	header := false
+	for _, n := range s.Options {
+		d := n.GetDefElem()
+		switch {
+		case d.GetDefname() == "header":
+			header = !s.IsFrom || strings.EqualFold(strOf(d.Arg), "match")
+		case strings.HasPrefix(d.GetDefname(), "force_") && !same && mentionsString(d.Arg, l.Names):
+			a.uncovered(int(d.Location), l, "COPY with "+strings.ToUpper(d.Defname)+" for a migrating column", "Leave the option out for that column.")
+			return
+		}
+	}
+	switch {
+	case s.WhereClause != nil && mentionsName(s.WhereClause, l.Names):
+		a.uncovered(int(s.Relation.Location), l, "COPY ... WHERE on a migrating column", "Filter the rows before, or after.")
+	case s.IsFrom && header && !same:
+		a.uncovered(int(s.Relation.Location), l, "COPY FROM with HEADER MATCH", "Use HEADER without MATCH.")
+	case !s.IsFrom && (!plain || header && !same):
+		end := to
+		if len(s.Attlist) > 0 {
+			end = a.closing(to + 1)
+		}
+		if end < 0 {
+			a.lost(s.Relation.Location, "COPY")
+			return
+		}
+		var list []string
+		for _, c := range cols {
+			list = append(list, spreadColumn(c, catalog.QuoteIdent(s.Relation.Relname)))
+		}
+		a.add(replace, from, end, []piece{lit("(SELECT " + strings.Join(list, ", ") + " FROM ONLY "), copyOf(from, to), lit(")")})
+	case len(s.Attlist) > 0:
+		for i, c := range cols {
+			a.rename(to+2+2*i, c.Name, physical[i])
+		}
+	default:
+		for i := range physical {
+			physical[i] = catalog.QuoteIdent(physical[i])
+		}
+		a.add(after, to, to, sqlText(" (", strings.Join(physical, ", "), ")"))
+	}
 }
 
-// copyList plans the column list that the client wrote, which has no places in the tree.
-func (a *attempt) copyList(s *pg.CopyStmt, l *lens.Lens, physical func(*lens.Column) string) {
+// copyColumns gives the columns that a COPY is about; ok is false where they are not as the tokens say, or not there.
+func (a *attempt) copyColumns(s *pg.CopyStmt, l *lens.Lens) (cols []*lens.Column, ok bool) {
+	if len(s.Attlist) == 0 {
+		a.usesShape(l)
+		for i := range l.Columns {
+			if !l.Columns[i].Generated {
+				cols = append(cols, &l.Columns[i])
+			}
+		}
+		return cols, true
+	}
 	tok := a.tokenAt(s.Relation.Location)
 	for a.isPunct(tok+1, '.') {
 		tok += 2
 	}
-	tok += 2 // ( name
-	for _, n := range s.Attlist {
+	for i, n := range s.Attlist {
 		name := strOf(n)
-		if !a.isName(tok) {
+		if !a.isName(tok + 2 + 2*i) {
 			a.lost(s.Relation.Location, "COPY")
-			return
+			return nil, false
 		}
 		c := l.Column(name)
-		switch {
-		case c == nil && l.Names[name]:
-			a.blame = a.otherSide(l, name)
+		if c == nil {
+			// The server has the same error for a name that no migration knows of.
+			if a.refusal == nil {
+				a.blame = a.otherSide(l, name)
+			}
 			a.refuse(&Refusal{Code: "42703", Message: `column "` + name + `" of relation "` + l.Relation.Name + `" does not exist`})
-			return
-		case c != nil && c.Migrates():
+			return nil, false
+		}
+		if c.Migrates() {
 			a.usesColumn(c)
 			a.resolved = append(a.resolved, name+" "+c.Migration)
-			p := physical(c)
-			if p == "" {
-				a.uncovered(int(s.Relation.Location), l, "COPY TO before the proof", "Use COPY (SELECT ...) TO.")
-				return
-			}
-			a.rename(tok, name, p)
 		}
-		tok += 2
+		cols = append(cols, c)
 	}
+	return cols, true
+}
+
+func mentionsString(n *pg.Node, names map[string]bool) bool {
+	if n == nil {
+		return false
+	}
+	if s := n.GetString_(); s != nil {
+		return names[s.Sval]
+	}
+	found := false
+	children(n, func(c *pg.Node) { found = found || mentionsString(c, names) })
+	return found
 }
