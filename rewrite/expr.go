@@ -28,9 +28,6 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault, *pg.Node_SqlvalueFunction, *pg.Node_CurrentOfExpr, *pg.Node_String_, *pg.Node_AStar,
 		*pg.Node_Integer, *pg.Node_Float, *pg.Node_TypeName:
 	case *pg.Node_AExpr:
-		if a.split(x.AExpr, sc) {
-			return
-		}
 		a.expr(x.AExpr.Lexpr, sc, ctes)
 		a.expr(x.AExpr.Rexpr, sc, ctes)
 	case *pg.Node_BoolExpr:
@@ -43,11 +40,12 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 		f := x.FuncCall
 		a.exprs(f.Args, sc, ctes)
 		a.exprs(f.AggOrder, sc, ctes)
-		a.expr(f.AggFilter, sc, ctes)
+		a.condition(f.AggFilter, sc, ctes)
 		a.window(f.Over, sc, ctes)
 	case *pg.Node_NamedArgExpr:
 		a.expr(x.NamedArgExpr.Arg, sc, ctes)
 	case *pg.Node_TypeCast:
+		a.rowType(x.TypeCast.TypeName)
 		a.expr(x.TypeCast.Arg, sc, ctes)
 	case *pg.Node_CollateClause:
 		a.expr(x.CollateClause.Arg, sc, ctes)
@@ -93,6 +91,44 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 		a.query(x.JsonArrayQueryConstructor.Query, sc, ctes)
 	default:
 		a.uncovered(0, a.visibleLens(sc, "", nil), "an expression of kind "+strings.TrimPrefix(nodeKind(n), "Node_"), "Write it in another way.")
+	}
+}
+
+// condition walks an expression of which only the rows where it is true count: there NULL is as good as false, and the
+// comparisons under its ANDs and ORs may be split.
+func (a *attempt) condition(n *pg.Node, sc *scope, ctes *cte) {
+	if n == nil || a.refusal != nil {
+		return
+	}
+	switch x := n.Node.(type) {
+	case *pg.Node_BoolExpr:
+		if x.BoolExpr.Boolop != pg.BoolExprType_NOT_EXPR {
+			for _, arg := range x.BoolExpr.Args {
+				a.condition(arg, sc, ctes)
+			}
+			return
+		}
+	case *pg.Node_AExpr:
+		if a.split(x.AExpr, sc) {
+			return
+		}
+	}
+	a.expr(n, sc, ctes)
+}
+
+// rowType refuses the name of a migrating table's row type, which has the table's physical shape.
+func (a *attempt) rowType(t *pg.TypeName) {
+	if t == nil || len(t.Names) == 0 {
+		return
+	}
+	schema := ""
+	if len(t.Names) > 1 {
+		schema = strOf(t.Names[len(t.Names)-2])
+	}
+	if rel := a.find(schema, strOf(t.Names[len(t.Names)-1])); rel != nil {
+		if l := a.lensOf(rel); l != nil {
+			a.uncovered(int(t.Location), l, "the table's row type", "Name the columns and their types.")
+		}
 	}
 }
 
@@ -149,7 +185,7 @@ func nodeKind(n *pg.Node) string {
 var splitOps = map[string]bool{"=": true, "<": true, ">": true, "<=": true, ">=": true, "<>": true, "~~": true}
 
 // split writes a comparison of a coalesced column so that both columns' indexes serve it:
-// (n = x OR (n IS NULL AND o = x)), which is equal to COALESCE(n, o) = x also where something is NULL.
+// (n = x OR (n IS NULL AND o = x)), which is true where COALESCE(n, o) = x is. Where that is false it may be NULL.
 func (a *attempt) split(e *pg.A_Expr, sc *scope) bool {
 	switch e.Kind {
 	case pg.A_Expr_Kind_AEXPR_OP, pg.A_Expr_Kind_AEXPR_LIKE:

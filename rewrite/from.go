@@ -154,6 +154,7 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 	names := f.Alias.GetColnames()
 	if len(f.Coldeflist) > 0 {
 		for _, n := range f.Coldeflist {
+			a.rowType(n.GetColumnDef().GetTypeName())
 			it.cols = append(it.cols, column{name: n.GetColumnDef().GetColname()})
 		}
 		return it
@@ -164,6 +165,7 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 			call = l[0].GetFuncCall()
 			if len(l) > 1 {
 				for _, n := range l[1].GetList().GetItems() {
+					a.rowType(n.GetColumnDef().GetTypeName())
 					it.cols = append(it.cols, column{name: n.GetColumnDef().GetColname()})
 				}
 				if len(it.cols) > 0 {
@@ -233,7 +235,7 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	if j.Quals != nil {
 		on := &scope{items: slices.Clone(mine), merged: sc.merged, parent: outer}
-		a.expr(j.Quals, on, ctes)
+		a.condition(j.Quals, on, ctes)
 	}
 	if j.JoinUsingAlias != nil {
 		it := &item{alias: j.JoinUsingAlias.Aliasname}

@@ -401,7 +401,7 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	excluded := &item{alias: "excluded", lens: l}
 	sc := &scope{items: []*item{target, excluded}}
 	a.assignments(c.TargetList, l, sc, ctes)
-	a.expr(c.WhereClause, sc, ctes)
+	a.condition(c.WhereClause, sc, ctes)
 }
 
 // mentionsName says whether a column reference below n has one of the names.

@@ -103,16 +103,38 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 	}
 	first := a
 	for range maxSides {
-		if a.refusal == nil || a.blame == "" || sides[a.blame] {
+		if a.refusal == nil || !a.unresolved() {
 			break
 		}
-		// The name is the other side's: the code was written for that.
-		sides = maps.Clone(sides)
-		sides[a.blame] = true
-		a = try(sides)
+		if a.blame != "" {
+			if sides[a.blame] {
+				break
+			}
+			// The name is the other side's: the code was written for that.
+			sides = maps.Clone(sides)
+			sides[a.blame] = true
+			a = try(sides)
+			continue
+		}
+		// A name is ambiguous on this side; it may be good on another.
+		flipped := false
+		for _, m := range slices.Sorted(maps.Keys(a.touched)) {
+			if sides[m] {
+				continue
+			}
+			other := maps.Clone(sides)
+			other[m] = true
+			if b := try(other); b.refusal == nil || !b.unresolved() {
+				sides, a, flipped = other, b, true
+				break
+			}
+		}
+		if !flipped {
+			break
+		}
 	}
 	if a.refusal != nil {
-		if a.refusal.Code == "42703" || a.refusal.Code == "42702" {
+		if a.unresolved() {
 			a = first
 		}
 		return a.plan()
@@ -128,6 +150,11 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 		}
 	}
 	return a.plan()
+}
+
+// unresolved says whether the attempt failed at a name.
+func (a *attempt) unresolved() bool {
+	return a.refusal != nil && (a.refusal.Code == "42703" || a.refusal.Code == "42702")
 }
 
 // sides gives each migration's side for a version. auto is true where the statement is to settle it; the sides are then all old.

@@ -212,8 +212,14 @@ func (r *ref) origin() *Origin {
 		return nil
 	case r.column != nil:
 		return r.column.origin
-	case r.lens != nil && r.lens.Migrates() && r.lens.Read.Plain() == "":
-		return &Origin{Table: r.item.lens.Relation.OID, Num: r.lens.Num}
+	case r.lens != nil && r.lens.Migrates():
+		rel := r.item.lens.Relation
+		if p := r.lens.Read.Plain(); p != "" {
+			if c := rel.Column(p); c == nil || c.Num == r.lens.Num {
+				return nil // the server says the same
+			}
+		}
+		return &Origin{Table: rel.OID, Num: r.lens.Num}
 	}
 	return nil
 }

@@ -144,21 +144,22 @@ func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
 	}
 	tree := a.from(s.FromClause, sc, ctes)
 	out := a.targets(s.TargetList, sc, tree, ctes)
-	a.expr(s.WhereClause, sc, ctes)
+	// The order is PostgreSQL's, so that of several errors the same one is told.
+	a.condition(s.WhereClause, sc, ctes)
+	a.expr(s.HavingClause, sc, ctes) // grouped expressions must stay recognisable: no splitting
+	for _, n := range s.SortClause {
+		a.orderBy(n.GetSortBy().GetNode(), sc, ctes, out)
+	}
 	for _, n := range s.GroupClause {
 		a.groupBy(n, sc, ctes, out)
 	}
-	a.expr(s.HavingClause, sc, ctes)
-	a.exprs(s.WindowClause, sc, ctes)
 	for _, n := range s.DistinctClause {
 		if n.GetNode() != nil {
 			a.orderBy(n, sc, ctes, out)
 		}
 	}
-	for _, n := range s.SortClause {
-		a.orderBy(n.GetSortBy().GetNode(), sc, ctes, out)
-	}
 	a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, sc, ctes)
+	a.exprs(s.WindowClause, sc, ctes)
 	return out
 }
 

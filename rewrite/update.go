@@ -20,13 +20,14 @@ func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 	sc := &scope{}
 	tree := a.from(s.FromClause, sc, ctes)
 	sc.items = append([]*item{target}, sc.items...)
+	a.condition(s.WhereClause, sc, ctes)
+	out := a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
 	if target.lens != nil {
 		a.assignments(s.TargetList, target.lens, sc, ctes)
 	} else {
 		a.exprs(targetValues(s.TargetList), sc, ctes)
 	}
-	a.expr(s.WhereClause, sc, ctes)
-	return a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
+	return out
 }
 
 // delete plans a DELETE.
@@ -36,8 +37,9 @@ func (a *attempt) delete(s *pg.DeleteStmt, ctes *cte) shape {
 	sc := &scope{}
 	tree := a.from(s.UsingClause, sc, ctes)
 	sc.items = append([]*item{target}, sc.items...)
-	a.expr(s.WhereClause, sc, ctes)
-	return a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
+	out := a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
+	a.condition(s.WhereClause, sc, ctes)
+	return out
 }
 
 // assignments plans the assignments of UPDATE SET and ON CONFLICT DO UPDATE SET: each side of a migrating column is written.

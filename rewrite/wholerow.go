@@ -61,7 +61,7 @@ func (a *attempt) wholeRows(n *pg.Node, sc *scope, ctes *cte) bool {
 			}
 		}
 		a.exprs(f.AggOrder, sc, ctes)
-		a.expr(f.AggFilter, sc, ctes)
+		a.condition(f.AggFilter, sc, ctes)
 		a.window(f.Over, sc, ctes)
 		return true
 	case *pg.Node_NullTest:
