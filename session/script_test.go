@@ -101,6 +101,9 @@ func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []st
 	w := &wire{}
 	out := make([]string, 0, len(script))
 	for i, c := range script {
+		if w.err != nil && c.name != "new" {
+			t.Fatalf("%s: the session has ended: %v", c.pos, w.err)
+		}
 		w.toS, w.toC = nil, nil
 		text := c.text
 		pieces := func(side wiretest.Side, f func([]byte)) {

@@ -218,13 +218,14 @@ func (s *Session) wake() {
 }
 
 // switching says whether the client's next message must wait, since a state is pending and what was sent last may have ended a
-// transaction. During COPY FROM it need not: the server is waiting for the client.
+// transaction. During COPY FROM it need not, since the server is waiting for the client: in the simple protocol until the client has
+// sent CopyDone, in the extended one until the server has answered a Sync, before which it need not send anything.
 func (s *Session) switching() bool {
 	if s.pending == nil || s.pipeline || s.queue.firm == 0 {
 		return false
 	}
 	e := s.queue.head()
-	return !e.copyIn
+	return !e.copyIn || e.kind == 'Q' && s.queue.at(s.queue.n-1).kind == copyEnd
 }
 
 // Fail ends the session with a FATAL error for the client, whose bytes the owner writes before it closes both sides. In the middle of a
