@@ -1,0 +1,245 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+)
+
+// change is one epoch: the migration's stand changes, and with it, in the same transaction, what ddl does.
+type change struct {
+	name  string // for people, events and hooks
+	to    stand
+	fixed bool // it cannot be given up: what ddl does cannot be undone, or nothing would be won
+	ddl   func(ctx context.Context, tx pgx.Tx) error
+}
+
+// errLost says that the right to change the epoch has gone to somebody else.
+var errLost = errors.New("another proxy has taken over the changing of the epoch: see `segue status`")
+
+// lateError says that a change was waited for as long as --max-wait allows.
+type lateError struct{ waiting []string }
+
+func (e *lateError) Error() string { return "waited for " + strings.Join(e.waiting, "; ") }
+
+// lockTimeout is how long a change may keep others waiting for a lock on the table, behind its own request.
+const lockTimeout = "500ms"
+
+// Between two attempts to get such a lock.
+const (
+	firstLockPause   = 100 * time.Millisecond
+	longestLockPause = 5 * time.Second
+)
+
+// change waits until the last epoch is settled, writes the next one, and waits until that is settled.
+func (w *work) change(ctx context.Context, ch change) error {
+	return w.coordinate(ctx, func() error {
+		if err := w.settle(ctx); err != nil {
+			return w.late(ctx, err)
+		}
+		if err := w.c.opt.Hooks.at(ctx, "before "+ch.name); err != nil {
+			return err
+		}
+		if err := w.write(ctx, ch, false); err != nil {
+			return err
+		}
+		if err := w.c.opt.Hooks.at(ctx, "written "+ch.name); err != nil {
+			return err
+		}
+		if err := w.settle(ctx); err != nil {
+			return w.late(ctx, err)
+		}
+		return w.c.opt.Hooks.at(ctx, "settled "+ch.name)
+	})
+}
+
+// coordinate runs f with the right to change the epoch: the advisory lock, and the holder's name in the row.
+func (w *work) coordinate(ctx context.Context, f func() error) (err error) {
+	w.deadline = time.Time{}
+	if w.opt.MaxWait > 0 {
+		w.deadline = time.Now().Add(w.opt.MaxWait)
+	}
+	retry := backoff{next: 20 * time.Millisecond, longest: 500 * time.Millisecond}
+	for {
+		var got bool
+		if err := w.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, 0)", lockCoordinate).Scan(&got); err != nil {
+			return fmt.Errorf("taking the epoch to change: %w", err)
+		}
+		if got {
+			break
+		}
+		if w.isLate() {
+			return fmt.Errorf("%w: waited %v for the change of another migration to end: see `segue status`", proxy.ErrConflict, w.opt.MaxWait)
+		}
+		if err := w.say(ctx, "waiting for the change of another migration to end"); err != nil {
+			return err
+		}
+		if err := retry.pause(ctx); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if w.conn.IsClosed() || errors.Is(err, errKilled) {
+			return // the lock goes with the connection
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		if _, unlock := w.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, 0)", lockCoordinate); unlock != nil {
+			err = errors.Join(err, fmt.Errorf("giving the epoch back: %w", unlock))
+		}
+	}()
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.epoch SET holder = $1", w.id); err != nil {
+		return fmt.Errorf("taking the epoch to change: %w", err)
+	}
+	return f()
+}
+
+func (w *work) isLate() bool { return !w.deadline.IsZero() && time.Now().After(w.deadline) }
+
+// write writes the next epoch. Waiting for a lock on the table is cut short, since all others wait behind it, and tried again.
+func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
+	retry := backoff{next: firstLockPause, longest: longestLockPause}
+	for {
+		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return w.writeOnce(ctx, tx, ch, unsettled) })
+		switch {
+		case err == nil:
+			return w.read(ctx)
+		case sqlState(err) != "55P03" && sqlState(err) != "40P01":
+			return fmt.Errorf("%s: %w", ch.name, err)
+		}
+		holders, herr := w.lockHolders(ctx)
+		if herr != nil {
+			return herr
+		}
+		if w.isLate() {
+			return fmt.Errorf("%s: waited %v for a lock on %s, held by %s; nothing has changed: try again later, or end those transactions", ch.name, w.opt.MaxWait, w.table, holders)
+		}
+		if err := w.say(ctx, "%s: waiting for a lock on %s, held by %s", ch.name, w.table, holders); err != nil {
+			return err
+		}
+		if err := retry.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bool) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
+		return err
+	}
+	var current, settled int64
+	var holder string
+	if err := tx.QueryRow(ctx, "SELECT current, settled, COALESCE(holder::text, '') FROM segue.epoch FOR UPDATE").Scan(&current, &settled, &holder); err != nil {
+		return err
+	}
+	if holder != w.id || settled != current && !unsettled {
+		return errLost
+	}
+	if ch.ddl != nil {
+		if err := ch.ddl(ctx, tx); err != nil {
+			return err
+		}
+	}
+	var prior *stand
+	if !ch.fixed && !unsettled {
+		prior = &w.m.Stand
+	}
+	if tag, err := tx.Exec(ctx, "UPDATE segue.epoch SET current = current + 1, changed_at = now() WHERE current = $1 AND holder = $2", current, w.id); err != nil {
+		return err
+	} else if tag.RowsAffected() != 1 {
+		return errLost
+	}
+	from := w.m.Stand
+	if tag, err := tx.Exec(ctx, `UPDATE segue.migration SET live = $2, phase = $3, step = $4, proved = $5, changed = $6, prior = $7, changed_at = now()
+		WHERE name = $1 AND live = $8 AND phase = $9 AND step = $10 AND proved = $11`,
+		w.name, ch.to.Live, ch.to.Phase.String(), ch.to.Step.String(), ch.to.Proved, current+1, prior,
+		from.Live, from.Phase.String(), from.Step.String(), from.Proved); err != nil {
+		return err
+	} else if tag.RowsAffected() != 1 {
+		return errLost
+	}
+	if _, err := tx.Exec(ctx, "SELECT pg_notify($1, $2)", epochChannel, fmt.Sprint(current+1)); err != nil {
+		return err
+	}
+	return w.c.note(ctx, tx, w.name, ch.name, map[string]any{"epoch": current + 1, "from": from.String(), "to": ch.to.String()})
+}
+
+// late decides what becomes of a change that has been waited for long enough.
+func (w *work) late(ctx context.Context, err error) error {
+	var late *lateError
+	if !errors.As(err, &late) {
+		return err
+	}
+	if rerr := w.read(ctx); rerr != nil {
+		return rerr
+	}
+	_, current, err := w.epoch(ctx)
+	if err != nil {
+		return err
+	}
+	if w.m.Changed != current {
+		return fmt.Errorf("%w: epoch %d, of another migration, is not settled yet: %w", proxy.ErrConflict, current, late)
+	}
+	if w.m.Prior == nil {
+		return fmt.Errorf("%s is reached, and not settled yet after %v: %w; it cannot be given up: `segue advance %s` waits on", w.m.Stand, w.opt.MaxWait, late, w.name)
+	}
+	reached := w.m.Stand
+	if err := w.giveUp(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("gave %s up after %v, back at %s: %w; end what is waited for, or use --terminate", reached, w.opt.MaxWait, w.m.Stand, late)
+}
+
+// giveUp goes back to what the unsettled epoch came from, by an epoch with the old stand: at most these two are alive. It is the one change that starts from an
+// unsettled epoch, and it cannot be given up itself.
+func (w *work) giveUp(ctx context.Context) error {
+	w.deadline = time.Time{}
+	if err := w.write(ctx, change{name: "give up", to: *w.m.Prior, fixed: true}, true); err != nil {
+		return err
+	}
+	if err := w.c.opt.Hooks.at(ctx, "written give up"); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	return w.tidy(ctx)
+}
+
+// epoch reads the epoch that is settled and the one that is current.
+func (w *work) epoch(ctx context.Context) (settled, current int64, err error) {
+	if err := w.conn.QueryRow(ctx, "SELECT settled, current FROM segue.epoch").Scan(&settled, &current); err != nil {
+		return 0, 0, fmt.Errorf("reading the epoch: %w", err)
+	}
+	return settled, current, nil
+}
+
+// catchUp settles what a work that was cut off has left unsettled, or gives it up where the request is to go back.
+func (w *work) catchUp(ctx context.Context) error {
+	settled, current, err := w.epoch(ctx)
+	if err != nil || settled == current {
+		return err
+	}
+	return w.coordinate(ctx, func() error {
+		if err := w.read(ctx); err != nil {
+			return err
+		}
+		settled, current, err := w.epoch(ctx)
+		if err != nil || settled == current {
+			return err
+		}
+		if m := w.m; w.backOut && m.Changed == current && m.Prior != nil && m.Prior.rank() < m.Stand.rank() {
+			return w.giveUp(ctx)
+		}
+		if err := w.settle(ctx); err != nil {
+			return w.late(ctx, err)
+		}
+		return nil
+	})
+}

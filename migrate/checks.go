@@ -1,0 +1,288 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// findings are what checking a definition against the table gave.
+type findings struct {
+	table    uint32
+	oldNums  map[string]int16
+	problems []string // each refuses the migration, and says what would help
+	later    []string // what `complete` will wait for
+}
+
+func (f *findings) refuse(format string, args ...any) {
+	f.problems = append(f.problems, fmt.Sprintf(format, args...))
+}
+
+// err is nil where nothing refuses; it is proxy.ErrInvalid otherwise.
+func (f *findings) err(name string) error {
+	if len(f.problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("migration %s %w: %s", name, proxy.ErrInvalid, strings.Join(f.problems, "; "))
+}
+
+// check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
+func check(ctx context.Context, q queryer, def *lens.Definition) (*findings, error) {
+	f := &findings{oldNums: map[string]int16{}}
+	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkColumns, checkDependents, checkTriggers, checkRole}
+	for _, step := range steps {
+		if err := step(ctx, q, def, f); err != nil {
+			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
+		}
+		if f.table == 0 {
+			break // nothing else can be looked for
+		}
+	}
+	return f, nil
+}
+
+// checkTable demands an ordinary table with a primary key, which the control role owns.
+func checkTable(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	var oid uint32
+	var kind, persistence string
+	var partition, child, parent, typed, owned, keyed, ruled, hidden bool
+	err := q.QueryRow(ctx, `
+		SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relispartition, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid),
+		       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), c.reloftype <> 0, pg_has_role(c.relowner, 'USAGE'),
+		       EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid),
+		       EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND rulename <> '_RETURN'),
+		       c.relrowsecurity AND c.relforcerowsecurity AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+		def.Table.Schema, def.Table.Name).Scan(&oid, &kind, &persistence, &partition, &child, &parent, &typed, &owned, &keyed, &ruled, &hidden)
+	if errors.Is(err, pgx.ErrNoRows) {
+		f.refuse("there is no table %s: correct `table`, with its schema", def.Table)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t := def.Table.String()
+	what := map[string]string{
+		"p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence", "i": "an index",
+		"I": "an index", "c": "a composite type", "t": "a TOAST table",
+	}
+	switch {
+	case kind != "r" && kind != "p":
+		f.refuse("%s is %s: name the table itself", t, what[kind])
+		return nil
+	case kind == "p":
+		f.refuse("%s is a partitioned table, which this build does not migrate", t)
+		return nil
+	case persistence == "t":
+		f.refuse("%s is a temporary table", t)
+		return nil
+	}
+	f.table = oid
+	if partition {
+		f.refuse("%s is a partition, which this build does not migrate", t)
+	} else if child || parent {
+		f.refuse("%s inherits from another table or is inherited from, which this build does not migrate", t)
+	}
+	if typed {
+		f.refuse("%s is a typed table, to which no column can be added", t)
+	}
+	if !owned {
+		f.refuse("the control role does not own %s: connect as its owner, or ALTER TABLE %s OWNER TO the control role", t, t)
+	}
+	if !keyed {
+		f.refuse("%s has no primary key, by which the backfill goes: add one", t)
+	}
+	if ruled {
+		f.refuse("%s has rules, which rewrite what the proxies have rewritten: replace them by triggers", t)
+	}
+	if hidden {
+		f.refuse("%s has FORCE ROW LEVEL SECURITY, which would hide rows from the backfill: give the control role BYPASSRLS", t)
+	}
+	return nil
+}
+
+// checkColumns demands that the old columns are there, plain, and that the new names are free.
+func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	for _, p := range def.Pairs() {
+		o := catalog.QuoteIdent(p.Old)
+		var num int16
+		var generated, identity, domain, volatile bool
+		err := q.QueryRow(ctx, `
+			SELECT a.attnum, a.attgenerated <> '', a.attidentity <> '', t.typtype = 'd',
+			       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
+			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+			WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, p.Old).Scan(&num, &generated, &identity, &domain, &volatile)
+		if errors.Is(err, pgx.ErrNoRows) {
+			f.refuse("%s has no column %s: correct `from`", def.Table, o)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		f.oldNums[p.Old] = num
+		switch {
+		case generated:
+			f.refuse("column %s is generated: it cannot be written", o)
+		case identity:
+			f.refuse("column %s is an identity column, which this build does not migrate", o)
+		case domain:
+			f.refuse("column %s is of a domain, whose constraints adding a column would check row by row under a lock: this build does not migrate it", o)
+		case volatile:
+			f.refuse("the default of column %s is volatile, so two columns would get two values: this build does not migrate it", o)
+		}
+		var taken, system bool
+		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attnum < 0), false) FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped",
+			f.table, p.New).Scan(&taken, &system); err != nil {
+			return err
+		}
+		if system {
+			f.refuse("%s is the name of a system column: choose another `to`", catalog.QuoteIdent(p.New))
+		} else if taken {
+			f.refuse("%s has a column %s already: choose another `to`, or drop that column", def.Table, catalog.QuoteIdent(p.New))
+		}
+		functions, err := collect(ctx, q, `
+			SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1
+			WHERE p.proname = ANY ($2) AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.proargtypes[0] = c.reltype`,
+			pgx.RowTo[string], f.table, []string{p.Old, p.New})
+		if err != nil {
+			return err
+		}
+		for _, fn := range functions {
+			f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(p.Old))
+		}
+	}
+	return nil
+}
+
+// dependent is something that names an old column.
+type dependent struct {
+	class  string // the catalog that it is in
+	oid    uint32
+	kind   string // relkind, contype, or "" for others
+	name   string // as pg_describe_object writes it
+	unique bool   // a unique index
+	own    bool   // the column's own default, or the sequence that it owns, or a rule of the table itself
+}
+
+// dependents lists what depends on a column in the server's books.
+func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]dependent, error) {
+	out, err := collect(ctx, q, `
+		SELECT DISTINCT d.classid::regclass::text, d.objid,
+		       COALESCE(c.relkind::text, k.contype::text, v.relkind::text, ''), pg_describe_object(d.classid, d.objid, 0),
+		       COALESCE(i.indisunique OR i.indisexclusion, false), COALESCE(f.adnum = $2 AND f.adrelid = $1 OR v.oid = $1, false)
+		FROM pg_depend d
+		LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+		LEFT JOIN pg_index i ON i.indexrelid = c.oid
+		LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+		LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+		LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+		LEFT JOIN pg_class v ON v.oid = r.ev_class
+		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype <> 'i'
+		ORDER BY 1, 4, 2`, func(row pgx.CollectableRow) (x dependent, err error) {
+		return x, row.Scan(&x.class, &x.oid, &x.kind, &x.name, &x.unique, &x.own)
+	}, table, num)
+	if err != nil {
+		return nil, fmt.Errorf("reading what depends on the column: %w", err)
+	}
+	return out, nil
+}
+
+// checkDependents refuses what stands on the column and is not mirrored by this build; views may stay until `complete`.
+func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	for _, p := range def.Pairs() {
+		num, found := f.oldNums[p.Old]
+		if !found {
+			continue
+		}
+		deps, err := dependents(ctx, q, f.table, num)
+		if err != nil {
+			return err
+		}
+		var key bool
+		if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary AND $2 = ANY (indkey::int2[]))", f.table, num).Scan(&key); err != nil {
+			return err
+		}
+		o := catalog.QuoteIdent(p.Old)
+		if key {
+			f.refuse("column %s is in the primary key, which is not migrated", o)
+		}
+		for _, d := range deps {
+			switch {
+			case d.class == "pg_attrdef" && d.own:
+			case d.class == "pg_attrdef":
+				f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
+			case d.class == "pg_class" && d.kind == "S":
+				f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
+			case d.class == "pg_class" && d.unique:
+				f.refuse("column %s is in the unique %s: unique columns are not migrated by this build", o, d.name)
+			case d.class == "pg_class" && d.kind == "i":
+			case d.class == "pg_constraint" && d.kind == "p":
+			case d.class == "pg_constraint" && d.kind == "n": // NOT NULL, which servers from 18 on keep there
+			case d.class == "pg_constraint" && d.kind == "u":
+				f.refuse("column %s is UNIQUE (%s): unique columns are not migrated by this build", o, d.name)
+			case d.class == "pg_constraint":
+				f.refuse("column %s is in the %s, which this build does not mirror: drop it, or wait for a build that does", o, d.name)
+			case d.class == "pg_rewrite" && !d.own, d.class == "pg_proc":
+				f.later = append(f.later, d.name)
+			case d.class == "pg_rewrite": // checkTable has said so
+			default:
+				f.refuse("column %s is used by the %s, which this build does not carry over: drop it, or wait for a build that does", o, d.name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkTriggers demands that the guard fires last.
+func checkTriggers(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	names, err := collect(ctx, q, "SELECT tgname::text FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype::int & 3 = 3", pgx.RowTo[string], f.table)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name > guardTrigger(def.Name) && !strings.HasPrefix(name, guardTrigger("")) {
+			f.refuse("the trigger %s would fire after the guard, since triggers fire in the order of their names: rename it", catalog.QuoteIdent(name))
+		}
+	}
+	return nil
+}
+
+// checkRole demands what the control role needs beside the table.
+func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) error {
+	var role, database string
+	var may bool
+	if err := q.QueryRow(ctx, "SELECT quote_ident(current_user), quote_ident(current_database()), has_database_privilege(current_database(), 'CREATE')").Scan(&role, &database, &may); err != nil {
+		return err
+	}
+	if !may {
+		f.refuse("the control role may not create in the database: GRANT CREATE ON DATABASE %s TO %s", database, role)
+	}
+	return nil
+}
+
+// overlaps says which other migration shares a column with a definition.
+func overlaps(def *lens.Definition, table uint32, ms []*migration) (string, bool) {
+	var mine []string
+	for _, p := range def.Pairs() {
+		mine = append(mine, p.Old, p.New)
+	}
+	for _, m := range ms {
+		if m.Name == def.Name || m.Table != table || m.Stand.Phase == lens.Retired {
+			continue
+		}
+		for _, p := range m.Definition.Pairs() {
+			if slices.Contains(mine, p.Old) || slices.Contains(mine, p.New) {
+				return m.Name, true
+			}
+		}
+	}
+	return "", false
+}

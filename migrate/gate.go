@@ -1,0 +1,204 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// defaultQuiet is how long nobody may have used the old names before the migration is retired, where nothing else was asked for.
+const defaultQuiet = 24 * time.Hour
+
+// gateOptions are what a request asks a gate to be like.
+type gateOptions struct {
+	unproved bool
+	yes      bool
+	quiet    time.Duration
+}
+
+// gate gives what is missing for a migration to enter a phase; nil where it may.
+func gate(ctx context.Context, q queryer, m *migration, to lens.Phase, opt gateOptions) ([]string, error) {
+	switch to {
+	case lens.SwitchReads, lens.Contract:
+		return filledGate(ctx, q, m, opt.unproved && to == lens.SwitchReads)
+	case lens.Complete:
+		if m.Stand.Step == lens.WriteNew {
+			return completeGate(ctx, q, m, opt.yes)
+		}
+		missing, err := filledGate(ctx, q, m, false)
+		if err != nil {
+			return nil, err
+		}
+		more, err := completeGate(ctx, q, m, opt.yes)
+		return append(missing, more...), err
+	case lens.Retired:
+		return quietGate(ctx, q, m, opt.quiet)
+	case lens.Pending, lens.Expand, lens.DualWrite, lens.Backfilling:
+	}
+	return nil, nil
+}
+
+// filledGate is what reading the new column waits for.
+func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]string, error) {
+	var missing []string
+	if !m.Backfilled {
+		missing = append(missing, fmt.Sprintf("the backfill is not through: `segue advance %s --to backfill`", m.Name))
+	}
+	mirrors, err := readMirrors(ctx, q, m)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range mirrors {
+		if !x.exists || !x.valid {
+			missing = append(missing, fmt.Sprintf("the index %s has no valid mirror: `segue verify %s` builds it", x.name, m.Name))
+		}
+	}
+	if !m.Analyzed {
+		missing = append(missing, fmt.Sprintf("the table has not been analyzed: `segue advance %s --to backfill`", m.Name))
+	}
+	if m.Relaxed == nil {
+		for _, p := range m.Definition.Pairs() {
+			valid, err := notNullMirrored(ctx, q, m, p)
+			if err != nil {
+				return nil, err
+			}
+			if !valid {
+				missing = append(missing, fmt.Sprintf("NOT NULL of %s is not mirrored: `segue verify %s` does it", catalog.QuoteIdent(p.Old), m.Name))
+			}
+		}
+	}
+	stands, err := guardStands(ctx, q, m)
+	if err != nil {
+		return nil, err
+	}
+	if !stands {
+		missing = append(missing, fmt.Sprintf("the guard is not the one that was made, or was switched off for a time: `segue verify %s --repair` makes it anew and looks at every row", m.Name))
+	}
+	if !m.Stand.Proved && !unproved {
+		text := fmt.Sprintf("it is not proved that every row agrees: `segue verify %s`", m.Name)
+		if v := m.Verified; v != nil && v.Done && v.Apart > v.Repaired {
+			text = fmt.Sprintf("%d of %d rows are apart, first (%s): `segue verify %s --repair`", v.Apart, v.Rows, v.FirstKeys[0], m.Name)
+		}
+		missing = append(missing, text)
+	}
+	return missing, nil
+}
+
+func notNullMirrored(ctx context.Context, q queryer, m *migration, p lens.Pair) (bool, error) {
+	var ok bool
+	if err := q.QueryRow(ctx, `
+		SELECT NOT COALESCE((SELECT attnotnull FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped), false)
+		       OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1 AND conname = $3 AND convalidated)`, m.Table, p.Old, notNullName(m.Name, p.New)).Scan(&ok); err != nil {
+		return false, fmt.Errorf("looking for NOT NULL: %w", err)
+	}
+	return ok, nil
+}
+
+// completeGate is what dropping the old column waits for: whatever still names it. An index goes with it, and has its mirror.
+func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]string, error) {
+	var missing []string
+	if !yes {
+		missing = append(missing, fmt.Sprintf("the old column goes, and there is no way back: `segue advance %s --to complete --yes`", m.Name))
+	}
+	for _, p := range m.Definition.Pairs() {
+		deps, err := dependents(ctx, q, m.Table, m.OldNums[p.Old])
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range deps {
+			known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && d.kind == "i" && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
+				d.class == "pg_trigger" && m.Guard != nil && d.oid == m.Guard.Trigger ||
+				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, p.Old)), m.Definition.Table)
+			if !known {
+				missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)))
+			}
+		}
+		triggers, err := collect(ctx, q, `
+			SELECT t.tgname::text, p.oid::regprocedure::text, p.prosrc || E'\n' || encode(t.tgargs, 'escape') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+			WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgname NOT LIKE '~segue\_%' ORDER BY 1`, func(row pgx.CollectableRow) (t triggerSource, err error) {
+			return t, row.Scan(&t.name, &t.function, &t.source)
+		}, m.Table)
+		if err != nil {
+			return nil, fmt.Errorf("reading the triggers: %w", err)
+		}
+		for _, t := range triggers {
+			if mentions(t.source, p.Old) {
+				missing = append(missing, fmt.Sprintf("the trigger %s (%s) names %s: let it use %s", catalog.QuoteIdent(t.name), t.function, catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)))
+			}
+		}
+	}
+	return missing, nil
+}
+
+// quietGate waits until nobody has used the old names for a while.
+func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration) ([]string, error) {
+	users, err := collect(ctx, q, `
+		SELECT application || ' (' || username || ', ' || version || ')', count, extract(epoch FROM clock_timestamp() - last_seen)::float8 FROM segue.old_names
+		WHERE migration = $1 AND last_seen > clock_timestamp() - make_interval(secs => $2) ORDER BY last_seen DESC LIMIT 10`, func(row pgx.CollectableRow) (string, error) {
+		var who string
+		var count int64
+		var ago float64
+		err := row.Scan(&who, &count, &ago)
+		return fmt.Sprintf("%s used the old names %d times, last %v ago", nameless(who), count, time.Duration(ago*float64(time.Second)).Round(time.Second)), err
+	}, m.Name, quiet.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("reading who uses the old names: %w", err)
+	}
+	// The proxies have counted since the start; before that nobody knows.
+	if since := time.Since(m.CreatedAt); since < quiet {
+		users = append(users, fmt.Sprintf("uses have been counted for %v only, and --quiet-for is %v", since.Round(time.Second), quiet))
+	}
+	return users, nil
+}
+
+// pass checks the gate of a phase again, when the work has come to it. A guard that was changed takes "proved" back first, by an epoch.
+func (w *work) pass(ctx context.Context, to lens.Phase) error {
+	if to == lens.SwitchReads || to == lens.Contract || to == lens.Complete {
+		if err := w.unprove(ctx); err != nil {
+			return err
+		}
+	}
+	missing, err := gate(ctx, w.conn, w.m, to, gateOptions{unproved: w.opt.Unproved, yes: w.opt.Yes, quiet: w.quiet})
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return &proxy.GateError{Gate: to.String(), Missing: missing}
+	}
+	return nil
+}
+
+// unprove takes "proved" back where the guard did not stand all the while.
+func (w *work) unprove(ctx context.Context) error {
+	if !w.m.Stand.Proved || w.m.Stand.Phase >= lens.Complete && w.m.Stand.Step == lens.NoStep {
+		return nil
+	}
+	stands, err := guardStands(ctx, w.conn, w.m)
+	if err != nil || stands {
+		return err
+	}
+	to := w.m.Stand
+	to.Proved = false
+	return w.change(ctx, change{name: "unprove", to: to, fixed: true})
+}
+
+// laterPhases are the phases that a gate stands before.
+var laterPhases = []lens.Phase{lens.SwitchReads, lens.Contract, lens.Complete, lens.Retired}
+
+// nextGate gives the phase whose gate comes next, and false where there is none.
+func nextGate(s stand) (lens.Phase, bool) {
+	i := slices.IndexFunc(laterPhases, func(p lens.Phase) bool { return p > s.Phase || p == s.Phase && s.Step == lens.WriteNew })
+	if i < 0 {
+		return 0, false
+	}
+	return laterPhases[i], true
+}
+
+type triggerSource struct{ name, function, source string }

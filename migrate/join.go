@@ -1,0 +1,373 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+
+	"segue/proxy"
+	"segue/rewrite"
+)
+
+// epochChannel is the channel that changes are told on.
+const epochChannel = "segue_epoch"
+
+// place is a proxy's place among the proxies, from joining until leaving or fencing. Only Join and Run use it, but for id.
+type place struct {
+	id    string
+	conn  *pgx.Conn // nil while it is lost
+	state *rewrite.State
+	print string        // fingerprint of the state's catalog
+	sent  time.Duration // Boottime when the last renewal that arrived was sent
+	acked int64
+	taken bool // the sessions are registered under it, and the host has the state
+	ready bool // the host has applied a state since joining, so the lease is worth something
+}
+
+// Join joins the proxies and gives the state to begin with. The lease counts from now, so Run is to follow soon.
+func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.join(ctx, conn)
+	if err != nil {
+		return nil, errors.Join(err, closeConn(conn))
+	}
+	// A proxy that begins has no sessions under any other epoch.
+	p.acked = p.state.Epoch
+	if _, err := conn.Exec(ctx, "UPDATE segue.proxy SET ack = $2 WHERE id = $1", p.id, p.acked); err != nil {
+		return nil, errors.Join(fmt.Errorf("joining the proxies: %w", err), closeConn(conn))
+	}
+	c.mu.Lock()
+	old := c.place
+	c.place = p
+	c.mu.Unlock()
+	if old != nil && old.conn != nil {
+		return p.state, closeConn(old.conn)
+	}
+	return p.state, nil
+}
+
+// join takes a new place: the lease is inserted and the epoch read in one transaction that holds the epoch's row FOR SHARE, which a change
+// takes FOR UPDATE. So there is no epoch that this proxy serves and a coordinator did not wait for it at.
+func (c *Controller) join(ctx context.Context, conn *pgx.Conn) (*place, error) {
+	p := &place{id: newID(), conn: conn}
+	if _, err := conn.Exec(ctx, "LISTEN "+epochChannel); err != nil {
+		return nil, fmt.Errorf("joining the proxies: %w", err)
+	}
+	var err error
+	p.state, p.print, err = readState(ctx, conn, func(tx pgx.Tx) error {
+		p.sent = proxy.Boottime()
+		if _, err := tx.Exec(ctx, "SELECT FROM segue.epoch FOR SHARE"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO segue.proxy (id, host, build, ack, lease) VALUES ($1, $2, $3, 0, $4)",
+			p.id, c.opt.Host, c.opt.Build, c.opt.Lease.Seconds())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("joining the proxies: %w", err)
+	}
+	c.log.Info("joined the proxies", zap.String("proxy", p.id), zap.Int64("epoch", p.state.Epoch))
+	return p, nil
+}
+
+// Run keeps the lease until ctx ends.
+func (c *Controller) Run(ctx context.Context, host proxy.Host) error {
+	c.mu.Lock()
+	p := c.place
+	c.mu.Unlock()
+	if p == nil {
+		return errors.New("keeping the lease: this proxy has not joined; call Join first")
+	}
+	k := &keeper{c: c, host: host, place: p}
+	p.taken = true // there are no sessions yet
+	k.apply()
+	retry := backoff{next: 50 * time.Millisecond, longest: max(c.opt.Lease/4, 50*time.Millisecond)}
+	for ctx.Err() == nil {
+		err := k.keep(ctx, &retry)
+		if ctx.Err() != nil {
+			break
+		}
+		c.log.Warn("the control connection failed; it is being opened anew", zap.Error(err))
+		if k.conn != nil && k.conn.IsClosed() {
+			k.conn = nil
+		}
+		if k.conn == nil {
+			c.seen.reset()
+		}
+		if retry.pause(ctx) != nil {
+			break
+		}
+	}
+	return k.leave()
+}
+
+// keeper is Run's own: one goroutine's.
+type keeper struct {
+	c    *Controller
+	host proxy.Host
+	*place
+	usage []proxy.OldNames // counted and not written yet; bounded by keepUsage
+	count int              // clients connected, as last told
+}
+
+// keepUsage bounds what is kept for a database that cannot be reached.
+const keepUsage = 10_000
+
+// apply hands the state to the host; what comes back wakes keep.
+func (k *keeper) apply() {
+	c := k.c
+	k.host.Apply(k.state, func(epoch int64) {
+		c.applied.Store(epoch)
+		c.poke()
+	})
+}
+
+// keep renews, follows and acknowledges until something fails or ctx ends.
+func (k *keeper) keep(ctx context.Context, retry *backoff) error {
+	c := k.c
+	if k.conn == nil {
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		k.conn = conn
+		if _, err := conn.Exec(ctx, "LISTEN "+epochChannel); err != nil {
+			return err
+		}
+	}
+	// What failed may have been anything, so begin with a renewal, which tells how things stand.
+	for due := proxy.Boottime(); ; {
+		if !k.taken {
+			if err := k.limited(ctx, k.take); err != nil {
+				return err
+			}
+		}
+		if proxy.Boottime() >= due {
+			if err := k.limited(ctx, k.renew); err != nil {
+				return err
+			}
+			due = k.sent + c.opt.Lease/4
+			retry.next = 50 * time.Millisecond
+		}
+		if err := k.limited(ctx, k.acknowledge); err != nil {
+			return err
+		}
+		told, err := k.wait(ctx, due)
+		if err != nil {
+			return err
+		}
+		if told {
+			due = proxy.Boottime() // a renewal brings the epoch, too
+		}
+	}
+}
+
+// limited gives a call no longer than half the lease: a connection that hangs must be found out while there is time for another.
+func (k *keeper) limited(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, max(k.c.opt.Lease/2, time.Second))
+	defer cancel()
+	return f(ctx)
+}
+
+// wait returns when the time has come, when the host has applied a state, or with told when another epoch was announced.
+func (k *keeper) wait(ctx context.Context, due time.Duration) (told bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, max(due-proxy.Boottime(), 0))
+	woken := make(chan struct{})
+	go func() {
+		defer close(woken)
+		select {
+		case <-k.c.wake:
+			cancel()
+		case <-wait.Done():
+		}
+	}()
+	_, err = k.conn.WaitForNotification(wait)
+	cancel()
+	<-woken
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case wait.Err() != nil && !k.conn.IsClosed():
+		return false, nil
+	}
+	return false, fmt.Errorf("waiting for an epoch: %w", err)
+}
+
+// renew renews the lease, tells what was counted, and brings the state up to date.
+func (k *keeper) renew(ctx context.Context) error {
+	c := k.c
+	u := k.host.Usage()
+	k.count = u.Sessions
+	k.usage = append(k.usage, u.OldNames...)
+	if len(k.usage) > keepUsage {
+		k.usage = k.usage[len(k.usage)-keepUsage:]
+	}
+	sent := proxy.Boottime()
+	var epoch, found int64
+	var print string
+	err := inTx(ctx, k.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = now(), sessions = $2 WHERE id = $1", k.id, k.count)
+		if err != nil {
+			return err
+		}
+		found = tag.RowsAffected()
+		if err := tx.QueryRow(ctx, "SELECT current FROM segue.epoch").Scan(&epoch); err != nil {
+			return err
+		}
+		return k.storeUsage(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("renewing the lease: %w", err)
+	}
+	k.usage = nil
+	if found == 0 || epoch < k.state.Epoch {
+		return k.rejoin(ctx, epoch)
+	}
+	k.sent = sent
+	k.lease()
+	if print, err = fingerprint(ctx, k.conn); err != nil {
+		return err
+	}
+	if epoch != k.state.Epoch || print != k.print {
+		if k.state, k.print, err = readState(ctx, k.conn, nil); err != nil {
+			return err
+		}
+		k.apply()
+	}
+	if err := c.flushGone(ctx); err != nil {
+		return err
+	}
+	return k.observe(ctx)
+}
+
+func (k *keeper) lease() {
+	if k.ready {
+		k.host.Lease(k.sent + k.c.opt.Lease)
+	}
+}
+
+// storeUsage adds to the counts of old names; what belongs to a migration that is gone is dropped.
+func (k *keeper) storeUsage(ctx context.Context, tx pgx.Tx) error {
+	for _, u := range k.usage {
+		if _, err := tx.Exec(ctx, `INSERT INTO segue.old_names AS o (migration, application, username, version, count, last_seen)
+			SELECT m.name,
+			       CASE WHEN (SELECT count(*) FROM segue.old_names WHERE migration = m.name) < 1000 OR EXISTS (SELECT FROM segue.old_names
+			            WHERE migration = m.name AND application = $2) THEN $2 ELSE '(others)' END,
+			       $3, $4, $5, clock_timestamp() FROM segue.migration m WHERE m.name = $1
+			ON CONFLICT (migration, application, username, version) DO UPDATE SET count = o.count + EXCLUDED.count, last_seen = EXCLUDED.last_seen`,
+			u.Migration, u.Application, u.User, u.Version, u.Count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observe takes note of all renewal counters, so that a later change need not begin to count.
+func (k *keeper) observe(ctx context.Context) error {
+	rows, err := k.conn.Query(ctx, "SELECT id::text, renewals FROM segue.proxy")
+	if err != nil {
+		return fmt.Errorf("reading the proxies: %w", err)
+	}
+	ids := map[string]bool{}
+	var id string
+	var renewals int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &renewals}, func() error {
+		ids[id] = true
+		k.c.seen.see(id, renewals)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("reading the proxies: %w", err)
+	}
+	k.c.seen.keep(ids)
+	return nil
+}
+
+// acknowledge writes what the host has applied.
+func (k *keeper) acknowledge(ctx context.Context) error {
+	epoch := k.c.applied.Load()
+	if epoch != k.state.Epoch {
+		return nil
+	}
+	if !k.ready {
+		k.ready = true
+		defer k.lease()
+	}
+	if k.acked == epoch {
+		return nil
+	}
+	tag, err := k.conn.Exec(ctx, "UPDATE segue.proxy SET ack = $2 WHERE id = $1", k.id, epoch)
+	if err != nil {
+		return fmt.Errorf("acknowledging epoch %d: %w", epoch, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return k.rejoin(ctx, epoch)
+	}
+	k.acked = epoch
+	return nil
+}
+
+// rejoin is for a proxy that was taken for dead, or whose database went back: it holds its clients, joins anew, and goes on only when no
+// session of it runs under what it knew before.
+func (k *keeper) rejoin(ctx context.Context, epoch int64) error {
+	c := k.c
+	k.host.Lease(0)
+	k.ready = false
+	c.log.Warn("this proxy lost its place among the proxies; it joins anew", zap.String("proxy", k.id), zap.Int64("epoch", epoch))
+	p, err := c.join(ctx, k.conn)
+	if err != nil {
+		return err
+	}
+	c.applied.Store(0)
+	c.mu.Lock()
+	c.place = p
+	c.mu.Unlock()
+	k.place = p
+	return k.take(ctx)
+}
+
+// take fills a new place: with the sessions that live, and with the state for the host to apply.
+func (k *keeper) take(ctx context.Context) error {
+	if err := k.c.registerAll(ctx); err != nil {
+		return err
+	}
+	k.taken = true
+	k.apply()
+	return nil
+}
+
+// leave hands the lease back, so that nobody waits for it.
+func (k *keeper) leave() error {
+	c := k.c
+	k.host.Lease(0)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	killed := c.opt.Hooks.at(ctx, "leave")
+	var err error
+	if killed == nil {
+		if k.conn == nil || k.conn.IsClosed() {
+			k.conn, err = c.connect(ctx)
+		}
+		if err == nil {
+			_, err = k.conn.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", k.id)
+		}
+	}
+	if err != nil {
+		c.log.Warn("handing the lease back failed; the other proxies wait until it runs out", zap.Error(err))
+	}
+	c.mu.Lock()
+	c.place = nil
+	c.mu.Unlock()
+	if k.conn != nil {
+		return closeConn(k.conn)
+	}
+	return nil
+}

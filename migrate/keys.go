@@ -1,0 +1,102 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/rewrite/catalog"
+)
+
+// keyset walks a table by its primary key, of any types: each key is kept as text, and compared as a row.
+type keyset struct {
+	table   string
+	columns []string // as SQL
+	types   []string
+}
+
+// readKeyset reads a table's primary key, and lets the session find the operators of its types.
+func readKeyset(ctx context.Context, q queryer, table uint32, name string) (*keyset, error) {
+	schemas, err := collect(ctx, q, `
+		SELECT DISTINCT quote_ident(n.nspname) FROM pg_index i JOIN pg_opclass o ON o.oid = ANY (i.indclass::oid[]) JOIN pg_namespace n ON n.oid = o.opcnamespace
+		WHERE i.indrelid = $1 AND i.indisprimary AND n.nspname <> 'pg_catalog' ORDER BY 1`, pgx.RowTo[string], table)
+	if err != nil {
+		return nil, fmt.Errorf("reading the primary key: %w", err)
+	}
+	if _, err := q.Exec(ctx, "SET search_path = "+strings.Join(append([]string{"pg_catalog"}, schemas...), ", ")); err != nil {
+		return nil, fmt.Errorf("reading the primary key: %w", err)
+	}
+	k := &keyset{table: name}
+	rows, err := q.Query(ctx, `
+		SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num
+		WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place`, table)
+	if err != nil {
+		return nil, fmt.Errorf("reading the primary key: %w", err)
+	}
+	var column, typ string
+	if _, err := pgx.ForEachRow(rows, []any{&column, &typ}, func() error {
+		k.columns, k.types = append(k.columns, catalog.QuoteIdent(column)), append(k.types, typ)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("reading the primary key: %w", err)
+	}
+	if len(k.columns) == 0 {
+		return nil, fmt.Errorf("%s has no primary key any more: add one", name)
+	}
+	return k, nil
+}
+
+// list gives the key's columns of r, joined, with what is put before and after each.
+func (k *keyset) list(after string) string {
+	var out []string
+	for _, c := range k.columns {
+		out = append(out, "r."+c+after)
+	}
+	return strings.Join(out, ", ")
+}
+
+// text is the key of r as text[].
+func (k *keyset) text() string { return "ARRAY[" + k.list("::text") + "]" }
+
+// bounds is the condition that r's key is past from and up to to; nil is no bound. The parameters go behind args.
+func (k *keyset) bounds(from, to []string, args []any) (string, []any) {
+	var conds []string
+	for _, b := range []struct {
+		op  string
+		key []string
+	}{{">", from}, {"<=", to}} {
+		if b.key == nil {
+			continue
+		}
+		var values []string
+		for i, v := range b.key {
+			args = append(args, v)
+			values = append(values, fmt.Sprintf("$%d::text::%s", len(args), k.types[i]))
+		}
+		conds = append(conds, fmt.Sprintf("(%s) %s (%s)", k.list(""), b.op, strings.Join(values, ", ")))
+	}
+	if len(conds) == 0 {
+		return "true", args
+	}
+	return strings.Join(conds, " AND "), args
+}
+
+// end gives the key that is n rows past from; nil where fewer are left.
+func (k *keyset) end(ctx context.Context, q queryer, from []string, n int64) ([]string, error) {
+	cond, args := k.bounds(from, nil, []any{n - 1})
+	found, err := collect(ctx, q, fmt.Sprintf("SELECT %s FROM ONLY %s AS r WHERE %s ORDER BY %s OFFSET $1 LIMIT 1", k.text(), k.table, cond, k.list("")),
+		pgx.RowTo[[]string], args...)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the end of a batch: %w", err)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return found[0], nil
+}
+
+// keyText writes a key for people.
+func keyText(key []string) string { return strings.Join(key, ", ") }

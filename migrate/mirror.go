@@ -1,0 +1,281 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/rewrite/catalog"
+)
+
+// mirror is an index that involves an old column, with the one that takes its place on the new column.
+type mirror struct {
+	index  uint32 // of the old one
+	name   string // of the old one
+	schema string
+	def    string // pg_get_indexdef of the old one
+	space  string // its tablespace; "" for the database's
+	own    string // name of the mirror
+	exists bool   // the mirror is there
+	valid  bool
+}
+
+// mirrors lists the indexes that involve an old column in any way: as a key, in an expression or a predicate, or INCLUDEd.
+func (w *work) mirrors(ctx context.Context, q queryer) ([]mirror, error) {
+	return readMirrors(ctx, q, w.m)
+}
+
+func readMirrors(ctx context.Context, q queryer, m *migration) ([]mirror, error) {
+	var olds []string
+	for _, p := range m.Definition.Pairs() {
+		olds = append(olds, p.Old)
+	}
+	out, err := collect(ctx, q, `
+		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, '')
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
+		WHERE i.indrelid = $1 AND i.indisvalid AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+			SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+		ORDER BY 2`, func(row pgx.CollectableRow) (x mirror, err error) {
+		return x, row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space)
+	}, m.Table, olds)
+	if err != nil {
+		return nil, fmt.Errorf("reading the indexes: %w", err)
+	}
+	for i := range out {
+		x := &out[i]
+		x.own = mirrorName(x.name, m.Name)
+		if err := q.QueryRow(ctx, `
+			SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, x.schema, x.own).Scan(&x.exists, &x.valid); err != nil {
+			return nil, fmt.Errorf("reading the index %s: %w", x.own, err)
+		}
+	}
+	return out, nil
+}
+
+// mirrorName derives the mirror's name, within PostgreSQL's 63 bytes, so that the same one is found again after a crash.
+func mirrorName(index, migration string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(index + "\x00" + migration)) // never fails, says hash.Hash
+	suffix := fmt.Sprintf("_segue_%08x", h.Sum32())
+	if keep := 63 - len(suffix); len(index) > keep {
+		index = strings.ToValidUTF8(index[:keep], "")
+	}
+	return index + suffix
+}
+
+// buildMirrors makes what stands on the old columns stand on the new ones: indexes, statistics targets, NOT NULL. It goes on from wherever it was
+// cut off.
+func (w *work) buildMirrors(ctx context.Context) error {
+	mirrors, err := w.mirrors(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	for _, x := range mirrors {
+		if err := w.buildIndex(ctx, x); err != nil {
+			return err
+		}
+	}
+	for _, p := range w.m.Definition.Pairs() {
+		o, err := readColumn(ctx, w.conn, w.m.Table, p.Old)
+		if err != nil {
+			return err
+		}
+		n, err := readColumn(ctx, w.conn, w.m.Table, p.New)
+		if err != nil {
+			return err
+		}
+		if o.Target != n.Target {
+			if err := w.alter(ctx, "mirror the statistics target", func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS %d", w.table, catalog.QuoteIdent(p.New), o.Target))
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		if o.NotNull {
+			if err := w.checkNotNull(ctx, p.New); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buildIndex builds one mirror without keeping writers waiting. What is left over from an attempt that failed is invalid, and goes first.
+func (w *work) buildIndex(ctx context.Context, x mirror) error {
+	if x.exists && x.valid {
+		return nil
+	}
+	def, err := x.definition(w.m)
+	if err != nil {
+		return err
+	}
+	own := catalog.QuoteQualified(x.schema, x.own)
+	for attempt := 1; ; attempt++ {
+		if x.exists {
+			if err := w.say(ctx, "dropping the invalid index %s", own); err != nil {
+				return err
+			}
+			if _, err := w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+own); err != nil {
+				return fmt.Errorf("dropping the invalid index %s: %w", own, err)
+			}
+		}
+		if err := w.say(ctx, "building the index %s", own); err != nil {
+			return err
+		}
+		if err := w.c.opt.Hooks.at(ctx, "mirror "+x.name); err != nil {
+			return err
+		}
+		if err := set(ctx, w.conn, "default_tablespace", x.space); err != nil {
+			return err
+		}
+		_, err := w.conn.Exec(ctx, def)
+		if err == nil {
+			return w.sameIndex(ctx, x)
+		}
+		if w.conn.IsClosed() || ctx.Err() != nil || attempt == 3 {
+			return fmt.Errorf("building the index %s: %w", own, err)
+		}
+		x.exists = true
+	}
+}
+
+// set sets a session's setting.
+func set(ctx context.Context, q queryer, name, value string) error {
+	if _, err := q.Exec(ctx, "SELECT set_config($1, $2, false)", name, value); err != nil {
+		return fmt.Errorf("setting %s: %w", name, err)
+	}
+	return nil
+}
+
+// definition writes the mirror's CREATE INDEX: the old one's, with other names in the places of the index's and of the columns'.
+func (x mirror) definition(m *migration) (string, error) {
+	head, rest, ok := strings.Cut(x.def, " ON ")
+	for ok && !strings.HasSuffix(head, " "+catalog.QuoteIdent(x.name)) { // an index may be called "a ON b"
+		var more string
+		more, rest, ok = strings.Cut(rest, " ON ")
+		head += " ON " + more
+	}
+	create, isIndex := strings.CutSuffix(head, " "+catalog.QuoteIdent(x.name))
+	if !ok || !isIndex || create != "CREATE INDEX" {
+		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
+	}
+	columns := map[string]string{}
+	for _, p := range m.Definition.Pairs() {
+		columns[p.Old] = p.New
+	}
+	tokens := lexSQL(rest)
+	// The table's name ends at USING, a key word here: identifiers that look like it are quoted.
+	using := -1
+	for i, t := range tokens {
+		if t.text == "USING" {
+			using = i
+			break
+		}
+	}
+	if using < 0 {
+		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
+	}
+	var b strings.Builder
+	b.WriteString("CREATE INDEX CONCURRENTLY " + catalog.QuoteIdent(x.own) + " ON ")
+	for i, t := range tokens {
+		if n, migrates := columns[t.name]; migrates && i > using && isColumn(tokens, i) {
+			b.WriteString(catalog.QuoteIdent(n))
+			continue
+		}
+		b.WriteString(t.text)
+	}
+	return b.String(), nil
+}
+
+// isColumn says whether an identifier in an index's definition is a column: no function, no type after ::, nothing qualified, no method.
+func isColumn(tokens []sqlToken, i int) bool {
+	var before, after string
+	for j := i - 1; j >= 0; j-- {
+		if before = strings.TrimSpace(tokens[j].text); before != "" {
+			break
+		}
+	}
+	for j := i + 1; j < len(tokens); j++ {
+		if after = strings.TrimSpace(tokens[j].text); after != "" {
+			break
+		}
+	}
+	if before == "." || before == "::" || before == "USING" || before == "COLLATE" || after == "." {
+		return false
+	}
+	return after != "("
+}
+
+// sameIndex checks that the mirror is the old index on the other columns and nothing else: its keys, operator classes, collations and options.
+func (w *work) sameIndex(ctx context.Context, x mirror) error {
+	nums := map[int16]int16{}
+	for _, p := range w.m.Definition.Pairs() {
+		nums[w.m.OldNums[p.Old]] = w.m.NewNums[p.New]
+	}
+	type shape struct {
+		keys         []int16
+		rest         string
+		exprs, conds int
+		valid        bool
+	}
+	read := func(name string) (s shape, err error) {
+		err = w.conn.QueryRow(ctx, `
+			SELECT i.indkey::int2[], concat_ws('/', i.indclass, i.indcollation, i.indoption, i.indnkeyatts, c.relam, c.reloptions),
+			       (i.indexprs IS NOT NULL)::int, (i.indpred IS NOT NULL)::int, i.indisvalid
+			FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1 AND c.relname = $2`, x.schema, name).Scan(&s.keys, &s.rest, &s.exprs, &s.conds, &s.valid)
+		return s, err
+	}
+	o, err := read(x.name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // it was dropped meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("comparing the index %s with its mirror: %w", x.name, err)
+	}
+	n, err := read(x.own)
+	if err != nil {
+		return fmt.Errorf("comparing the index %s with its mirror: %w", x.name, err)
+	}
+	same := n.valid && o.rest == n.rest && len(o.keys) == len(n.keys) && o.exprs == n.exprs && o.conds == n.conds
+	for i := 0; same && i < len(o.keys); i++ {
+		want := o.keys[i]
+		if to, migrates := nums[want]; migrates {
+			want = to
+		}
+		same = n.keys[i] == want
+	}
+	if same {
+		return nil
+	}
+	own := catalog.QuoteQualified(x.schema, x.own)
+	err = fmt.Errorf("mirroring the index %s, defined by %q, did not give an index of the same kind; drop it, or `segue rollback %s`", x.name, x.def, w.name)
+	if _, drop := w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+own); drop != nil {
+		err = errors.Join(err, drop)
+	}
+	return err
+}
+
+// takeName gives the mirror the name of the index that has gone with its column, where nobody else has taken it.
+func (x mirror) takeName(ctx context.Context, tx pgx.Tx) error {
+	var free bool
+	if err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)`,
+		x.schema, x.name).Scan(&free); err != nil {
+		return fmt.Errorf("looking for the index %s: %w", x.name, err)
+	}
+	if !free || !x.exists {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "ALTER INDEX "+catalog.QuoteQualified(x.schema, x.own)+" RENAME TO "+catalog.QuoteIdent(x.name)); err != nil {
+		return fmt.Errorf("renaming the index %s: %w", x.own, err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// registerSQL stores PIDs with the start of their sessions, so that a PID that is used again is not taken for the same session. A PID that
+// the server does not have is the one of a session that has ended.
+const registerSQL = `
+INSERT INTO segue.session (proxy, pid, backend_start)
+SELECT $1, a.pid, a.backend_start FROM pg_stat_activity a WHERE a.pid = ANY ($2)
+ON CONFLICT (proxy, pid) DO UPDATE SET backend_start = EXCLUDED.backend_start, registered_at = now()`
+
+// Register stores the PIDs of server sessions. It fails where the proxy has no place among the proxies, or has just lost it.
+func (c *Controller) Register(ctx context.Context, pids []uint32) error {
+	id := c.self()
+	if id == "" {
+		return errors.New("storing the PIDs of server sessions: this proxy has no place among the proxies")
+	}
+	err := c.registers.do(ctx, func(conn *pgx.Conn) error {
+		c.pidMu.Lock()
+		for _, pid := range pids {
+			delete(c.gone, pid)
+			c.pids[pid] = true // before it is stored: a new place takes it along
+		}
+		c.pidMu.Unlock()
+		_, err := conn.Exec(ctx, registerSQL, id, toInt4(pids))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("storing the PIDs of server sessions: %w", err)
+	}
+	if now := c.self(); now != id {
+		return errors.New("storing the PIDs of server sessions: this proxy has lost its place among the proxies meanwhile")
+	}
+	return nil
+}
+
+// Unregister forgets a server session at the next renewal.
+func (c *Controller) Unregister(pid uint32) {
+	c.pidMu.Lock()
+	defer c.pidMu.Unlock()
+	delete(c.pids, pid)
+	c.gone[pid] = true
+}
+
+// flushGone deletes what Unregister has collected. It takes turns with Register, so that a PID that is used again is not forgotten.
+func (c *Controller) flushGone(ctx context.Context) error {
+	c.pidMu.Lock()
+	n := len(c.gone)
+	c.pidMu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	err := c.registers.do(ctx, func(conn *pgx.Conn) error {
+		c.pidMu.Lock()
+		gone := make([]uint32, 0, len(c.gone))
+		for pid := range c.gone {
+			gone = append(gone, pid)
+		}
+		c.pidMu.Unlock()
+		if _, err := conn.Exec(ctx, "DELETE FROM segue.session WHERE proxy = $1 AND pid = ANY ($2)", c.self(), toInt4(gone)); err != nil {
+			return err
+		}
+		c.pidMu.Lock()
+		defer c.pidMu.Unlock()
+		for _, pid := range gone {
+			delete(c.gone, pid)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forgetting server sessions that have ended: %w", err)
+	}
+	return nil
+}
+
+// registerAll stores all live sessions under a new place.
+func (c *Controller) registerAll(ctx context.Context) error {
+	err := c.registers.do(ctx, func(conn *pgx.Conn) error {
+		c.pidMu.Lock()
+		pids := make([]uint32, 0, len(c.pids))
+		for pid := range c.pids {
+			pids = append(pids, pid)
+		}
+		clear(c.gone) // they were another place's
+		c.pidMu.Unlock()
+		_, err := conn.Exec(ctx, registerSQL, c.self(), toInt4(pids))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("storing the PIDs of server sessions: %w", err)
+	}
+	return nil
+}
+
+func toInt4(pids []uint32) []int32 {
+	out := make([]int32, len(pids))
+	for i, p := range pids {
+		out[i] = int32(p)
+	}
+	return out
+}

@@ -1,0 +1,367 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/config"
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+// Start registers a migration and takes it to dual-write. For one that has not got there, the same definition again goes on.
+func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
+	if err := config.ValidateDefinition(def); err != nil {
+		return fmt.Errorf("the definition %w: %w", proxy.ErrInvalid, err)
+	}
+	w, err := c.begin(ctx, def.Name, proxy.AdvanceOptions{}, false)
+	if err != nil {
+		return err
+	}
+	detail, err := w.register(ctx, def)
+	if err != nil {
+		return w.drop(err)
+	}
+	return w.run(ctx, "start", detail, func(ctx context.Context) error { return w.travel(ctx, w.forward(lens.DualWrite)) })
+}
+
+// register checks a definition and inserts its row, which no proxy takes notice of before the first epoch.
+func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]any, error) {
+	text, err := def.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	detail := map[string]any{"definition": def}
+	err = w.read(ctx)
+	switch {
+	case err == nil:
+		stored, err := w.m.Definition.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(text, stored) {
+			return nil, fmt.Errorf("%w: there is a migration %s with another definition: choose another name, or `segue drop %s` first", proxy.ErrConflict, def.Name, def.Name)
+		}
+		if s := w.m.Stand; s.Live && s.rank() >= (stand{Live: true, Stage: lens.Stage{Phase: lens.DualWrite}}).rank() {
+			return nil, fmt.Errorf("%w: migration %s has been started and is at %s: `segue advance %s` goes on", proxy.ErrConflict, def.Name, s, def.Name)
+		}
+		if w.m.Stand.Phase != lens.Pending || w.m.NewNums != nil {
+			return detail, nil
+		}
+	case !errors.Is(err, proxy.ErrUnknown):
+		return nil, err
+	}
+	f, err := check(ctx, w.conn, def)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.err(def.Name); err != nil {
+		return nil, err
+	}
+	if len(f.later) > 0 {
+		detail["complete waits for"] = f.later
+	}
+	if w.m != nil {
+		return detail, nil
+	}
+	err = inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "LOCK TABLE segue.migration IN SHARE ROW EXCLUSIVE MODE"); err != nil { // two that share a column may not both come
+			return err
+		}
+		ms, err := readMigrations(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if other, shared := overlaps(def, f.table, ms); shared {
+			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO segue.migration (name, table_oid, definition, old_nums) VALUES ($1, $2, $3, $4)", def.Name, f.table, text, f.oldNums)
+		return err
+	})
+	if err != nil && !errors.Is(err, proxy.ErrInvalid) {
+		err = fmt.Errorf("registering migration %s: %w", def.Name, err)
+	}
+	return detail, err
+}
+
+// Advance goes on, by one phase or to one.
+func (c *Controller) Advance(ctx context.Context, name string, opt proxy.AdvanceOptions) error {
+	return c.advance(ctx, name, opt, defaultQuiet)
+}
+
+// Retire lets the proxies forget a migration that is complete, once nobody has used the old names for a while.
+func (c *Controller) Retire(ctx context.Context, name string, quietFor time.Duration) error {
+	retired := lens.Retired
+	w, err := c.take(ctx, name, proxy.AdvanceOptions{To: &retired}, false)
+	if err != nil {
+		return err
+	}
+	if s := w.m.Stand; s.Phase != lens.Complete || s.Step != lens.NoStep {
+		if s.Phase == lens.Retired {
+			return w.drop(fmt.Errorf("%w: migration %s is retired already: `segue drop %s` forgets it", proxy.ErrConflict, name, name))
+		}
+		return w.drop(fmt.Errorf("%w: migration %s is %s, and only what is complete can be retired: `segue advance %s --to complete` comes first", proxy.ErrConflict, name, s, name))
+	}
+	w.quiet = quietFor
+	return w.advance(ctx, lens.Retired, "retire")
+}
+
+func (c *Controller) advance(ctx context.Context, name string, opt proxy.AdvanceOptions, quiet time.Duration) error {
+	w, err := c.take(ctx, name, opt, opt.Terminate || opt.MaxWait > 0)
+	if err != nil {
+		return err
+	}
+	w.quiet = quiet
+	target := w.following()
+	if opt.To != nil {
+		target = *opt.To
+	}
+	s := w.m.Stand
+	switch {
+	case s.Phase == lens.Retired:
+		return w.drop(fmt.Errorf("%w: migration %s is retired: `segue drop %s` forgets it", proxy.ErrConflict, name, name))
+	case target == lens.Pending || target == lens.Expand:
+		return w.drop(fmt.Errorf("%w: nothing advances to %s: the phases to advance to are dual-write, backfill, switch-reads, contract, complete, retired", proxy.ErrInvalid, target))
+	case s.Live && s.Step != lens.WriteOld && (target < s.Phase || target == s.Phase && s.Step == lens.NoStep && (s.Phase != lens.Backfilling || s.Proved)):
+		// It may still have to be settled.
+		settled, current, err := w.epoch(ctx)
+		if err != nil {
+			return w.drop(err)
+		}
+		if settled == current || target < s.Phase {
+			return w.drop(fmt.Errorf("%w: migration %s is at %s already: `segue rollback %s --to %s` goes back", proxy.ErrConflict, name, s, name, target))
+		}
+	}
+	return w.advance(ctx, target, "advance")
+}
+
+// take begins work on a migration that there is.
+func (c *Controller) take(ctx context.Context, name string, opt proxy.AdvanceOptions, replace bool) (*work, error) {
+	if _, err := c.find(ctx, name); err != nil {
+		return nil, err
+	}
+	w, err := c.begin(ctx, name, opt, replace)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.read(ctx); err != nil {
+		return nil, w.drop(err)
+	}
+	return w, nil
+}
+
+// find reads a migration on the connection for short work.
+func (c *Controller) find(ctx context.Context, name string) (m *migration, err error) {
+	err = c.side.do(ctx, func(conn *pgx.Conn) error {
+		m, err = readMigration(ctx, conn, name)
+		return err
+	})
+	return m, err
+}
+
+// following is the phase that advance goes to by itself: the next one, or the one that is under way.
+func (w *work) following() lens.Phase {
+	s := w.m.Stand
+	switch {
+	case !s.Live || s.Phase < lens.DualWrite:
+		return lens.DualWrite
+	case s.Phase == lens.Backfilling && !s.Proved && !w.opt.Unproved, s.Step == lens.WriteOld, s.Step == lens.WriteNew:
+		return s.Phase
+	case s.Phase == lens.Retired:
+		return lens.Retired
+	}
+	return s.Phase + 1
+}
+
+// advance checks the gate that comes first, where nothing has to be done before it can be judged, and sets off.
+func (w *work) advance(ctx context.Context, target lens.Phase, action string) error {
+	if w.table == "" {
+		return w.drop(w.errNoTable())
+	}
+	s := w.m.Stand
+	settled, current, err := w.epoch(ctx)
+	if err != nil {
+		return w.drop(err)
+	}
+	if to, ok := nextGate(s); ok && to <= target && settled == current && s.Live && s.Step != lens.WriteOld && s.Phase >= lens.SwitchReads {
+		missing, err := gate(ctx, w.conn, w.m, to, gateOptions{unproved: w.opt.Unproved, yes: w.opt.Yes, quiet: w.quiet})
+		if err != nil {
+			return w.drop(err)
+		}
+		stands := true
+		if s.Proved {
+			if stands, err = guardStands(ctx, w.conn, w.m); err != nil {
+				return w.drop(err)
+			}
+		}
+		if len(missing) > 0 && (stands || s.Phase == lens.Complete && s.Step == lens.NoStep) { // else "proved" is to be taken back
+			return w.drop(&proxy.GateError{Gate: to.String(), Missing: missing})
+		}
+	}
+	if target >= lens.Complete && s.Phase < lens.Complete && !w.opt.Yes {
+		return w.drop(&proxy.GateError{Gate: lens.Complete.String(), Missing: []string{
+			fmt.Sprintf("the old column goes, and there is no way back: `segue advance %s --to complete --yes`", w.name),
+		}})
+	}
+	return w.run(ctx, action, map[string]any{"to": target, "max_wait": w.opt.MaxWait.String(), "terminate": w.opt.Terminate, "unproved": w.opt.Unproved},
+		func(ctx context.Context) error { return w.travel(ctx, w.forward(target)) })
+}
+
+// Rollback goes back, by one phase or to one. It ends this proxy's own work on the migration first.
+func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.AdvanceOptions) error {
+	w, err := c.take(ctx, name, opt, true)
+	if err != nil {
+		return err
+	}
+	s := w.m.Stand
+	if !s.Live || s.Phase == lens.Retired || s.Phase == lens.Complete && s.Step == lens.NoStep {
+		return w.drop(w.cannotUndo())
+	}
+	target := preceding(s)
+	if opt.To != nil {
+		target = *opt.To
+	}
+	switch target {
+	case lens.Pending, lens.Backfilling, lens.SwitchReads, lens.Contract:
+	case lens.Expand, lens.DualWrite, lens.Complete, lens.Retired:
+		return w.drop(fmt.Errorf("%w: nothing goes back to %s: the phases to go back to are contract, switch-reads, backfill, pending", proxy.ErrInvalid, target))
+	}
+	if s.rank() <= (stand{Live: true, Stage: lens.Stage{Phase: target, Proved: s.Proved}}).rank() && (s.Phase != lens.Pending || w.m.NewNums == nil) {
+		settled, current, err := w.epoch(ctx)
+		if err != nil {
+			return w.drop(err)
+		}
+		if settled == current {
+			return w.drop(fmt.Errorf("%w: migration %s is at %s already: `segue advance %s` goes on, and at pending, `segue drop %s` forgets it", proxy.ErrConflict, name, s, name, name))
+		}
+	}
+	w.backOut = true
+	return w.run(ctx, "rollback", map[string]any{"to": target, "max_wait": opt.MaxWait.String(), "terminate": opt.Terminate},
+		func(ctx context.Context) error { return w.travel(ctx, w.back(target)) })
+}
+
+func (w *work) cannotUndo() error {
+	if !w.m.Stand.Live {
+		return fmt.Errorf("%w: migration %s has not been registered: `segue start` goes on, `segue drop %s` forgets it", proxy.ErrConflict, w.name, w.name)
+	}
+	return fmt.Errorf("%w: migration %s is %s: the old column is gone, so it cannot be undone; start a migration that renames the other way", proxy.ErrConflict, w.name, w.m.Stand)
+}
+
+// preceding is the phase that rollback goes to by itself.
+func preceding(s stand) lens.Phase {
+	switch {
+	case s.Step == lens.WriteOld, s.Phase <= lens.Backfilling:
+		return lens.Pending
+	case s.Step == lens.InferNew || s.Step == lens.WriteNew:
+		return lens.Contract
+	}
+	return s.Phase - 1
+}
+
+// Drop forgets a migration that is pending or retired, or one whose table is gone.
+func (c *Controller) Drop(ctx context.Context, name string) error {
+	w, err := c.take(ctx, name, proxy.AdvanceOptions{}, false)
+	if err != nil {
+		return err
+	}
+	s := w.m.Stand
+	if w.table != "" && s.Live && s.Phase != lens.Retired && (s.Phase != lens.Pending || s.Step != lens.NoStep) {
+		return w.drop(fmt.Errorf("%w: migration %s is at %s: `segue rollback %s --to pending` or `segue retire %s` comes first", proxy.ErrConflict, name, s, name, name))
+	}
+	w.backOut = true // a start that is not settled yet
+	return w.run(ctx, "drop", nil, func(ctx context.Context) error {
+		return w.travel(ctx, func(ctx context.Context) (bool, error) {
+			if w.m.Stand.Live && w.table != "" {
+				if err := w.tidy(ctx); err != nil {
+					return false, err
+				}
+			}
+			if !w.m.Stand.Live {
+				return true, w.forget(ctx)
+			}
+			ch := change{name: "forget", to: stand{Stage: w.m.Stand.Stage}}
+			if w.table == "" {
+				ch.fixed, ch.ddl = true, w.dropNew // the guard's function is left
+			}
+			return false, w.change(ctx, ch)
+		})
+	})
+}
+
+// Verify looks at every row; with repair, it makes those agree that are apart. A clean scan proves, from the backfill on.
+func (c *Controller) Verify(ctx context.Context, name string, repair bool) error {
+	w, err := c.take(ctx, name, proxy.AdvanceOptions{}, false)
+	if err != nil {
+		return err
+	}
+	if w.m.NewNums == nil || w.m.Guard == nil || !w.m.Stand.Live || w.table == "" {
+		return w.drop(fmt.Errorf("%w: migration %s is at %s, where there are no two columns to compare", proxy.ErrConflict, name, w.m.Stand))
+	}
+	return w.run(ctx, "verify", map[string]any{"repair": repair}, func(ctx context.Context) error {
+		if err := w.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := w.read(ctx); err != nil {
+			return err
+		}
+		return w.verify(ctx, repair)
+	})
+}
+
+func (w *work) verify(ctx context.Context, repair bool) error {
+	if err := w.unprove(ctx); err != nil {
+		return err
+	}
+	s := w.m.Stand
+	if repair {
+		stands, err := guardStands(ctx, w.conn, w.m)
+		if err != nil {
+			return err
+		}
+		if !stands {
+			if err := w.alter(ctx, "make the guard anew", func(tx pgx.Tx) error { return makeGuard(ctx, tx, w.m, w.table) }); err != nil {
+				return err
+			}
+		}
+		if v, err := w.scan(ctx, true); err != nil {
+			return err
+		} else if v.Apart > 0 {
+			if err := w.keepRepair(ctx, v); err != nil {
+				return err
+			}
+		}
+	}
+	if !w.m.Backfilled || s.Step == lens.WriteOld {
+		if repair {
+			return nil
+		}
+		_, err := w.scan(ctx, false)
+		return err
+	}
+	if s.Phase < lens.Complete {
+		if err := w.buildMirrors(ctx); err != nil {
+			return err
+		}
+	}
+	missing, err := w.prove(ctx)
+	if err != nil {
+		return err
+	}
+	if missing != nil {
+		return &proxy.GateError{Gate: "proved", Missing: missing}
+	}
+	if s.Proved || s.Phase < lens.Backfilling {
+		return nil
+	}
+	return w.setProved(ctx)
+}
+
+// keepRepair notes what was repaired, since the scan that proves it finds nothing any more.
+func (w *work) keepRepair(ctx context.Context, v *verified) error {
+	return w.c.note(ctx, w.conn, w.name, "repaired", map[string]any{"apart": v.Apart, "repaired": v.Repaired, "first_keys": v.FirstKeys})
+}

@@ -1,0 +1,170 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// format is the version of what is stored in schema segue. A build refuses what a newer one has made.
+const format = 1
+
+// stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards.
+const stateDDL = `
+REVOKE ALL ON SCHEMA segue FROM PUBLIC;
+GRANT USAGE ON SCHEMA segue TO PUBLIC;
+
+CREATE TABLE segue.epoch (
+	one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+	format     integer NOT NULL,
+	current    bigint NOT NULL,
+	settled    bigint NOT NULL,  -- the last epoch that every live proxy had acknowledged
+	holder     uuid,             -- the work that may write: every write is a compare-and-swap on it
+	changed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE segue.epoch IS 'Segue: one row; grows by one with every phase change of any migration';
+
+CREATE TABLE segue.migration (
+	name         text PRIMARY KEY,
+	seq          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+	table_oid    oid NOT NULL,
+	definition   jsonb NOT NULL,
+	live         boolean NOT NULL DEFAULT false,  -- registered: proxies have its lens
+	phase        text NOT NULL DEFAULT 'pending',
+	step         text NOT NULL DEFAULT '',
+	proved       boolean NOT NULL DEFAULT false,
+	changed      bigint NOT NULL DEFAULT 0,       -- the epoch of the last change of live, phase, step or proved
+	prior        jsonb,                           -- what that change may be given up for; null: it cannot be
+	old_nums     jsonb NOT NULL,                  -- attribute numbers of the old columns when it was started
+	new_nums     jsonb,                           -- those of the new columns, while they stand
+	guard        jsonb,                           -- the guard as it was made, while it stands
+	relaxed      jsonb,                           -- what complete took off the old columns, so that rollback can put it back
+	cursor       text[],                          -- the last primary key that the backfill has done
+	rows_done    bigint NOT NULL DEFAULT 0,
+	rows_total   bigint NOT NULL DEFAULT 0,
+	rate         double precision NOT NULL DEFAULT 0,  -- rows a second
+	throttled    text NOT NULL DEFAULT '',
+	backfilled   boolean NOT NULL DEFAULT false,
+	analyzed     boolean NOT NULL DEFAULT false,
+	verified     jsonb,                           -- what the last scan found
+	working      text NOT NULL DEFAULT '',        -- what is going on; it holds while the work's advisory lock is held
+	error        text NOT NULL DEFAULT '',
+	created_at   timestamptz NOT NULL DEFAULT now(),
+	changed_at   timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE segue.migration IS 'Segue: the migrations and where each stands';
+
+CREATE TABLE segue.proxy (
+	id         uuid PRIMARY KEY,
+	host       text NOT NULL,
+	build      text NOT NULL,
+	ack        bigint NOT NULL,            -- no session of it runs under another epoch
+	renewals   bigint NOT NULL DEFAULT 0,
+	lease      double precision NOT NULL,  -- seconds
+	sessions   bigint NOT NULL DEFAULT 0,  -- clients connected
+	joined_at  timestamptz NOT NULL DEFAULT now(),
+	renewed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE segue.proxy IS 'Segue: the proxies that hold a lease';
+
+CREATE TABLE segue.session (
+	proxy         uuid NOT NULL REFERENCES segue.proxy ON DELETE CASCADE,
+	pid           integer NOT NULL,
+	backend_start timestamptz,             -- null where the control role may not see it
+	registered_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (proxy, pid)
+);
+COMMENT ON TABLE segue.session IS 'Segue: server sessions that have run statements on migrating tables';
+
+CREATE TABLE segue.old_names (
+	migration   text NOT NULL REFERENCES segue.migration ON DELETE CASCADE,
+	application text NOT NULL,
+	username    text NOT NULL,
+	version     text NOT NULL,
+	count       bigint NOT NULL,
+	last_seen   timestamptz NOT NULL,
+	PRIMARY KEY (migration, application, username, version)
+);
+COMMENT ON TABLE segue.old_names IS 'Segue: who still uses the old names';
+
+CREATE TABLE segue.event (
+	id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+	proxy     uuid,
+	host      text NOT NULL,
+	role      text NOT NULL DEFAULT current_user,
+	migration text,
+	action    text NOT NULL,
+	detail    jsonb
+);
+COMMENT ON TABLE segue.event IS 'Segue: who did what, when';
+
+REVOKE ALL ON ALL TABLES IN SCHEMA segue FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA segue FROM PUBLIC;
+`
+
+// createState makes schema segue where it is missing; proxies that start at once wait for the first of them.
+func createState(ctx context.Context, conn *pgx.Conn) error {
+	found, err := stateFormat(ctx, conn)
+	if err != nil || found {
+		return err
+	}
+	err = inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, 0)", lockCreate); err != nil {
+			return err
+		}
+		found, err := stateFormat(ctx, tx)
+		if err != nil || found {
+			return err
+		}
+		var exists bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'segue')").Scan(&exists); err != nil {
+			return err
+		}
+		if !exists {
+			if _, err := tx.Exec(ctx, "CREATE SCHEMA segue; COMMENT ON SCHEMA segue IS 'Segue: migrations under way'"); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, stateDDL); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO segue.epoch (format, current, settled) VALUES ($1, 1, 1)", format)
+		return err
+	})
+	if sqlState(err) == "42501" {
+		var role, database string
+		if err2 := conn.QueryRow(ctx, "SELECT quote_ident(current_user), quote_ident(current_database())").Scan(&role, &database); err2 != nil {
+			return errors.Join(err, err2)
+		}
+		return fmt.Errorf("making schema segue: %w; let the control role: GRANT CREATE ON DATABASE %s TO %s", err, database, role)
+	}
+	if err != nil {
+		return fmt.Errorf("making schema segue: %w", err)
+	}
+	return nil
+}
+
+// stateFormat says whether the state is there, and gives an error where it is not one that this build knows.
+func stateFormat(ctx context.Context, q queryer) (bool, error) {
+	var exists bool
+	if err := q.QueryRow(ctx, "SELECT to_regclass('segue.epoch') IS NOT NULL").Scan(&exists); err != nil {
+		return false, fmt.Errorf("looking for schema segue: %w", err)
+	}
+	if !exists {
+		return false, nil
+	}
+	var f int
+	err := q.QueryRow(ctx, "SELECT format FROM segue.epoch").Scan(&f)
+	switch {
+	case sqlState(err) == "42501":
+		return false, fmt.Errorf("reading schema segue: %w; it belongs to another role: connect as the control role that made it", err)
+	case err != nil:
+		return false, fmt.Errorf("reading schema segue: %w", err)
+	case f != format:
+		return false, fmt.Errorf("schema segue has format %d and this build knows %d: run the build that made it", f, format)
+	}
+	return true, nil
+}

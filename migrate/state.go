@@ -1,0 +1,166 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite"
+	"segue/rewrite/lens"
+)
+
+// stand is all of a migration that its lens depends on: an epoch changes one migration's stand.
+type stand struct {
+	Live bool `json:"live"` // registered: the proxies have its lens
+	lens.Stage
+}
+
+// String is for people: "contract, proved".
+func (s stand) String() string {
+	if !s.Live {
+		return "not registered"
+	}
+	return s.Stage.String()
+}
+
+// migration is a row of segue.migration.
+type migration struct {
+	Name       string
+	Seq        int64
+	Table      uint32 // the table's OID
+	Definition *lens.Definition
+	Stand      stand
+	Changed    int64  // the epoch of the last change of Stand
+	Prior      *stand // what that change can be given up for
+	OldNums    map[string]int16
+	NewNums    map[string]int16 // nil: the new columns do not stand
+	Guard      *guardRecord     // nil: it does not stand
+	Relaxed    *relaxed         // nil: nothing has been taken off the old columns
+	Cursor     []string
+	RowsDone   int64
+	RowsTotal  int64
+	Rate       float64
+	Throttled  string
+	Backfilled bool
+	Analyzed   bool
+	Verified   *verified
+	Working    string
+	Error      string
+	CreatedAt  time.Time
+	ChangedAt  time.Time
+}
+
+const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, new_nums, guard, relaxed, cursor,
+	rows_done, rows_total, rate, throttled, backfilled, analyzed, verified, working, error, created_at, changed_at FROM segue.migration `
+
+func scanMigration(row pgx.CollectableRow) (*migration, error) {
+	m := &migration{}
+	var phase, step string
+	if err := row.Scan(&m.Name, &m.Seq, &m.Table, &m.Definition, &m.Stand.Live, &phase, &step, &m.Stand.Proved, &m.Changed, &m.Prior,
+		&m.OldNums, &m.NewNums, &m.Guard, &m.Relaxed, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
+		&m.Analyzed, &m.Verified, &m.Working, &m.Error, &m.CreatedAt, &m.ChangedAt); err != nil {
+		return nil, err
+	}
+	if err := m.Stand.Phase.UnmarshalText([]byte(phase)); err != nil {
+		return nil, fmt.Errorf("migration %s: %w", m.Name, err)
+	}
+	if err := m.Stand.Step.UnmarshalText([]byte(step)); err != nil {
+		return nil, fmt.Errorf("migration %s: %w", m.Name, err)
+	}
+	return m, nil
+}
+
+func readMigrations(ctx context.Context, q queryer) ([]*migration, error) {
+	ms, err := collect(ctx, q, migrationColumns+"ORDER BY seq", scanMigration)
+	if err != nil {
+		return nil, fmt.Errorf("reading the migrations: %w", err)
+	}
+	return ms, nil
+}
+
+// readMigration gives an error that is proxy.ErrUnknown where there is no migration of that name.
+func readMigration(ctx context.Context, q queryer, name string) (*migration, error) {
+	ms, err := collect(ctx, q, migrationColumns+"WHERE name = $1", scanMigration, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading migration %s: %w", name, err)
+	}
+	if len(ms) == 0 {
+		return nil, fmt.Errorf("%w %q: `segue status` lists those that there are", proxy.ErrUnknown, name)
+	}
+	return ms[0], nil
+}
+
+// loadState reads the state of one epoch, migrations and catalog from one snapshot: the transaction is REPEATABLE READ. print is the
+// fingerprint of the catalog that it holds.
+func loadState(ctx context.Context, tx pgx.Tx) (state *rewrite.State, print string, err error) {
+	var epoch int64
+	if err := tx.QueryRow(ctx, "SELECT current FROM segue.epoch").Scan(&epoch); err != nil {
+		return nil, "", fmt.Errorf("reading the epoch: %w", err)
+	}
+	if print, err = fingerprint(ctx, tx); err != nil {
+		return nil, "", err
+	}
+	ms, err := readMigrations(ctx, tx)
+	if err != nil {
+		return nil, "", err
+	}
+	cat, err := loadCatalog(ctx, tx)
+	if err != nil {
+		return nil, "", err
+	}
+	var under []rewrite.Migration
+	for _, m := range ms {
+		if !m.Stand.Live || m.Stand.Phase == lens.Retired {
+			continue
+		}
+		rel := cat.ByOID(m.Table)
+		if rel == nil {
+			continue // its table was dropped, so no statement can mean it
+		}
+		def := *m.Definition
+		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
+		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, Seq: m.Seq})
+	}
+	state, err = rewrite.NewState(epoch, cat, under)
+	return state, print, err
+}
+
+// errMoved says that the schema changed while it was being read.
+var errMoved = errors.New("the schema changed while it was being read")
+
+// readState reads the state, after f in the same transaction. Expressions and types are written by the server as of now, not as of the
+// snapshot; so what was read holds only if the fingerprint is still the same afterwards.
+func readState(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) (state *rewrite.State, print string, err error) {
+	for range 20 {
+		err = inTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+			if f != nil {
+				if err := f(tx); err != nil {
+					return err
+				}
+			}
+			if state, print, err = loadState(ctx, tx); err != nil {
+				return err
+			}
+			return nil
+		})
+		if err == nil {
+			var after string
+			if after, err = fingerprint(ctx, conn); err == nil && after == print {
+				return state, print, nil
+			}
+			if err == nil {
+				err = errMoved
+				f = nil // it has been committed
+			}
+		}
+		if !errors.Is(err, errMoved) && !slices.Contains([]string{"40001", "40P01", "XX000", "42P01"}, sqlState(err)) {
+			return nil, "", err
+		}
+	}
+	return nil, "", fmt.Errorf("reading the state: %w", err)
+}

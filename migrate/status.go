@@ -1,0 +1,230 @@
+package migrate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+// Status is the answer of GET /v1/status. Fields are added, never renamed.
+type Status struct {
+	Epoch      int64             `json:"epoch"`
+	Settled    bool              `json:"settled"`
+	Migrations []MigrationStatus `json:"migrations"`
+	Proxies    []ProxyStatus     `json:"proxies"`
+	Bypass     []SessionStatus   `json:"bypass"` // sessions on the database that are no proxy's
+	Events     []EventStatus     `json:"events"` // the last ones, newest first
+}
+
+// MigrationStatus is how a migration stands.
+type MigrationStatus struct {
+	Name     string           `json:"name"`
+	Table    string           `json:"table"`
+	Pattern  string           `json:"pattern"`
+	Phase    lens.Phase       `json:"phase"`
+	Step     lens.Step        `json:"step"`
+	Proved   bool             `json:"proved"`
+	Settled  bool             `json:"settled"`
+	Working  string           `json:"working"` // what is going on; "" when nothing is
+	Error    string           `json:"error"`   // how the last work failed; "" where it did not
+	Gate     GateStatus       `json:"gate"`
+	Backfill BackfillStatus   `json:"backfill"`
+	Verify   VerifyStatus     `json:"verify"`
+	OldNames []OldNamesStatus `json:"old_names"`
+}
+
+// GateStatus is the gate that comes next.
+type GateStatus struct {
+	Phase   string   `json:"phase"` // whose gate it is; "" where there is none
+	Ready   bool     `json:"ready"`
+	Missing []string `json:"missing"`
+}
+
+// BackfillStatus is how far the backfill is.
+type BackfillStatus struct {
+	RowsDone   int64   `json:"rows_done"`
+	RowsTotal  int64   `json:"rows_total"`
+	Rate       float64 `json:"rate"`        // rows a second
+	ETASeconds float64 `json:"eta_seconds"` // 0 where it is not known
+	Throttled  string  `json:"throttled"`   // why it waits; "" where it does not
+	Done       bool    `json:"done"`
+}
+
+// VerifyStatus is what the last scan found.
+type VerifyStatus struct {
+	Rows      int64    `json:"rows"`
+	Apart     int64    `json:"apart"`
+	FirstKeys []string `json:"first_keys"`
+	Repaired  int64    `json:"repaired"`
+	At        string   `json:"at"` // "" where there was none
+}
+
+// OldNamesStatus is one kind of client that used the old names.
+type OldNamesStatus struct {
+	Application string    `json:"application"`
+	User        string    `json:"user"`
+	Version     string    `json:"version"`
+	Count       int64     `json:"count"`
+	LastSeen    time.Time `json:"last_seen"`
+}
+
+// ProxyStatus is a proxy that holds a lease.
+type ProxyStatus struct {
+	ID           string  `json:"id"`
+	Host         string  `json:"host"`
+	Build        string  `json:"build"`
+	Epoch        int64   `json:"epoch"`         // acknowledged
+	LeaseSeconds float64 `json:"lease_seconds"` // left, by the database's clock; below 0 it has run out
+	Sessions     int64   `json:"sessions"`
+	Self         bool    `json:"self"`
+}
+
+// SessionStatus is a server session.
+type SessionStatus struct {
+	PID         int32  `json:"pid"`
+	Application string `json:"application"`
+	User        string `json:"user"`
+}
+
+// EventStatus is something that happened.
+type EventStatus struct {
+	At        time.Time       `json:"at"`
+	Host      string          `json:"host"`
+	Role      string          `json:"role"`
+	Migration string          `json:"migration"`
+	Action    string          `json:"action"`
+	Detail    json.RawMessage `json:"detail"`
+}
+
+// lastEvents is how many events status shows.
+const lastEvents = 20
+
+// Status reads how everything stands, from the database.
+func (c *Controller) Status(ctx context.Context) (json.RawMessage, error) {
+	var s *Status
+	err := c.side.do(ctx, func(conn *pgx.Conn) error {
+		var err error
+		s, err = c.status(ctx, conn)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the status: %w", err)
+	}
+	return json.Marshal(s)
+}
+
+func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
+	s := &Status{Migrations: []MigrationStatus{}}
+	var settled int64
+	if err := q.QueryRow(ctx, "SELECT current, settled FROM segue.epoch").Scan(&s.Epoch, &settled); err != nil {
+		return nil, err
+	}
+	s.Settled = s.Epoch == settled
+	ms, err := readMigrations(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range ms {
+		x, err := migrationStatus(ctx, q, m, settled)
+		if errors.Is(err, proxy.ErrUnknown) {
+			continue // it was dropped meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("migration %s: %w", m.Name, err)
+		}
+		s.Migrations = append(s.Migrations, *x)
+	}
+	self := c.self()
+	if s.Proxies, err = collect(ctx, q, `SELECT id::text, host, build, ack, lease - extract(epoch FROM clock_timestamp() - renewed_at)::float8, sessions
+		FROM segue.proxy ORDER BY joined_at, id`, func(row pgx.CollectableRow) (p ProxyStatus, err error) {
+		err = row.Scan(&p.ID, &p.Host, &p.Build, &p.Epoch, &p.LeaseSeconds, &p.Sessions)
+		p.Self = p.ID == self
+		return p, err
+	}); err != nil {
+		return nil, err
+	}
+	if s.Bypass, err = collect(ctx, q, `SELECT a.pid, a.application_name, COALESCE(a.usename, '') FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.application_name <> $1
+		AND NOT EXISTS (SELECT FROM segue.session s WHERE s.pid = a.pid AND COALESCE(s.backend_start = a.backend_start, true))
+		ORDER BY a.pid LIMIT 1000`, func(row pgx.CollectableRow) (x SessionStatus, err error) {
+		return x, row.Scan(&x.PID, &x.Application, &x.User)
+	}, applicationName); err != nil {
+		return nil, err
+	}
+	if s.Events, err = collect(ctx, q, "SELECT at, host, role, COALESCE(migration, ''), action, COALESCE(detail, '{}') FROM segue.event ORDER BY id DESC LIMIT $1",
+		func(row pgx.CollectableRow) (e EventStatus, err error) {
+			return e, row.Scan(&e.At, &e.Host, &e.Role, &e.Migration, &e.Action, &e.Detail)
+		}, lastEvents); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64) (*MigrationStatus, error) {
+	table, err := tableName(ctx, q, m.Table)
+	if err != nil {
+		return nil, err
+	}
+	gone := table == ""
+	if gone {
+		table = m.Definition.Table.String()
+	}
+	x := &MigrationStatus{
+		Name: m.Name, Table: table, Pattern: m.Definition.Pattern(), Phase: m.Stand.Phase, Step: m.Stand.Step, Proved: m.Stand.Proved,
+		Settled: m.Changed <= settled && m.Stand.Live, Working: m.Working, Error: m.Error,
+		Gate:     GateStatus{Missing: []string{}},
+		Backfill: BackfillStatus{RowsDone: m.RowsDone, RowsTotal: m.RowsTotal, Rate: m.Rate, Throttled: m.Throttled, Done: m.Backfilled},
+		Verify:   VerifyStatus{FirstKeys: []string{}},
+	}
+	if m.Working != "" {
+		// The text holds only while the work's lock is held: a proxy that died could not take it back.
+		var held bool
+		if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 AND objid = $2::bigint::oid AND objsubid = 2
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`, lockWork, int64(uint32(lockKey(m.Name)))).Scan(&held); err != nil {
+			return nil, err
+		}
+		if !held { // or it has just ended, and has taken it back
+			if m, err = readMigration(ctx, q, m.Name); err != nil {
+				return nil, err
+			}
+		}
+		if !held && m.Working == "" {
+			return migrationStatus(ctx, q, m, settled)
+		}
+		if !held {
+			x.Working, x.Backfill.Throttled = "", ""
+			x.Error = fmt.Sprintf("the proxy that worked on it is gone (it was at: %s): `segue advance %s` goes on, `segue rollback %s` goes back", m.Working, m.Name, m.Name)
+		}
+	}
+	if left := m.RowsTotal - m.RowsDone; !m.Backfilled && left > 0 && m.Rate > 0 && x.Working != "" {
+		x.Backfill.ETASeconds = float64(left) / m.Rate
+	}
+	if v := m.Verified; v != nil {
+		x.Verify = VerifyStatus{Rows: v.Rows, Apart: v.Apart, FirstKeys: v.FirstKeys, Repaired: v.Repaired, At: v.At.UTC().Format(time.RFC3339)}
+	}
+	if to, ok := nextGate(m.Stand); ok && m.Stand.Live && !gone {
+		x.Gate.Phase = to.String()
+		// What --yes says is for the request to say.
+		missing, err := gate(ctx, q, m, to, gateOptions{yes: true, quiet: defaultQuiet})
+		if err != nil {
+			return nil, err
+		}
+		if m.NewNums == nil && to < lens.Retired {
+			missing = []string{fmt.Sprintf("the new column is not there yet: `segue advance %s`", m.Name)}
+		}
+		x.Gate.Missing = append(x.Gate.Missing, missing...)
+		x.Gate.Ready = len(missing) == 0
+	}
+	x.OldNames, err = collect(ctx, q, "SELECT application, username, version, count, last_seen FROM segue.old_names WHERE migration = $1 ORDER BY last_seen DESC LIMIT 100",
+		func(row pgx.CollectableRow) (o OldNamesStatus, err error) {
+			return o, row.Scan(&o.Application, &o.User, &o.Version, &o.Count, &o.LastSeen)
+		}, m.Name)
+	return x, err
+}

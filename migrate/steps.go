@@ -1,0 +1,232 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+// next says whether the migration has arrived, and else goes one step on, by what the durable state says and nothing else. So a
+// work that was cut off anywhere is gone on with by calling it again.
+type next func(ctx context.Context) (arrived bool, err error)
+
+// travel goes step by step.
+func (w *work) travel(ctx context.Context, step next) error {
+	if err := w.catchUp(ctx); err != nil {
+		return err
+	}
+	for !w.forgotten {
+		if err := w.read(ctx); err != nil {
+			return err
+		}
+		arrived, err := step(ctx)
+		if err != nil || arrived {
+			return err
+		}
+	}
+	return nil
+}
+
+// errNoTable says that there is nothing left to migrate.
+func (w *work) errNoTable() error {
+	return fmt.Errorf("%w: the table %s of migration %s was dropped: `segue drop %s` forgets the migration", proxy.ErrConflict, w.m.Definition.Table, w.name, w.name)
+}
+
+// to gives the migration's stand at another phase, without a step.
+func (w *work) to(p lens.Phase) stand {
+	return stand{Live: true, Stage: lens.Stage{Phase: p, Proved: w.m.Stand.Proved}}
+}
+
+// forward goes on towards a phase.
+func (w *work) forward(target lens.Phase) next {
+	return func(ctx context.Context) (bool, error) {
+		if w.table == "" {
+			return false, w.errNoTable()
+		}
+		s := w.m.Stand
+		switch {
+		case !s.Live:
+			return false, w.change(ctx, change{name: "register", to: stand{Live: true}})
+		case s.Step == lens.WriteOld: // a rollback that was begun
+			return false, w.change(ctx, change{name: "take rollback back", to: w.to(s.Phase)})
+		case s.Phase == target && s.Step == lens.NoStep && (s.Phase != lens.Backfilling || s.Proved):
+			return true, nil
+		}
+		switch s.Phase {
+		case lens.Pending:
+			return false, w.leavePending(ctx)
+		case lens.Expand:
+			return false, w.change(ctx, change{name: "dual-write", to: w.to(lens.DualWrite)})
+		case lens.DualWrite:
+			return false, w.change(ctx, change{name: "backfill", to: w.to(lens.Backfilling)})
+		case lens.Backfilling:
+			return w.leaveBackfill(ctx, target)
+		case lens.SwitchReads:
+			if err := w.pass(ctx, lens.Contract); err != nil {
+				return false, err
+			}
+			return false, w.change(ctx, change{name: "contract", to: w.to(lens.Contract)})
+		case lens.Contract:
+			return false, w.leaveContract(ctx)
+		case lens.Complete:
+			if s.Step == lens.WriteNew {
+				if err := w.pass(ctx, lens.Complete); err != nil {
+					return false, err
+				}
+				return false, w.change(ctx, w.dropOld())
+			}
+			if err := w.pass(ctx, lens.Retired); err != nil {
+				return false, err
+			}
+			return false, w.change(ctx, change{name: "retire", to: w.to(lens.Retired)})
+		case lens.Retired:
+		}
+		return true, nil
+	}
+}
+
+// leavePending goes to expand. What a change that was given up has left goes first, and the table is looked at again: since the start, somebody may
+// have changed it.
+func (w *work) leavePending(ctx context.Context) error {
+	if err := w.tidy(ctx); err != nil {
+		return err
+	}
+	f, err := check(ctx, w.conn, w.m.Definition)
+	if err != nil {
+		return err
+	}
+	if err := f.err(w.name); err != nil {
+		return err
+	}
+	return w.change(ctx, w.expand())
+}
+
+// leaveBackfill fills, mirrors and proves; then it goes to switch-reads, where it is to go so far.
+func (w *work) leaveBackfill(ctx context.Context, target lens.Phase) (bool, error) {
+	if err := w.backfill(ctx); err != nil {
+		return false, err
+	}
+	if err := w.buildMirrors(ctx); err != nil {
+		return false, err
+	}
+	if !w.m.Analyzed {
+		if err := w.analyze(ctx); err != nil {
+			return false, err
+		}
+	}
+	if !w.m.Stand.Proved && !w.opt.Unproved {
+		missing, err := w.prove(ctx)
+		if err != nil {
+			return false, err
+		}
+		if missing != nil {
+			return false, &proxy.GateError{Gate: "proved", Missing: missing}
+		}
+		return false, w.setProved(ctx)
+	}
+	if target <= lens.Backfilling {
+		return true, nil
+	}
+	if err := w.pass(ctx, lens.SwitchReads); err != nil {
+		return false, err
+	}
+	return false, w.change(ctx, change{name: "switch-reads", to: w.to(lens.SwitchReads)})
+}
+
+func (w *work) setProved(ctx context.Context) error {
+	to := w.m.Stand
+	to.Proved = true
+	return w.change(ctx, change{name: "prove", to: to})
+}
+
+func (w *work) analyze(ctx context.Context) error {
+	if err := w.say(ctx, "analyzing %s", w.table); err != nil {
+		return err
+	}
+	if _, err := w.conn.Exec(ctx, "ANALYZE "+w.table); err != nil {
+		return fmt.Errorf("analyzing %s: %w", w.table, err)
+	}
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET analyzed = true WHERE name = $1", w.name); err != nil {
+		return fmt.Errorf("noting that %s was analyzed: %w", w.table, err)
+	}
+	return w.read(ctx)
+}
+
+// leaveContract goes (a2), then (a3) with (b).
+func (w *work) leaveContract(ctx context.Context) error {
+	if err := w.pass(ctx, lens.Complete); err != nil {
+		return err
+	}
+	if w.m.Stand.Step == lens.InferNew {
+		return w.change(ctx, w.writeNew())
+	}
+	to := w.m.Stand
+	to.Step = lens.InferNew
+	return w.change(ctx, change{name: "infer-new", to: to})
+}
+
+// back goes back towards a phase.
+func (w *work) back(target lens.Phase) next {
+	return func(ctx context.Context) (bool, error) {
+		s := w.m.Stand
+		if !s.Live || s.Phase == target && s.Step == lens.NoStep {
+			return true, w.tidy(ctx)
+		}
+		if w.table == "" {
+			return false, w.errNoTable()
+		}
+		switch {
+		case s.Step == lens.WriteOld:
+			return false, w.change(ctx, change{
+				name: "pending", to: stand{Live: true}, fixed: true, ddl: w.dropNew,
+			})
+		case s.Phase == lens.Complete && s.Step == lens.WriteNew:
+			to := w.to(lens.Contract)
+			to.Step = lens.InferNew
+			return false, w.change(ctx, change{name: "back to infer-new", to: to})
+		case s.Phase == lens.Contract && s.Step == lens.InferNew:
+			if w.m.Relaxed != nil {
+				if err := w.tighten(ctx); err != nil {
+					return false, err
+				}
+			}
+			return false, w.change(ctx, change{name: "back to contract", to: w.to(lens.Contract)})
+		case s.Phase == lens.Contract:
+			return false, w.change(ctx, change{name: "back to switch-reads", to: w.to(lens.SwitchReads)})
+		case s.Phase == lens.SwitchReads:
+			return false, w.change(ctx, change{name: "back to backfill", to: w.to(lens.Backfilling)})
+		case s.Phase == lens.Backfilling, s.Phase == lens.DualWrite, s.Phase == lens.Expand:
+			to := w.to(s.Phase)
+			to.Step = lens.WriteOld
+			return false, w.change(ctx, change{name: "write-old", to: to})
+		}
+		return false, fmt.Errorf("%w: migration %s is %s, which cannot be undone", proxy.ErrConflict, w.name, s)
+	}
+}
+
+// tidy takes away what a change that was given up has left behind: at pending, the new columns; unregistered, the row.
+func (w *work) tidy(ctx context.Context) error {
+	if err := w.read(ctx); err != nil {
+		return err
+	}
+	switch {
+	case !w.m.Stand.Live:
+		return w.forget(ctx)
+	case w.m.Stand.Phase == lens.Pending && w.m.NewNums != nil:
+		return w.alter(ctx, "tidy", func(tx pgx.Tx) error { return w.dropNew(ctx, tx) })
+	}
+	return nil
+}
+
+// forget deletes the row of a migration that no proxy has the lens of any more.
+func (w *work) forget(ctx context.Context) error {
+	if _, err := w.conn.Exec(ctx, "DELETE FROM segue.migration WHERE name = $1 AND NOT live", w.name); err != nil {
+		return fmt.Errorf("forgetting migration %s: %w", w.name, err)
+	}
+	w.forgotten = true
+	return w.c.note(ctx, w.conn, w.name, "forgotten", nil)
+}

@@ -1,0 +1,166 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// verified is what a scan of the whole table found.
+type verified struct {
+	Rows      int64     `json:"rows"`
+	Apart     int64     `json:"apart"`      // rows whose group does not agree, before any repair
+	FirstKeys []string  `json:"first_keys"` // their primary keys, the first of them
+	Repaired  int64     `json:"repaired"`
+	At        time.Time `json:"at"`
+	Done      bool      `json:"done"`
+}
+
+// firstKeys is how many keys of rows apart are kept.
+const firstKeys = 10
+
+// scan looks at every row by ranges of the primary key, each in a transaction of its own. That is enough: while the guard stands, a row that agrees stays so,
+// and one that moves to a key that was passed has to agree to do so.
+func (w *work) scan(ctx context.Context, repair bool) (*verified, error) {
+	keys, err := readKeyset(ctx, w.conn, w.m.Table, w.table)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := guardPairs(ctx, w.conn, w.m)
+	if err != nil {
+		return nil, err
+	}
+	v := &verified{FirstKeys: []string{}, At: time.Now()}
+	p := pace{target: 200 * time.Millisecond, rows: 5_000}
+	var cursor []string
+	told := time.Now()
+	if err := w.say(ctx, "verifying %s", w.table); err != nil {
+		return nil, err
+	}
+	for {
+		if err := w.c.opt.Hooks.at(ctx, "scan"); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		end, err := keys.end(ctx, w.conn, cursor, p.rows)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.scanRange(ctx, keys, pairs, cursor, end, v, repair); err != nil {
+			return nil, err
+		}
+		if end == nil {
+			break
+		}
+		cursor = end
+		p.took(time.Since(start))
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			if err := w.say(ctx, "verifying %s: %d rows, %d apart", w.table, v.Rows, v.Apart); err != nil {
+				return nil, err
+			}
+		}
+	}
+	v.Done = true
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET verified = $2 WHERE name = $1", w.name, v); err != nil {
+		return nil, fmt.Errorf("noting what was found: %w", err)
+	}
+	return v, w.c.note(ctx, w.conn, w.name, "verified", map[string]any{"rows": v.Rows, "apart": v.Apart, "repaired": v.Repaired})
+}
+
+func (w *work) scanRange(ctx context.Context, keys *keyset, pairs []guardPair, from, end []string, v *verified, repair bool) error {
+	cond, args := keys.bounds(from, end, nil)
+	apart := anyApart(pairs)
+	var rows, found int64
+	if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM ONLY %s AS r WHERE %s", apart, w.table, cond), args...).Scan(&rows, &found); err != nil {
+		return fmt.Errorf("comparing the columns: %w", err)
+	}
+	v.Rows += rows
+	v.Apart += found
+	if found == 0 {
+		return nil
+	}
+	if want := firstKeys - len(v.FirstKeys); want > 0 {
+		found, err := collect(ctx, w.conn, fmt.Sprintf("SELECT %s FROM ONLY %s AS r WHERE %s AND (%s) ORDER BY %s LIMIT %d", keys.text(), w.table, cond, apart, keys.list(""), want),
+			pgx.RowTo[[]string], args...)
+		if err != nil {
+			return fmt.Errorf("reading the keys of rows apart: %w", err)
+		}
+		for _, k := range found {
+			v.FirstKeys = append(v.FirstKeys, keyText(k))
+		}
+	}
+	if !repair {
+		return nil
+	}
+	for _, p := range pairs {
+		tag, err := w.conn.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", w.table, w.mend(p), cond, p.apart("r")), args...)
+		if err != nil {
+			return fmt.Errorf("repairing the rows from (%s) to (%s): %w", keyText(from), keyText(end), err)
+		}
+		v.Repaired += tag.RowsAffected()
+	}
+	return nil
+}
+
+func anyApart(pairs []guardPair) string {
+	cond := ""
+	for i, p := range pairs {
+		if i > 0 {
+			cond += " OR "
+		}
+		cond += p.apart("r")
+	}
+	return cond
+}
+
+// mend is the assignment that makes a row agree, taking the side that the phase reads from. Both columns are assigned, so that the guard is not asked which
+// side has moved.
+func (w *work) mend(p guardPair) string {
+	o, n := catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)
+	fromOld := fmt.Sprintf("%s = %s, %s = %s", n, p.up("r"), o, p.old("r"))
+	fromNew := fmt.Sprintf("%s = %s, %s = %s", o, p.down("r"), n, p.new("r"))
+	switch s := w.m.Stand; {
+	case s.Step == lens.WriteOld || s.Phase < lens.SwitchReads:
+		return fromOld
+	case s.Phase == lens.SwitchReads && !s.Proved: // it reads COALESCE(n, up(o))
+		return fmt.Sprintf("(%s, %s) = (SELECT COALESCE(%s, %s), CASE WHEN %s IS NULL THEN %s ELSE %s END)", n, o, p.new("r"), p.up("r"), p.new("r"), p.old("r"), p.down("r"))
+	default:
+		return fromNew
+	}
+}
+
+// prove scans, with the guard looked at before and after: where every row agrees and the guard has stood all the while, every row will agree from then on. It
+// gives what is missing; nil where it is proved.
+func (w *work) prove(ctx context.Context) ([]string, error) {
+	stands, err := guardStands(ctx, w.conn, w.m)
+	if err != nil {
+		return nil, err
+	}
+	if !stands {
+		return []string{w.guardGone()}, nil
+	}
+	v, err := w.scan(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if v.Apart > 0 {
+		return []string{fmt.Sprintf("%d of %d rows are apart, first (%s): `segue verify %s --repair` makes them agree", v.Apart, v.Rows, v.FirstKeys[0], w.name)}, nil
+	}
+	if stands, err = guardStands(ctx, w.conn, w.m); err != nil {
+		return nil, err
+	}
+	if !stands {
+		return []string{w.guardGone()}, nil
+	}
+	return nil, nil
+}
+
+func (w *work) guardGone() string {
+	return fmt.Sprintf("the guard is not the one that was made, or was switched off for a time: `segue verify %s --repair` makes it anew and looks at every row", w.name)
+}

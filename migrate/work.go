@@ -1,0 +1,260 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+
+	"segue/proxy"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// errReplaced ends a work that a later request takes the place of.
+var errReplaced = errors.New("a later request took its place")
+
+// work is what one request asks to be done to one migration. It has one connection for all it does, and on it the migration's advisory lock:
+// who loses the connection loses the right to go on. One goroutine uses it at a time: the request, then the work's own.
+type work struct {
+	c     *Controller
+	id    string // holder of the epoch
+	name  string
+	conn  *pgx.Conn
+	opt   proxy.AdvanceOptions
+	quiet time.Duration // for retired: how long nobody may have used the old names
+
+	backOut   bool // an unsettled change forward is given up rather than waited for
+	forgotten bool // the migration's row has been deleted
+
+	m     *migration // as last read
+	table string     // its table as SQL; "" where that was dropped
+
+	deadline time.Time // of the change under way; zero: none
+	said     string
+
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+}
+
+// begin takes a migration to work on. With replace, this proxy's own work on it is ended first. The caller ends what it begins, by run or
+// by drop.
+func (c *Controller) begin(ctx context.Context, name string, opt proxy.AdvanceOptions, replace bool) (*work, error) {
+	c.workMu.Lock()
+	other := c.running[name]
+	c.workMu.Unlock()
+	if other != nil && replace {
+		other.cancel(errReplaced)
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	conn, err := c.connectToWork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{c: c, id: newID(), name: name, conn: conn, opt: opt, done: make(chan struct{})}
+	if err := w.lock(ctx); err != nil {
+		return nil, errors.Join(err, closeConn(conn))
+	}
+	return w, nil
+}
+
+// lock takes the migration's advisory lock. A work that has just been cut off may hold it for a moment still.
+func (w *work) lock(ctx context.Context) error {
+	retry, until := backoff{next: 20 * time.Millisecond, longest: 200 * time.Millisecond}, time.Now().Add(2*time.Second)
+	for {
+		var got bool
+		if err := w.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, $2)", lockWork, lockKey(w.name)).Scan(&got); err != nil {
+			return fmt.Errorf("taking migration %s to work on: %w", w.name, err)
+		}
+		if got {
+			return nil
+		}
+		if time.Now().After(until) {
+			break
+		}
+		if err := retry.pause(ctx); err != nil {
+			return err
+		}
+	}
+	m, err := readMigration(ctx, w.conn, w.name)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: migration %s is being worked on (%s): wait, or `segue rollback %s` at the proxy that does it", proxy.ErrConflict, w.name, m.Working, w.name)
+}
+
+// drop ends a work that was not run.
+func (w *work) drop(err error) error { return errors.Join(err, closeConn(w.conn)) }
+
+// read reads the migration and its table's name as they are now.
+func (w *work) read(ctx context.Context) error {
+	m, err := readMigration(ctx, w.conn, w.name)
+	if err != nil {
+		return err
+	}
+	w.m = m
+	w.table, err = tableName(ctx, w.conn, m.Table)
+	return err
+}
+
+// tableName gives a table's qualified name as SQL; "" where there is no such table.
+func tableName(ctx context.Context, q queryer, oid uint32) (string, error) {
+	var schema, name string
+	err := q.QueryRow(ctx, "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1", oid).Scan(&schema, &name)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("looking for the table: %w", err)
+	}
+	return catalog.QuoteQualified(schema, name), nil
+}
+
+// run goes on with f in a goroutine of its own, which the Controller waits for. What is going on is told before run returns.
+func (w *work) run(ctx context.Context, action string, detail map[string]any, f func(context.Context) error) error {
+	if err := w.begun(ctx, action, detail); err != nil {
+		return w.drop(err)
+	}
+	c := w.c
+	c.workMu.Lock()
+	defer c.workMu.Unlock()
+	if c.works.Err() != nil {
+		return w.drop(fmt.Errorf("%w: this proxy is stopping", proxy.ErrConflict))
+	}
+	works, cancel := context.WithCancelCause(c.works)
+	w.cancel = cancel
+	c.running[w.name] = w
+	c.workers.Go(func() {
+		defer cancel(nil)
+		defer close(w.done)
+		err := f(works)
+		if cause := context.Cause(works); err != nil && cause != nil {
+			err = cause
+		}
+		w.finish(action, err)
+		c.workMu.Lock()
+		defer c.workMu.Unlock()
+		if c.running[w.name] == w {
+			delete(c.running, w.name)
+		}
+	})
+	return nil
+}
+
+func (w *work) begun(ctx context.Context, action string, detail map[string]any) error {
+	w.said = action + " has begun"
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET working = $2, error = '' WHERE name = $1", w.name, w.said); err != nil {
+		return fmt.Errorf("noting that %s has begun: %w", action, err)
+	}
+	return w.c.note(ctx, w.conn, w.name, action, detail)
+}
+
+// say tells what is going on, in status.
+func (w *work) say(ctx context.Context, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if text == w.said {
+		return nil
+	}
+	w.said = text
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET working = $2 WHERE name = $1", w.name, text); err != nil {
+		return fmt.Errorf("noting what is going on: %w", err)
+	}
+	return nil
+}
+
+// finish tells how the work ended and gives the connection up, and the locks with it.
+func (w *work) finish(action string, err error) {
+	c := w.c
+	log := c.log.With(zap.String("migration", w.name), zap.String("action", action))
+	var gate *proxy.GateError
+	text := ""
+	switch {
+	case err == nil:
+		log.Info("done")
+	case errors.Is(err, errKilled):
+		_ = closeConn(w.conn) // as if the process were gone
+		return
+	case errors.Is(err, errReplaced):
+		log.Info("ended for a later request")
+	case errors.Is(err, context.Canceled):
+		text = fmt.Sprintf("the proxy that carried out %s stopped: `segue advance %s` goes on, `segue rollback %s` goes back", action, w.name, w.name)
+		log.Info("cut off, since this proxy stops")
+	case errors.As(err, &gate):
+		text = err.Error()
+		log.Info("refused", zap.Strings("missing", gate.Missing))
+	default:
+		text = err.Error()
+		log.Error("failed", zap.Error(err))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	tell := func(conn *pgx.Conn) error {
+		// On another connection than the work's own, somebody else may be at work already.
+		if _, err := conn.Exec(ctx, "UPDATE segue.migration SET working = '', error = $2, throttled = '' WHERE name = $1 AND pg_try_advisory_xact_lock($3, $4)",
+			w.name, text, lockWork, lockKey(w.name)); err != nil {
+			return err
+		}
+		if text == "" {
+			return nil
+		}
+		return c.note(ctx, conn, w.name, action+" failed", map[string]any{"error": text})
+	}
+	told := errors.New("the connection is lost")
+	if !w.conn.IsClosed() {
+		told = tell(w.conn)
+	}
+	if told != nil {
+		told = c.side.do(ctx, tell)
+	}
+	if told != nil {
+		log.Warn("noting how the work ended failed", zap.Error(told))
+	}
+	if err := closeConn(w.conn); err != nil {
+		log.Warn("closing the work's connection failed", zap.Error(err))
+	}
+}
+
+// note writes an event.
+func (c *Controller) note(ctx context.Context, q queryer, migration, action string, detail map[string]any) error {
+	var name, self *string
+	if migration != "" {
+		name = &migration
+	}
+	if id := c.self(); id != "" {
+		self = &id
+	}
+	if _, err := q.Exec(ctx, "INSERT INTO segue.event (proxy, host, migration, action, detail) VALUES ($1, $2, $3, $4, $5)",
+		self, c.opt.Host, name, action, detail); err != nil {
+		return fmt.Errorf("noting what happened: %w", err)
+	}
+	return nil
+}
+
+// rank orders the stands as a migration goes through them; what rolls back has its place before what it undoes.
+func (s stand) rank() int {
+	switch {
+	case !s.Live:
+		return -1
+	case s.Step == lens.WriteOld:
+		return 1
+	}
+	r := 10 * int(s.Phase)
+	switch s.Step {
+	case lens.NoStep, lens.WriteOld:
+	case lens.InferNew:
+		r += 2
+	case lens.WriteNew:
+		r -= 5
+	}
+	if s.Proved {
+		r++
+	}
+	return r
+}
