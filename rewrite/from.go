@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -222,6 +223,12 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	if j.IsNatural {
 		node.using, node.unsure = natural(left, right)
 	}
+	if a.usingUnknown(j, node) {
+		return nil
+	}
+	if j.IsNatural && len(a.touched) > 0 {
+		a.resolved = append(a.resolved, fmt.Sprint("natural ", node.using))
+	}
 	if l := a.joinOnMigrating(node, j.IsNatural); l != nil {
 		a.uncovered(a.joinPlace(j), l, "a join by a migrating column's name (USING or NATURAL)", "Join with ON and qualified columns.")
 		a.needAll(mine)
@@ -229,9 +236,9 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	for _, n := range node.using {
 		if sc.merged == nil {
-			sc.merged = map[string]bool{}
+			sc.merged = map[string]*column{}
 		}
-		sc.merged[n] = true
+		sc.merged[n] = mergedColumn(j.Jointype, node, n)
 	}
 	if j.Quals != nil {
 		on := &scope{items: slices.Clone(mine), merged: sc.merged, parent: outer}
@@ -311,7 +318,10 @@ func (a *attempt) derive(rv *pg.RangeVar, ctes *cte) *item {
 	}
 	list, s := a.spread(&item{lens: l}, catalog.QuoteIdent(rv.Relname))
 	p := []piece{lit("(SELECT " + list + " FROM "), copyOf(from, to), lit(")")}
-	it := &item{alias: rv.Relname, shape: s}
+	it := &item{alias: rv.Relname, shape: s, hidden: map[string]*lens.Lens{}}
+	for n := range l.Names {
+		it.hidden[n] = l
+	}
 	if rv.Alias != nil {
 		it.alias = rv.Alias.Aliasname
 		it.shape = renameColumns(s, rv.Alias.Colnames)
@@ -331,6 +341,48 @@ func (a *attempt) joinPlace(j *pg.JoinExpr) int {
 		n = n.GetJoinExpr().GetLarg()
 	}
 	return 0
+}
+
+// mergedColumn gives the column that a join makes of two: one side's own, but for a full join.
+func mergedColumn(t pg.JoinType, f *fromNode, name string) *column {
+	side := f.left
+	switch t {
+	case pg.JoinType_JOIN_FULL:
+		return &column{name: name}
+	case pg.JoinType_JOIN_RIGHT:
+		side = f.right
+	}
+	for _, it := range side.leaves() {
+		if c := it.column(name); c != nil {
+			return c
+		}
+	}
+	return &column{name: name}
+}
+
+// usingUnknown refuses USING with a name that one side has on the other side of a migration only.
+func (a *attempt) usingUnknown(j *pg.JoinExpr, f *fromNode) bool {
+	for _, n := range j.UsingClause {
+		name := strOf(n)
+		for i, side := range []*fromNode{f.left, f.right} {
+			cols, open := names(side)
+			if open || slices.Contains(cols, name) {
+				continue
+			}
+			for _, it := range side.leaves() {
+				if it.lens != nil && it.lens.Names[name] || it.hidden[name] != nil {
+					l := it.lens
+					if l == nil {
+						l = it.hidden[name]
+					}
+					a.unknownColumn(a.joinPlace(j), l, name,
+						fmt.Sprintf("column %q specified in USING clause does not exist in %s table", name, []string{"left", "right"}[i]))
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // natural gives the names that both sides of a NATURAL join have.

@@ -120,11 +120,14 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 
 // note records what a name of a migration was resolved to, so that two sides can be compared.
 func (a *attempt) note(name string, c *pg.ColumnRef, r *ref) {
-	what := "other"
+	what, alias := "other", ""
+	if r.item != nil {
+		alias = r.item.alias
+	}
 	if r.lens != nil && r.lens.Migrates() {
 		what = r.lens.Migration
 	}
-	a.resolved = append(a.resolved, fmt.Sprintf("%d %s %s.%s", c.Location, name, r.item.alias, what))
+	a.resolved = append(a.resolved, fmt.Sprintf("%d %s %s.%s", c.Location, name, alias, what))
 }
 
 func (a *attempt) mustQualify(c *pg.ColumnRef, r *ref, sc *scope) string {

@@ -28,7 +28,8 @@ type item struct {
 	shape             // for all others
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
-	place  *int32 // of a table in FROM, in the text
+	place  *int32                // of a table in FROM, in the text
+	hidden map[string]*lens.Lens // of a sub-select that stands in for a migrating table: the names that its migrations give or take
 }
 
 func (it *item) column(name string) *column {
@@ -43,7 +44,7 @@ func (it *item) column(name string) *column {
 // scope is the names that an expression sees at one level of a query.
 type scope struct {
 	items  []*item
-	merged map[string]bool // names that USING or NATURAL made one of two
+	merged map[string]*column // names that USING or NATURAL made one of two
 	parent *scope
 }
 
@@ -96,8 +97,8 @@ func lookup(sc *scope, name string) (r *ref, unsure bool) {
 			}
 		}
 		switch {
-		case sc.merged[name]:
-			return &ref{scope: sc, merged: true, unsure: unsure}, unsure
+		case sc.merged[name] != nil:
+			return &ref{scope: sc, column: sc.merged[name], merged: true, unsure: unsure}, unsure
 		case n > 1:
 			return &ref{scope: sc, several: true}, unsure
 		case n == 1:

@@ -248,6 +248,7 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 		if c != nil {
 			r = a.columnRef(c, sc)
 		} else {
+			r = a.fieldRef(t.Val, sc)
 			a.expr(t.Val, sc, ctes)
 		}
 		name := t.Name

@@ -110,6 +110,7 @@ func (a *attempt) row(c *pg.ColumnRef, it *item, sc *scope) {
 		a.lost(c.Location, "a whole row")
 		return
 	}
+	a.renamed[c] = true
 	q := catalog.QuoteIdent(it.alias)
 	list, _ := a.spread(it, q)
 	a.add(replace, from, to, sqlText("(CASE WHEN ", q, ".tableoid IS NOT NULL THEN (SELECT segue_row FROM (SELECT ", list, ") AS segue_row) END)"))
@@ -139,6 +140,22 @@ func (a *attempt) rowField(x *pg.A_Indirection, it *item) {
 		a.renamed[c] = true
 		a.add(replace, from-1, from+3, sqlText(col.Read.SQL(catalog.QuoteIdent(it.alias), "")))
 	}
+}
+
+// fieldRef gives what (u).name means, where it is that.
+func (a *attempt) fieldRef(n *pg.Node, sc *scope) *ref {
+	x := n.GetAIndirection()
+	if x == nil || len(x.Indirection) != 1 {
+		return nil
+	}
+	it := a.rowRef(x.Arg, sc)
+	if it == nil {
+		return nil
+	}
+	if c := it.lens.Column(strOf(x.Indirection[0])); c != nil {
+		return &ref{item: it, lens: c}
+	}
+	return nil
 }
 
 // rowStar plans (u).* as a target, which is u.* written in another way.

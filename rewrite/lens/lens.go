@@ -145,7 +145,9 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 					place = int(n.Num)
 				}
 			}
-			if own == nil {
+			// A column that is about to go is no origin: it may be gone before the next epoch says so.
+			going := m.Stage.Phase >= Complete && !m.New || m.Stage.Step == WriteOld && m.New
+			if own == nil || going && other != nil {
 				own = other
 			}
 			if own != nil {
