@@ -192,6 +192,8 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 	case fn == nil || fn.Row && len(fn.Columns) == 0:
 		it.open = true
 	case fn.Row:
+		// The catalog knows the names of all overloads' columns, but not their order.
+		it.unordered = len(fn.Columns) > 1
 		for _, n := range fn.Columns {
 			it.cols = append(it.cols, column{name: n})
 		}
@@ -203,6 +205,13 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 	}
 	if f.Ordinality {
 		it.cols = append(it.cols, column{name: "ordinality"})
+	}
+	if it.unordered && len(names) > 0 {
+		it.open = it.open || len(names) < len(it.cols)
+		for _, n := range names {
+			it.cols = append(it.cols, column{name: strOf(n)})
+		}
+		return it
 	}
 	it.shape = renameColumns(it.shape, names)
 	return it
@@ -455,14 +464,14 @@ func spreadShape(tree []*fromNode) shape {
 			continue
 		}
 		s.cols = append(s.cols, f.item.cols...)
-		s.open = s.open || f.item.open
+		s.open = s.open || f.item.open || f.item.unordered
 	}
 	return s
 }
 
 func spreadJoin(f *fromNode) (cols []column, open bool) {
 	if f.item != nil {
-		return f.item.cols, f.item.open
+		return f.item.cols, f.item.open || f.item.unordered
 	}
 	l, lo := spreadJoin(f.left)
 	r, ro := spreadJoin(f.right)
@@ -578,9 +587,9 @@ func (a *attempt) spreadLeaf(it *item, sp *spreader) ([]starPart, bool) {
 		return parts, true
 	}
 	if !sp.merges {
-		return []starPart{{q + ".*", it.shape}}, true
+		return []starPart{{q + ".*", shape{cols: it.cols, open: it.open || it.unordered}}}, true
 	}
-	if it.open {
+	if it.open || it.unordered {
 		return nil, false
 	}
 	var parts []starPart

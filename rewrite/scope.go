@@ -26,6 +26,8 @@ type item struct {
 	schema string     // may stand before alias, where the table has no alias of its own
 	lens   *lens.Lens // set for migrating tables
 	shape             // for all others
+	// unordered says that the columns are known by name only: not in which order they stand, nor whether all do.
+	unordered bool
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
 	place  *int32                // of a table in FROM, in the text

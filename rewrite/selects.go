@@ -301,7 +301,7 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 			return shape{open: true}
 		}
 		if it.lens == nil {
-			return it.shape
+			return shape{cols: it.cols, open: it.open || it.unordered}
 		}
 		text, s := a.spread(it, a.text[a.toks[from].start:a.toks[to-2].end])
 		a.add(replace, from, to, sqlText(text))
