@@ -35,9 +35,8 @@ func TestConversations(t *testing.T) {
 			}
 			script = append(script, c)
 			out := play(t, script, func([]byte, int) []int { return nil })
-			got := out[len(out)-1]
 			splits(t, script, out)
-			return got
+			return out[len(out)-1].String()
 		})
 	})
 }
@@ -66,10 +65,10 @@ func (c *command) value(key string, or string) string {
 }
 
 // splits plays the script with its last command's bytes cut at every place, and all of it a byte at a time.
-func splits(t *testing.T, script []command, want []string) {
+func splits(t *testing.T, script []command, want []told) {
 	last := len(script) - 1
 	size := 0
-	compare := func(how string, got []string) {
+	compare := func(how string, got []told) {
 		for i := range want {
 			if got[i] != want[i] {
 				t.Fatalf("%s: with %s, %s gives\n%s\nand not\n%s", script[i].pos, how, script[i].name, got[i], want[i])
@@ -96,10 +95,13 @@ func splits(t *testing.T, script []command, want []string) {
 	}
 }
 
+// scripted are the frames of the texts that have been played.
+var scripted = map[string][]byte{}
+
 // play runs a script and gives each command's output. cuts says where the bytes of the command of that index are cut.
-func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []string {
+func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []told {
 	w := &wire{}
-	out := make([]string, 0, len(script))
+	out := make([]told, 0, len(script))
 	for i, c := range script {
 		if w.err != nil && c.name != "new" {
 			t.Fatalf("%s: the session has ended: %v", c.pos, w.err)
@@ -107,9 +109,14 @@ func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []st
 		w.toS, w.toC = nil, nil
 		text := c.text
 		pieces := func(side wiretest.Side, f func([]byte)) {
-			b, err := wiretest.Frames(side, text)
-			if err != nil {
-				t.Fatalf("%s: %v", c.pos, err)
+			key := fmt.Sprint(side, text)
+			b := scripted[key]
+			if b == nil {
+				var err error
+				if b, err = wiretest.Frames(side, text); err != nil {
+					t.Fatalf("%s: %v", c.pos, err)
+				}
+				scripted[key] = b
 			}
 			at := 0
 			for _, k := range cuts(b, i) {
@@ -159,30 +166,51 @@ func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []st
 }
 
 // told is what a command made the session send, and what it waits for.
-func (w *wire) told() string {
-	var b strings.Builder
-	if st := w.s.Startup(); st == nil {
-		if len(w.toC) > 0 && w.err == nil {
-			return fmt.Sprintf("<- %q\n", w.toC)
-		}
-	} else if string(w.toS) == string(st.Raw) && len(st.Raw) > 0 {
-		fmt.Fprintf(&b, "-> Startup user=%s database=%s application=%s version=%s\n", st.User, st.Database, st.Application, st.Version)
-		w.toS = nil
-	} else if st.Cancel && len(w.toC) == 0 {
-		fmt.Fprintf(&b, "cancel %q\n", st.Raw)
+type told struct {
+	toServer, toClient  string
+	begun, waits, ended string
+	pending             bool
+}
+
+func (w *wire) told() told {
+	r := told{toServer: string(w.toS), toClient: string(w.toC), waits: w.s.Blocked().String(), pending: w.s.pending != nil}
+	if w.err != nil {
+		r.ended = w.err.Error()
 	}
-	for _, l := range wiretest.Lines(wiretest.Client, w.toS) {
+	if st := w.s.Startup(); st != nil {
+		r.begun = fmt.Sprintf("Startup user=%s database=%s application=%s version=%s", st.User, st.Database, st.Application, st.Version)
+		if st.Cancel {
+			r.begun = fmt.Sprintf("cancel %q", st.Raw)
+		} else if r.toServer != string(st.Raw) {
+			r.begun = "before"
+		}
+	}
+	return r
+}
+
+func (r told) String() string {
+	var b strings.Builder
+	switch {
+	case strings.HasPrefix(r.begun, "Startup"):
+		fmt.Fprintf(&b, "-> %s\n", r.begun)
+		r.toServer = ""
+	case strings.HasPrefix(r.begun, "cancel"):
+		fmt.Fprintf(&b, "%s\n", r.begun)
+	case r.begun == "" && r.toClient != "" && r.ended == "":
+		return fmt.Sprintf("<- %q\n", r.toClient)
+	}
+	for _, l := range wiretest.Lines(wiretest.Client, []byte(r.toServer)) {
 		fmt.Fprintf(&b, "-> %s\n", strings.ReplaceAll(l, fmt.Sprintf("%q", probeSQL), "..."))
 	}
-	for _, l := range wiretest.Lines(wiretest.Server, w.toC) {
+	for _, l := range wiretest.Lines(wiretest.Server, []byte(r.toClient)) {
 		fmt.Fprintf(&b, "<- %s\n", l)
 	}
-	if w.err != nil {
-		fmt.Fprintf(&b, "ended: %v\n", w.err)
-	} else if w.s.Blocked() != NotBlocked {
-		fmt.Fprintf(&b, "waits %s\n", w.s.Blocked())
+	if r.ended != "" {
+		fmt.Fprintf(&b, "ended: %v\n", r.ended)
+	} else if r.waits != NotBlocked.String() {
+		fmt.Fprintf(&b, "waits %s\n", r.waits)
 	}
-	if w.s.pending != nil {
+	if r.pending {
 		b.WriteString("a state is pending\n")
 	}
 	return b.String()

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"segue/internal/wiretest"
@@ -14,6 +15,12 @@ import (
 // usersState is a state in which public.users is renaming name to full_name; without migrations where none is set.
 func usersState(t testing.TB, epoch int64, none bool) *rewrite.State {
 	t.Helper()
+	stateMu.Lock()
+	defer stateMu.Unlock()
+	key := fmt.Sprint(epoch, none)
+	if st := states[key]; st != nil {
+		return st
+	}
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
 		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true}, {Name: "name", Num: 2, Type: text},
@@ -33,8 +40,14 @@ func usersState(t testing.TB, epoch int64, none bool) *rewrite.State {
 	if err != nil {
 		t.Fatal(err)
 	}
+	states[key] = st
 	return st
 }
+
+var (
+	stateMu sync.Mutex
+	states  = map[string]*rewrite.State{}
+)
 
 // wordPlanner plans by words, so that scripts can ask for every outcome: it refuses what says "nope", and from epoch 2 on calls name full_name; a
 // search path that does not begin with pg_catalog, public is told in a comment.
