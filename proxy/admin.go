@@ -87,7 +87,7 @@ func Explain(state *rewrite.State, req ExplainRequest) *Explanation {
 // through status.
 func (p *Proxy) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	control := p.opt.Control
+	control := p.control
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
 		status, err := control.Status(r.Context())
 		if err != nil {

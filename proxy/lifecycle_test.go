@@ -103,16 +103,12 @@ func TestPortInUse(t *testing.T) {
 		want   string
 	}{
 		{func(o *Options) { o.Listen = l.Addr().String() }, "listening for clients on " + l.Addr().String() + ": bind: address already in use; stop what uses it, or choose another with --listen"},
-		{func(o *Options) { o.Metrics = l.Addr().String() }, "listening for metrics on " + l.Addr().String() + ": bind: address already in use; stop what uses it, or choose another with metrics.addr"},
+		{func(o *Options) { o.Metrics = l.Addr().String() }, "listening for metrics on " + l.Addr().String() + ": bind: address already in use; stop what uses it, or choose another with --metrics"},
 	} {
-		control := newControl(noMigrations(t))
-		opt := options(t, control)
+		opt := options(t)
 		c.change(&opt)
 		if _, err := Open(context.Background(), opt); err == nil || err.Error() != c.want {
 			t.Errorf("%v\nwant %s", err, c.want)
-		}
-		if !control.left {
-			t.Error("the lease was not handed back")
 		}
 		if _, err := os.Stat(opt.Admin); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the admin socket is left: %v", err)
@@ -121,8 +117,18 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestDatabaseDown(t *testing.T) {
-	if _, err := Open(context.Background(), options(t, newControl(nil))); err == nil || err.Error() != "joining the proxies: the database is down" {
+	p, err := Open(context.Background(), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Join(context.Background(), newControl(nil)); err == nil || err.Error() != "the database is down" {
 		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.opt.Admin); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the admin socket is left: %v", err)
 	}
 }
 
@@ -139,7 +145,7 @@ func TestAdminSocketBelongsToOneProxy(t *testing.T) {
 	if info, err = os.Stat(filepath.Dir(path)); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("its directory's mode is %v, %v", info.Mode(), err)
 	}
-	opt := options(t, newControl(noMigrations(t)))
+	opt := options(t)
 	opt.Admin = path
 	if _, err := Open(context.Background(), opt); err == nil || !strings.Contains(err.Error(), "another proxy that runs uses it") {
 		t.Errorf("a second proxy: %v", err)
@@ -196,13 +202,9 @@ func (l *tiredListener) Accept() (net.Conn, error) {
 }
 
 func TestAcceptGoesOnAfterFailures(t *testing.T) {
-	control := newControl(noMigrations(t))
-	opt := options(t, control)
+	opt := options(t)
 	opt.Log = zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
-	p, err := Open(context.Background(), opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := open(t, opt, newControl(noMigrations(t)))
 	tired := &tiredListener{Listener: p.clients}
 	tired.failures.Store(3)
 	p.clients = tired

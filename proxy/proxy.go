@@ -19,7 +19,6 @@ type Options struct {
 	Listen         string // host:port of the clients' listener; port 0: any
 	Version        lens.Version
 	Server         []string // host:port each; the first that can be reached is used
-	Control        Control  // outlives the proxy; its owner closes it
 	Admin          string   // path of the admin socket
 	Metrics        string   // host:port; "": none
 	MaxConnections int
@@ -31,32 +30,30 @@ type Options struct {
 	Log             *zap.Logger
 }
 
-// Proxy is a listener with everything behind it. Open makes one, Serve runs it to its end.
+// Proxy is a listener with everything behind it. Open makes one, Join gives it its place among the proxies, and Serve runs it to its end;
+// one that is not served is closed by Close.
 type Proxy struct {
 	opt      Options
 	log      *zap.Logger
 	counters counters
-	hub      *hub
 	clients  net.Listener
 	admin    *socket
 	metrics  net.Listener // nil where there are none
+
+	control Control // from Join on
+	hub     *hub    // from Join on
 
 	killed   chan struct{} // closed: what is left is ended at once
 	killOnce sync.Once
 }
 
-// Open joins the proxies and then listens: on the admin socket, for clients, and for metrics. Where it fails, it has left the proxies
-// again. ctx bounds the opening only. The proxy that it gives must be served.
+// Open takes what only one proxy can have: the admin socket and the addresses for clients and metrics. Nobody is accepted yet, and the
+// database is not touched: where a port is in use, nothing has been changed.
 func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{})}
-	state, err := opt.Control.Join(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("joining the proxies: %w", err)
-	}
-	p.hub = newHub(p.log, state, opt.HoldTimeout, newRegistrar(opt.Control, p.log), &p.counters)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.closeListeners(), p.leave(ctx))
+			err = errors.Join(err, p.Close())
 		}
 	}()
 	if p.admin, err = listenAdmin(opt.Admin); err != nil {
@@ -66,18 +63,22 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 		return nil, err
 	}
 	if opt.Metrics != "" {
-		if p.metrics, err = listen(ctx, opt.Metrics, "metrics", "metrics.addr"); err != nil {
+		if p.metrics, err = listen(ctx, opt.Metrics, "metrics", "--metrics"); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// leave hands the lease back.
-func (p *Proxy) leave(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return p.opt.Control.Run(ctx, p.hub)
+// Join joins the proxies. Control's owner closes it, after Serve has returned. Once it has joined, Serve must follow, which leaves them again.
+func (p *Proxy) Join(ctx context.Context, control Control) error {
+	state, err := control.Join(ctx)
+	if err != nil {
+		return err
+	}
+	p.control = control
+	p.hub = newHub(p.log, state, p.opt.HoldTimeout, newRegistrar(control, p.log), &p.counters)
+	return nil
 }
 
 func listen(ctx context.Context, addr, what, setting string) (net.Listener, error) {
@@ -100,7 +101,7 @@ func bindReason(err error) string {
 // Addr is where clients connect.
 func (p *Proxy) Addr() net.Addr { return p.clients.Addr() }
 
-// Serve carries clients until ctx ends. Then it drains: it takes no more clients, ends each at its next transaction boundary, after
+// Serve carries clients until ctx ends; Join must have succeeded. Then it drains: it takes no more clients, ends each at its next transaction boundary, after
 // DrainTimeout (or Kill) wherever it is, and leaves the proxies. When it returns, all that it started has ended.
 func (p *Proxy) Serve(ctx context.Context) error {
 	// The control work and the registrar go on until the last client is gone.
@@ -113,7 +114,7 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	var runErr error
 	group.Go(func() {
 		defer cancel() // without its place among the proxies it is of no use
-		if runErr = p.opt.Control.Run(background, p.hub); runErr != nil {
+		if runErr = p.control.Run(background, p.hub); runErr != nil {
 			runErr = fmt.Errorf("keeping the proxy's place among the proxies: %w", runErr)
 		}
 	})
@@ -226,8 +227,8 @@ func closeHTTP(s *http.Server) error {
 	return nil
 }
 
-// closeListeners closes what Open has opened.
-func (p *Proxy) closeListeners() error {
+// Close closes what Open has opened, of a proxy that is not served.
+func (p *Proxy) Close() error {
 	var err error
 	if p.clients != nil {
 		err = p.clients.Close()

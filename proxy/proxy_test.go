@@ -151,7 +151,8 @@ func renaming(t testing.TB, epoch int64, phase lens.Phase) *rewrite.State {
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
 		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
-		{Name: "name", Num: 2, Type: text}, {Name: "full_name", Num: 3, Type: text},
+		{Name: "name", Num: 2, Type: text},
+		{Name: "full_name", Num: 3, Type: text},
 	}}
 	def := &lens.Definition{
 		Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"},
@@ -181,14 +182,11 @@ func start(t *testing.T, control *fakeControl, change ...func(*Options)) *runnin
 	t.Helper()
 	goroutines := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, goroutines) })
-	opt := options(t, control)
+	opt := options(t)
 	for _, f := range change {
 		f(&opt)
 	}
-	p, err := Open(context.Background(), opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := open(t, opt, control)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Proxy: p, control: control, stop: cancel, served: make(chan error, 1)}
 	go func() { r.served <- p.Serve(ctx) }()
@@ -206,9 +204,21 @@ func start(t *testing.T, control *fakeControl, change ...func(*Options)) *runnin
 	return r
 }
 
-func options(t testing.TB, control *fakeControl) Options {
+func open(t *testing.T, opt Options, control *fakeControl) *Proxy {
+	t.Helper()
+	p, err := Open(context.Background(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Join(context.Background(), control); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func options(t testing.TB) Options {
 	return Options{
-		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, Control: control,
+		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()},
 		Admin: filepath.Join(t.TempDir(), "admin", "admin.sock"), MaxConnections: 100, HoldTimeout: 10 * time.Second,
 		DrainTimeout: time.Minute, Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), // warnings
 	}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"segue/internal/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var opt demo.Options
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Carry two live applications through a column rename, on a throwaway server",
+		Long: `Starts a throwaway PostgreSQL (from the server binaries that it finds; SEGUE_PG_BIN names another folder) with a table users, two
+proxies, an application written for users.name through one of them and one written for users.full_name through the other, and takes the
+rename through all its phases while both work and check every answer. It ends with a summary; the exit code is 1 where anything is
+not as it should be. All that it started ends with it.`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opt.Keep, "keep", false, "leave the server and the proxies running at the end, until ^C, and print the connection strings")
+	f.Int64Var(&opt.Rows, "rows", 200_000, "rows of the table users")
+	f.IntVar(&opt.Workers, "connections", 5, "connections of each application")
+	f.Float64Var(&opt.Rate, "rate", 1200, "statements a second that each application aims at")
+	f.DurationVar(&opt.Hold, "hold", 2500*time.Millisecond, "how long the applications work in each phase before the next step")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if opt.Workers < 1 || opt.Rate <= 0 || opt.Hold < 0 {
+			return usageError{fmt.Errorf("--connections and --rate must be above 0, and --hold not below; see %s --help", cmd.CommandPath())}
+		}
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		opt.Out = cmd.OutOrStdout()
+		return demo.Run(ctx, opt)
+	}
+	return cmd
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"segue/config"
+	"segue/migrate"
+	"segue/proxy"
+	"segue/rewrite"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// explainOptions are the flags of explain.
+type explainOptions struct {
+	file, phase, step, version, control string
+	proved                              bool
+	columns, path                       []string
+}
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain SQL",
+		Short: "Show a statement as the server would get it",
+		Long: `Show a statement as the server would get it.
+
+Without --migration, a proxy is asked, for the migrations as they stand. With it, no proxy is needed: the statement is planned for the phase that
+--phase gives, over a table that has just the columns that the migration and --columns name, or over the tables of --control.`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+	}
+	var o explainOptions
+	admin, asJSON := adminFlag(cmd), jsonFlag(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.version, "version", "", "the version that the statement is written for: old, new, auto or a migration's name")
+	f.StringSliceVar(&o.path, "path", []string{"public"}, "the search path")
+	f.StringVar(&o.file, "migration", "", "plan for the migration of that file, without a proxy")
+	f.StringVar(&o.phase, "phase", "dual-write", "with --migration: the phase")
+	f.StringVar(&o.step, "step", "", "with --migration: the step within the phase: infer-new, write-new or write-old")
+	f.BoolVar(&o.proved, "proved", false, "with --migration: all rows are known to agree")
+	f.StringSliceVar(&o.columns, "columns", nil, "with --migration: the table's other columns")
+	f.StringVar(&o.control, "control", "", "with --migration: read the tables from this database")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req := proxy.ExplainRequest{SQL: args[0], Version: lens.Version(o.version), Path: o.path}
+		e, err := o.explain(cmd.Context(), newClient(*admin), req)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
+		}
+		return printExplanation(cmd.OutOrStdout(), e)
+	}
+	return cmd
+}
+
+func (o *explainOptions) explain(ctx context.Context, c *client, req proxy.ExplainRequest) (*proxy.Explanation, error) {
+	if o.file == "" {
+		if o.control != "" || len(o.columns) > 0 || o.step != "" || o.proved {
+			return nil, usageError{errors.New("--control, --columns, --step and --proved go with --migration FILE only")}
+		}
+		var e proxy.Explanation
+		if err := c.call(ctx, "POST", "/v1/explain", &req, &e); err != nil {
+			return nil, err
+		}
+		return &e, nil
+	}
+	state, err := o.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if req.Version == "" {
+		req.Version = lens.Auto
+	}
+	return proxy.Explain(state, req), nil
+}
+
+// state makes the state that the flags describe.
+func (o *explainOptions) state(ctx context.Context) (*rewrite.State, error) {
+	def, err := config.ReadDefinition(o.file)
+	if err != nil {
+		return nil, err
+	}
+	stage := lens.Stage{Proved: o.proved}
+	if stage.Phase, err = lens.ParsePhase(o.phase); err != nil {
+		return nil, usageError{fmt.Errorf("--phase: %w", err)}
+	}
+	if err := stage.Step.UnmarshalText([]byte(o.step)); err != nil {
+		return nil, usageError{fmt.Errorf("--step: %w; the steps are infer-new, write-new, write-old", err)}
+	}
+	var cat *catalog.Catalog
+	var rel *catalog.Relation
+	if o.control == "" {
+		rel = namedColumns(def, o.columns)
+		cat = catalog.New([]*catalog.Relation{rel}, nil, nil)
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
+		defer cancel()
+		if cat, err = migrate.ReadCatalog(ctx, o.control); err != nil {
+			return nil, err
+		}
+		if rel = cat.Relation(def.Table.Schema, def.Table.Name); rel == nil {
+			return nil, fmt.Errorf("migration %s: the database of --control has no table %s", def.Name, def.Table)
+		}
+	}
+	nums, err := reshape(rel, def, stage)
+	if err != nil {
+		return nil, err
+	}
+	return rewrite.NewState(1, cat, []rewrite.Migration{{Definition: def, Stage: stage, OldNums: nums, Seq: 1}})
+}
+
+// catalogTimeout bounds reading the tables of --control.
+const catalogTimeout = 30 * time.Second
+
+// namedColumns makes a table of just the columns that are named, which are of type text.
+func namedColumns(def *lens.Definition, others []string) *catalog.Relation {
+	const firstUserOID, textOID = 16384, 25
+	rel := &catalog.Relation{OID: firstUserOID, Schema: def.Table.Schema, Name: def.Table.Name, Kind: catalog.Table}
+	add := func(name string) {
+		if name != "" && rel.Column(name) == nil {
+			rel.Columns = append(rel.Columns, catalog.Column{
+				Name: name, Num: int16(len(rel.Columns) + 1), Type: catalog.Type{OID: textOID, Mod: -1, SQL: "text"},
+			})
+		}
+	}
+	for _, name := range others {
+		add(strings.TrimSpace(name))
+	}
+	for _, p := range def.Pairs() {
+		add(p.Old)
+	}
+	return rel
+}
+
+// reshape gives the relation, which nobody else uses yet, the columns that it has at a stage, whichever it has now. It gives the
+// numbers of the old columns.
+func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (map[string]int16, error) {
+	nums := map[string]int16{}
+	for _, p := range def.Pairs() {
+		o, n := rel.Column(p.Old), rel.Column(p.New)
+		if o == nil && n == nil {
+			return nil, fmt.Errorf("migration %s: table %s has no column %s", def.Name, def.Table, catalog.QuoteIdent(p.Old))
+		}
+		old := stage.Phase < lens.Complete || stage.Step == lens.WriteNew
+		added := stage.Phase > lens.Pending
+		if o == nil {
+			column := *n
+			column.Name = p.Old
+			rel.Columns = append([]catalog.Column{column}, rel.Columns...)
+			o = &column
+		}
+		nums[p.Old] = o.Num
+		if n == nil {
+			column := *o
+			column.Name = p.New
+			column.Num = rel.Columns[len(rel.Columns)-1].Num + 1
+			rel.Columns = append(rel.Columns, column)
+		}
+		rel.Columns = slices.DeleteFunc(rel.Columns, func(c catalog.Column) bool {
+			return c.Name == p.Old && !old || c.Name == p.New && !added
+		})
+	}
+	return nums, nil
+}
+
+// printExplanation writes the statement, and in comments what is to be known of it, so that the output is SQL, too.
+func printExplanation(w io.Writer, e *proxy.Explanation) error {
+	if r := e.Refusal; r != nil {
+		fmt.Fprintf(w, "-- refused: %s: %s\n", r.Code, r.Message)
+		for _, line := range []struct{ what, text string }{{"detail", r.Detail}, {"hint", r.Hint}} {
+			if line.text != "" {
+				fmt.Fprintf(w, "-- %s: %s\n", line.what, line.text)
+			}
+		}
+		return nil
+	}
+	switch {
+	case e.Kind == "rewrite":
+		fmt.Fprintf(w, "-- rewritten for %s\n", strings.Join(e.Migrations, ", "))
+	case len(e.Migrations) > 0:
+		fmt.Fprintf(w, "-- passed as it is, though it uses %s\n", strings.Join(e.Migrations, ", "))
+	default:
+		fmt.Fprintln(w, "-- passed as it is: it uses no migrating table")
+	}
+	_, err := fmt.Fprintln(w, e.SQL)
+	return err
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"segue/config"
+	"segue/migrate"
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the proxy",
+		Args:  usageArgs(cobra.NoArgs),
+	}
+	flags := newSettingsFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := flags.settings(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), settings, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// settingsFlags are the flags of serve; those that are given go over the file.
+type settingsFlags struct {
+	cmd    *cobra.Command
+	file   string
+	strs   map[string]string
+	values config.Settings
+	lease  time.Duration
+	hold   time.Duration
+	drain  time.Duration
+	ver    string
+}
+
+func newSettingsFlags(cmd *cobra.Command) *settingsFlags {
+	s := &settingsFlags{cmd: cmd}
+	d := config.Default(os.Getenv)
+	f := cmd.Flags()
+	f.StringVarP(&s.file, "config", "c", "", "the settings' file, such as segue.toml")
+	f.StringVar(&s.values.Listen.Addr, "listen", d.Listen.Addr, "where clients connect")
+	f.StringVar(&s.ver, "version", string(d.Listen.Version), "version of clients that do not say theirs: old, new, auto or a migration's name")
+	f.StringVar(&s.values.Server.Addr, "server", d.Server.Addr, "the PostgreSQL server: host:port[,host:port]")
+	f.StringVar(&s.values.Control.DSN, "control", "", "connection string of the role that owns the migrating tables (or SEGUE_CONTROL_DSN)")
+	f.StringVar(&s.values.Admin.Socket, "admin", d.Admin.Socket, "the admin socket (or SEGUE_ADMIN)")
+	f.StringVar(&s.values.Metrics.Addr, "metrics", "", "where metrics are served")
+	f.StringVar(&s.values.Log.Level, "log-level", d.Log.Level, "debug, info, warn or error")
+	f.StringVar(&s.values.Log.Format, "log-format", d.Log.Format, "json or console")
+	f.IntVar(&s.values.Limits.MaxConnections, "max-connections", d.Limits.MaxConnections, "how many clients may be connected")
+	f.DurationVar(&s.hold, "hold-timeout", time.Duration(d.HoldTimeout), "how long a statement is held while the proxy has no lease")
+	f.DurationVar(&s.drain, "drain-timeout", time.Duration(d.DrainTimeout), "how long a stopping proxy waits for transactions to end")
+	f.DurationVar(&s.lease, "lease", time.Duration(d.Lease), "how long the proxy's place holds without renewal")
+	return s
+}
+
+// settings gives the flags over the file over the environment over the defaults.
+func (s *settingsFlags) settings(getenv func(string) string) (*config.Settings, error) {
+	out := config.Default(getenv)
+	if s.file != "" {
+		if err := out.ReadSettings(s.file); err != nil {
+			return nil, err
+		}
+	}
+	v := &s.values
+	for name, set := range map[string]func(){
+		"listen":          func() { out.Listen.Addr = v.Listen.Addr },
+		"version":         func() { out.Listen.Version = lens.Version(s.ver) },
+		"server":          func() { out.Server.Addr = v.Server.Addr },
+		"control":         func() { out.Control.DSN = v.Control.DSN },
+		"admin":           func() { out.Admin.Socket = v.Admin.Socket },
+		"metrics":         func() { out.Metrics.Addr = v.Metrics.Addr },
+		"log-level":       func() { out.Log.Level = v.Log.Level },
+		"log-format":      func() { out.Log.Format = v.Log.Format },
+		"max-connections": func() { out.Limits.MaxConnections = v.Limits.MaxConnections },
+		"hold-timeout":    func() { out.HoldTimeout = lens.Duration(s.hold) },
+		"drain-timeout":   func() { out.DrainTimeout = lens.Duration(s.drain) },
+		"lease":           func() { out.Lease = lens.Duration(s.lease) },
+	} {
+		if s.cmd.Flags().Changed(name) {
+			set()
+		}
+	}
+	return out, out.Validate()
+}
+
+// serve runs a proxy until an interrupt, or until ctx ends. A second interrupt ends it at once.
+func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Writer) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	log := newLogger(settings, stderr)
+	defer func() { _ = log.Sync() }() // standard error that is a terminal or pipe cannot be synced, and need not be
+	servers, err := settings.Server.Addrs()
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("asking for the host's name: %w", err)
+	}
+	p, err := proxy.Open(ctx, proxy.Options{
+		Listen: settings.Listen.Addr, Version: settings.Listen.Version, Server: servers,
+		Admin: settings.Admin.Socket, Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
+		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
+		CheckDefinition: config.ValidateDefinition, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	stop := onSignals(signals, cancel, p.Kill)
+	defer stop()
+	control, err := join(ctx, p, migrate.Options{
+		DSN: settings.Control.DSN, Host: host, Build: build(), Lease: time.Duration(settings.Lease), Log: log,
+	})
+	if err != nil {
+		return errors.Join(err, p.Close())
+	}
+	defer func() { err = errors.Join(err, control.Close()) }()
+	if _, err := fmt.Fprintf(stdout, "segue: listening on %s, server %s, admin %s\n", p.Addr(), strings.Join(servers, ","), settings.Admin.Socket); err != nil {
+		log.Warn("telling that the proxy accepts failed", zap.Error(err))
+	}
+	return p.Serve(ctx)
+}
+
+// openTimeout bounds the time until a proxy that is started accepts.
+const openTimeout = 30 * time.Second
+
+// join opens the control connection and joins the proxies. The caller closes the controller.
+func join(ctx context.Context, p *proxy.Proxy, opt migrate.Options) (*migrate.Controller, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	control, err := migrate.Open(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Join(ctx, control); err != nil {
+		return nil, errors.Join(err, control.Close())
+	}
+	return control, nil
+}
+
+// onSignals calls cancel at the first signal and kill at each further one, until it is stopped.
+func onSignals(signals <-chan os.Signal, cancel, kill func()) (stop func()) {
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for first := true; ; first = false {
+			select {
+			case <-stopped:
+				return
+			case <-signals:
+				if first {
+					cancel()
+				} else {
+					kill()
+				}
+			}
+		}
+	}()
+	return func() {
+		close(stopped)
+		<-done
+	}
+}
+
+// newLogger logs to standard error; settings are valid.
+func newLogger(settings *config.Settings, stderr io.Writer) *zap.Logger {
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	var encoder zapcore.Encoder
+	switch settings.Log.Format {
+	case "console":
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	default:
+		encoder = zapcore.NewJSONEncoder(encoding)
+	}
+	level, err := zapcore.ParseLevel(settings.Log.Level)
+	if err != nil {
+		level = zapcore.InfoLevel
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), level))
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"segue/config"
+)
+
+func startCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "start FILE",
+		Short: "Register a migration, add the new columns with their guard, and go to dual-write",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+	}
+	a := actionFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		def, err := config.ReadDefinition(args[0])
+		if err != nil {
+			return err
+		}
+		a.name, a.path, a.body, a.verb = def.Name, "/v1/migrations", def, "start"
+		return a.run(cmd)
+	}
+	return cmd
+}
+
+// actionFlags adds the flags that all actions have.
+func actionFlags(cmd *cobra.Command) *action {
+	return &action{admin: adminFlag(cmd), json: jsonFlag(cmd), quiet: cmd.Flags().Bool("no-wait", false, "do not follow the work")}
+}
