@@ -245,6 +245,7 @@ func (a *attempt) closing(i int) int {
 var clauseWords = map[string]bool{
 	"from": true, "into": true, "where": true, "group": true, "having": true, "window": true, "union": true, "intersect": true,
 	"except": true, "order": true, "limit": true, "offset": true, "fetch": true, "for": true, "returning": true, "on": true, "with": true,
+	"when": true,
 }
 
 // exprEnd gives the last token of the expression that begins at token i and is ended by a comma, a closing bracket, a semicolon, a
@@ -269,6 +270,16 @@ func (a *attempt) exprEnd(i int) int {
 				}
 			}
 			continue
+		}
+		if t.kind == tokIdent && !a.isPunct(i-1, '.') && !a.isWord(i-1, "as") {
+			if a.isWord(i, "case") {
+				depth++
+				continue
+			}
+			if a.isWord(i, "end") && depth > 0 {
+				depth--
+				continue
+			}
 		}
 		if depth == 0 && i > start && t.kind == tokIdent && t.end-t.start <= len("intersect") && clauseWords[lower(a.tokText(i))] {
 			switch {

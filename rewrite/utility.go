@@ -16,6 +16,8 @@ func (a *attempt) statement(n *pg.Node) {
 	switch x := n.Node.(type) {
 	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
 		a.result(a.query(n, nil, nil))
+	case *pg.Node_MergeStmt:
+		a.merge(x.MergeStmt, nil)
 	case *pg.Node_ExplainStmt:
 		if nested(x.ExplainStmt.Query) {
 			a.statement(x.ExplainStmt.Query)
@@ -53,7 +55,7 @@ func (a *attempt) statement(n *pg.Node) {
 // nested says whether the statement inside EXPLAIN or CREATE TABLE AS is one that is planned.
 func nested(n *pg.Node) bool {
 	switch n.GetNode().(type) {
-	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_DeclareCursorStmt, *pg.Node_CreateTableAsStmt:
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt, *pg.Node_DeclareCursorStmt, *pg.Node_CreateTableAsStmt:
 		return true
 	}
 	return false
@@ -112,8 +114,6 @@ func statementName(kind string) string {
 		return "CREATE VIEW over the table"
 	case "Prepare":
 		return "PREPARE over the table"
-	case "Merge":
-		return "MERGE"
 	case "AlterTable", "Rename", "AlterObjectSchema", "AlterOwner":
 		return "ALTER of the table"
 	case "Drop":

@@ -1,0 +1,174 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// merge plans a MERGE: the actions as the UPDATE and INSERT that they are.
+func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
+	ctes = a.with(s.WithClause, nil, ctes)
+	target := a.tableItem(s.Relation, nil)
+	source := &scope{}
+	a.fromItem(s.SourceRelation, source, nil, ctes)
+	both := &scope{items: append([]*item{target}, source.items...), merged: source.merged}
+	a.condition(s.JoinCondition, both, ctes)
+	places := a.whenPlaces(s)
+	if len(places) != len(s.MergeWhenClauses) {
+		a.lost(s.Relation.Location, "MERGE")
+		return
+	}
+	for i, n := range s.MergeWhenClauses {
+		w := n.GetMergeWhenClause()
+		sc := both
+		if !w.Matched {
+			sc = source
+		}
+		a.condition(w.Condition, sc, ctes)
+		switch {
+		case w.CommandType == pg.CmdType_CMD_UPDATE && target.lens != nil:
+			a.assignments(w.TargetList, target.lens, sc, ctes)
+		case w.CommandType == pg.CmdType_CMD_UPDATE:
+			a.exprs(targetValues(w.TargetList), sc, ctes)
+		case w.CommandType == pg.CmdType_CMD_INSERT:
+			a.exprs(w.Values, sc, ctes)
+			if target.lens != nil {
+				a.mergeInsert(w, target.lens, places[i])
+			}
+		}
+	}
+}
+
+// whenPlaces gives the tokens at which the WHEN clauses begin.
+func (a *attempt) whenPlaces(s *pg.MergeStmt) []int {
+	var places []int
+	depth := 0
+	for i := a.tokenAt(s.Relation.Location); i >= 0 && i < len(a.toks); i++ {
+		switch {
+		case a.isPunct(i, '('), a.isPunct(i, '['):
+			depth++
+		case a.isPunct(i, ')'), a.isPunct(i, ']'):
+			depth--
+		case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
+		case a.isWord(i, "case"):
+			depth++
+		case a.isWord(i, "end"):
+			depth--
+		case depth == 0 && a.isWord(i, "when"):
+			places = append(places, i)
+		case depth == 0 && a.isPunct(i, ';'):
+			return places
+		}
+	}
+	return places
+}
+
+// mergeInsert plans INSERT [(columns)] VALUES (...) of a WHEN NOT MATCHED clause that begins at token when.
+func (a *attempt) mergeInsert(w *pg.MergeWhenClause, l *lens.Lens, when int) {
+	if a.refusal != nil || len(w.Values) == 0 {
+		return // DEFAULT VALUES
+	}
+	i := when + 1
+	for i < len(a.toks) && !(a.isWord(i, "then") && a.isWord(i+1, "insert")) {
+		i++
+	}
+	insert := i + 1
+	values := insert + 1
+	list := -1
+	if a.isPunct(values, '(') {
+		list = values
+		values = a.closing(list) + 1
+	}
+	for values > 0 && values < len(a.toks) && !a.isWord(values, "values") {
+		values++ // OVERRIDING ... VALUE
+	}
+	if !a.isPunct(values+1, '(') {
+		a.lost(int32(a.toks[when].start), "MERGE")
+		return
+	}
+	end := a.closing(values + 1)
+	var cells [][2]int
+	for j := values + 2; end > 0 && j < end; {
+		last := a.cellEnd(j, end)
+		cells = append(cells, [2]int{j, last})
+		j = last + 2
+	}
+	if len(cells) != len(w.Values) {
+		a.lost(int32(a.toks[when].start), "MERGE")
+		return
+	}
+	cols, ok := a.mergeColumns(w, l, len(cells))
+	if !ok || len(cols) != len(cells) {
+		return // the server has the error
+	}
+	var names, extra []string
+	for j, c := range cols {
+		name := ""
+		if c != nil {
+			name = c.Alone.Target
+		}
+		if c != nil && c.Migrates() && len(c.Writes) == 2 {
+			own, other := a.cell(w.Values[j], c, cells[j])
+			name = c.Writes[0].Target
+			extra = append(extra, catalog.QuoteIdent(c.Writes[1].Target))
+			if own != nil {
+				a.move(cells[j][0], cells[j][1], own)
+			}
+			a.add(before, end, end, append(sqlText(", "), other...))
+		}
+		names = append(names, catalog.QuoteIdent(name))
+		if list >= 0 && c != nil && name != c.Name {
+			t := a.tokenAt(w.TargetList[j].GetResTarget().Location)
+			if !a.isName(t) {
+				a.lost(w.TargetList[j].GetResTarget().Location, "a column list")
+				return
+			}
+			a.rename(t, c.Name, name)
+		}
+	}
+	switch {
+	case list < 0:
+		a.add(after, insert, insert, sqlText(" (", strings.Join(append(names, extra...), ", "), ")"))
+	case len(extra) > 0:
+		closing := a.closing(list)
+		a.add(before, closing, closing, sqlText(", ", strings.Join(extra, ", ")))
+	}
+}
+
+// mergeColumns gives the columns of a WHEN clause's INSERT; nil for one that no migration knows of.
+func (a *attempt) mergeColumns(w *pg.MergeWhenClause, l *lens.Lens, n int) (cols []*lens.Column, ok bool) {
+	if len(w.TargetList) == 0 {
+		a.usesShape(l)
+		if n > len(l.Columns) {
+			a.refuse(&Refusal{Code: "42601", Message: "INSERT has more expressions than target columns"})
+			return nil, false
+		}
+		for i := range n {
+			cols = append(cols, &l.Columns[i])
+		}
+		return cols, true
+	}
+	for _, x := range w.TargetList {
+		t := x.GetResTarget()
+		c := l.Column(t.Name)
+		if c == nil && l.Names[t.Name] {
+			a.unknownColumn(int(t.Location), l, t.Name, fmt.Sprintf("column %q of relation %q does not exist", t.Name, l.Relation.Name))
+			return nil, false
+		}
+		if c != nil && c.Migrates() {
+			a.resolved = append(a.resolved, fmt.Sprintf("%d %s", t.Location, c.Migration))
+			a.usesColumn(c)
+			if len(t.Indirection) > 0 {
+				a.uncovered(int(t.Location), l, "MERGE into a part of a migrating column", "Write the whole column.")
+				return nil, false
+			}
+		}
+		cols = append(cols, c)
+	}
+	return cols, true
+}
