@@ -5,71 +5,73 @@ import (
 	"sync"
 )
 
-// cacheBytes bounds a state's plan cache: texts, keys and rewritten texts together.
+// cacheBytes bounds each of a state's two caches: keys and what they are kept for, together.
 const cacheBytes = 32 << 20
 
-// cache keeps the plans used last, bounded by bytes. A text that many sessions ask for at once is planned once.
-type cache struct {
-	mu      sync.Mutex
-	limit   int
-	size    int
-	plans   map[string]*list.Element
-	used    *list.List // of *cached, the one used last in front
-	planned map[string]*planning
+// cache keeps the values used last, bounded by bytes. What many sessions ask for at once is made once.
+type cache[T any] struct {
+	mu     sync.Mutex
+	limit  int
+	size   int
+	values map[string]*list.Element
+	used   *list.List // of *cached[T], the one used last in front
+	made   map[string]*making[T]
 }
 
-type cached struct {
-	key  string
-	plan *Plan
-	size int
+type cached[T any] struct {
+	key   string
+	value T
+	size  int
 }
 
-type planning struct {
-	done chan struct{}
-	plan *Plan
+type making[T any] struct {
+	done  chan struct{}
+	value T
 }
 
-func newCache(limit int) *cache {
-	return &cache{limit: limit, plans: map[string]*list.Element{}, used: list.New(), planned: map[string]*planning{}}
+func newCache[T any](limit int) *cache[T] {
+	return &cache[T]{limit: limit, values: map[string]*list.Element{}, used: list.New(), made: map[string]*making[T]{}}
 }
 
-func (c *cache) get(key string, plan func() *Plan) *Plan {
+// get gives the value of a key, and makes it where it is not there; size is in bytes. makeIt must not panic and must not call get.
+func (c *cache[T]) get(key string, makeIt func() (value T, size int)) T {
 	c.mu.Lock()
-	if e := c.plans[key]; e != nil {
+	if e := c.values[key]; e != nil {
 		c.used.MoveToFront(e)
-		p := e.Value.(*cached).plan
+		v := e.Value.(*cached[T]).value
 		c.mu.Unlock()
-		return p
+		return v
 	}
-	if w := c.planned[key]; w != nil {
+	if w := c.made[key]; w != nil {
 		c.mu.Unlock()
 		<-w.done
-		return w.plan
+		return w.value
 	}
-	w := &planning{done: make(chan struct{})}
-	c.planned[key] = w
+	w := &making[T]{done: make(chan struct{})}
+	c.made[key] = w
 	c.mu.Unlock()
 
-	w.plan = plan()
+	v, size := makeIt()
+	w.value = v
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(w.done)
-	delete(c.planned, key)
-	c.add(&cached{key, w.plan, len(key) + len(w.plan.SQL) + 48*len(w.plan.spans) + 512})
-	return w.plan
+	delete(c.made, key)
+	c.add(&cached[T]{key, v, len(key) + size + 256})
+	return v
 }
 
-func (c *cache) add(e *cached) {
+func (c *cache[T]) add(e *cached[T]) {
 	if e.size > c.limit/8 {
 		return // one text does not push out many
 	}
-	c.plans[e.key] = c.used.PushFront(e)
+	c.values[e.key] = c.used.PushFront(e)
 	c.size += e.size
 	for c.size > c.limit {
 		last := c.used.Back()
-		old := c.used.Remove(last).(*cached)
-		delete(c.plans, old.key)
+		old := c.used.Remove(last).(*cached[T])
+		delete(c.values, old.key)
 		c.size -= old.size
 	}
 }

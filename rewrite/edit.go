@@ -59,12 +59,11 @@ type span struct {
 	verbatim bool
 }
 
-// render gives the text with all edits carried out. ok is false where two edits overlap, which is a defect: the
-// statement is then refused.
-func (e *edits) render() (out string, spans []span, ok bool) {
+// sorted gives the edits in the order of their places, which is the same for every text with the same tokens.
+func (e *edits) sorted() []edit {
 	sort.SliceStable(e.list, func(i, j int) bool {
 		a, b := &e.list[i], &e.list[j]
-		if x, y := e.offset(a), e.offset(b); x != y {
+		if x, y := a.place(), b.place(); x != y {
 			return x < y
 		}
 		if a.kind != b.kind {
@@ -75,25 +74,42 @@ func (e *edits) render() (out string, spans []span, ok bool) {
 		}
 		return a.seq < b.seq
 	})
-	r := renderer{edits: e}
-	if !r.rng(0, len(e.text), e.list, 0) {
+	return e.list
+}
+
+// place orders edits: twice the token, and one more behind it.
+func (e *edit) place() int {
+	if e.kind == after {
+		return 2*e.from + 1
+	}
+	return 2 * e.from
+}
+
+// render gives the text with all edits, which are sorted, carried out. ok is false where two edits overlap, which is a defect: the
+// statement is then refused.
+func render(text string, toks []token, list []edit) (out string, spans []span, ok bool) {
+	r := renderer{text: text, toks: toks, list: list, end: -1}
+	r.b.Grow(len(text) + 64*len(list))
+	if !r.rng(0, len(text), list, 0) {
 		return "", nil, false
 	}
 	return r.b.String(), r.spans, true
 }
 
-func (e *edits) offset(x *edit) int {
-	if x.kind == after {
-		return e.toks[x.from].end
-	}
-	return e.toks[x.from].start
-}
-
 type renderer struct {
-	*edits
+	text  string
+	toks  []token
+	list  []edit
 	b     strings.Builder
 	spans []span
 	end   int // where in the client's text the run that was written last ended; -1 after text of ours
+}
+
+func (r *renderer) offset(x *edit) int {
+	if x.kind == after {
+		return r.toks[x.from].end
+	}
+	return r.toks[x.from].start
 }
 
 // rng writes the text from..to with those edits of the list that lie in it.
@@ -143,10 +159,9 @@ func (r *renderer) rng(from, to int, list []edit, depth int) bool {
 // within gives the edits that lie inside the tokens from..to, but for the one that copies them.
 func (r *renderer) within(from, to int, but *edit) []edit {
 	var in []edit
-	start, end := r.toks[from].start, r.toks[to].end
-	first := sort.Search(len(r.list), func(i int) bool { return r.offset(&r.list[i]) >= start })
+	first := sort.Search(len(r.list), func(i int) bool { return r.list[i].place() >= 2*from })
 	for _, x := range r.list[first:] {
-		if r.offset(&x) > end {
+		if x.place() > 2*to+1 {
 			break
 		}
 		if x.seq == but.seq || x.moved || x.from < from || x.to > to {

@@ -27,6 +27,7 @@ type Plan struct {
 	// Copy says that the text contains a COPY FROM STDIN or TO STDOUT.
 	Copy bool
 
+	edits []edit // sorted
 	spans []span // how SQL came from the client's text, for ClientPosition
 	text  string // the client's text
 	// bytesOnly says that positions count bytes: the encoding has one byte a character.

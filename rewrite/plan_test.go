@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func checkPlan(t testing.TB, input string, p *Plan) {
 }
 
 func FuzzPlan(f *testing.F) {
-	for _, s := range fuzzSeeds(f) {
+	for _, s := range seeds(f) {
 		f.Add(s)
 	}
 	var states []*State
@@ -60,9 +61,9 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-// fuzzSeeds are the statements of the goldens.
-func fuzzSeeds(f *testing.F) []string {
-	var seeds []string
+// seeds are the statements of the goldens.
+func seeds(f testing.TB) []string {
+	var all []string
 	files, err := filepath.Glob("testdata/plan/*")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no goldens: ", err)
@@ -75,11 +76,11 @@ func fuzzSeeds(f *testing.F) []string {
 		for _, block := range strings.Split(string(b), "\nplan") {
 			if _, s, ok := strings.Cut(block, "\n"); ok {
 				s, _, _ = strings.Cut(s, "\n----")
-				seeds = append(seeds, s)
+				all = append(all, s)
 			}
 		}
 	}
-	return seeds
+	return all
 }
 
 func TestBoundsBeforeTheParser(t *testing.T) {
@@ -139,11 +140,72 @@ func TestWhatOnlyTheParserMisreadsIsRefused(t *testing.T) {
 }
 
 func TestCacheIsBoundedByBytes(t *testing.T) {
-	c := newCache(100_000)
+	c := newCache[*Plan](100_000)
 	for i := range 10_000 {
-		c.get(fmt.Sprint("key", i), func() *Plan { return &Plan{SQL: "SELECT 1"} })
+		c.get(fmt.Sprint("key", i), func() (*Plan, int) { return &Plan{}, 100 })
 	}
-	if c.size > c.limit || len(c.plans) != c.used.Len() || len(c.plans) == 0 {
-		t.Fatalf("%d bytes in %d plans of %d", c.size, len(c.plans), c.used.Len())
+	if c.size > c.limit || len(c.values) != c.used.Len() || len(c.values) == 0 {
+		t.Fatalf("%d bytes in %d plans of %d", c.size, len(c.values), c.used.Len())
+	}
+}
+
+func TestOnePlanServesEveryConstant(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for _, c := range []struct{ sql, want string }{
+		{"UPDATE users SET name = 'x' WHERE id = 1", "UPDATE users SET name = 'x', full_name = 'x' WHERE id = 1"},
+		{"UPDATE users SET name='it''s' /* c */ WHERE id =  12345", "UPDATE users SET name='it''s', full_name = 'it''s' /* c */ WHERE id =  12345"},
+		{"UPDATE users SET name = E'\\'' WHERE id = 1.5e3;", "UPDATE users SET name = E'\\'', full_name = E'\\'' WHERE id = 1.5e3;"},
+		{"UPDATE users SET name = $$x$$ WHERE id = 1", "UPDATE users SET name = $$x$$, full_name = $$x$$ WHERE id = 1"},
+		{"UPDATE users SET name = $1 WHERE id = 1", "UPDATE users SET name = $1, full_name = $1 WHERE id = 1"},
+	} {
+		p := st.Plan(c.sql, settings(lens.Old))
+		checkPlan(t, c.sql, p)
+		if p.SQL != c.want {
+			t.Errorf("%s: got %s", c.sql, p.SQL)
+		}
+	}
+	if n := len(st.templates.values); n != 3 { // with a semicolon and with a parameter it is another statement
+		t.Errorf("%d templates", n)
+	}
+}
+
+// Whatever comes from a template is what planning the text itself gives.
+func TestTemplatesGiveThePlansThatPlanningGives(t *testing.T) {
+	for _, s := range stages {
+		st := testState(t, s)
+		for _, seed := range seeds(t) {
+			for _, v := range []lens.Version{lens.Old, lens.New, lens.Auto} {
+				want := st.plan(seed, settings(v))
+				st.Plan(seed, settings(v))
+				got := st.Plan(seed, settings(v))
+				if describe(got) != describe(want) {
+					t.Errorf("%s %s: %q gives %s from the cache and %s without", s, v, seed, describe(got), describe(want))
+				}
+				checkPlan(t, seed, got)
+			}
+		}
+	}
+}
+
+func BenchmarkPlanFromTemplate(b *testing.B) {
+	st := testState(b, lens.Stage{Phase: lens.DualWrite})
+	set := settings(lens.Auto)
+	for i := range b.N {
+		st.Plan("UPDATE users SET name = 'some name', email = 'x@y' WHERE id = "+strconv.Itoa(i), set)
+	}
+}
+
+func BenchmarkPlanCold(b *testing.B) {
+	st := testState(b, lens.Stage{Phase: lens.DualWrite})
+	set := settings(lens.Auto)
+	for i := range b.N {
+		st.plan("UPDATE users SET name = 'some name', email = 'x@y' WHERE id = "+strconv.Itoa(i), set)
+	}
+}
+
+func BenchmarkMentionsNot(b *testing.B) {
+	st := testState(b, lens.Stage{Phase: lens.DualWrite})
+	for range b.N {
+		st.Mentions("SELECT abalance FROM pgbench_accounts WHERE aid = 12345")
 	}
 }

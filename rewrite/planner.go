@@ -26,13 +26,40 @@ func (s *State) Plan(sql string, set Settings) *Plan {
 	if !s.Mentions(sql) {
 		return &Plan{Kind: Pass, SQL: sql}
 	}
-	return s.cache.get(cacheKey(sql, set), func() *Plan { return s.plan(sql, set) })
+	if p := unplannable(sql, set); p != nil {
+		return p
+	}
+	toks, ok, _ := lex(sql)
+	settings := set.key()
+	if key, fits := templateKey(sql, toks, settings); ok && fits {
+		var first *Plan // where this call makes the template, it has the plan already
+		t := s.templates.get(key, func() (*template, int) {
+			first = s.plan(sql, set)
+			t := first.template()
+			if t == nil {
+				return nil, 0
+			}
+			return t, t.bytes
+		})
+		if first != nil {
+			return first
+		}
+		if t != nil {
+			if p := t.plan(sql, toks); p != nil {
+				return p
+			}
+		}
+	}
+	return s.plans.get(sql+"\x00"+settings, func() (*Plan, int) {
+		p := s.plan(sql, set)
+		return p, len(p.SQL) + 48*len(p.spans)
+	})
 }
 
-func (s *State) plan(sql string, set Settings) *Plan {
-	single := singleByte(set.Encoding)
+// unplannable refuses texts that must not reach the parser, whatever they say.
+func unplannable(sql string, set Settings) *Plan {
 	refused := func(code, message, hint string) *Plan {
-		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: single}
+		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: singleByte(set.Encoding)}
 	}
 	if !ascii(sql) && (set.Encoding != "" && set.Encoding != "UTF8" && set.Encoding != "UNICODE" || !utf8.ValidString(sql)) {
 		return refused("0A000", "segue: a statement on a migrating table has characters beyond ASCII while client_encoding is "+set.Encoding,
@@ -45,6 +72,17 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	if len(sql) > maxText {
 		return refused("54000", fmt.Sprintf("segue: a statement on a migrating table is %d bytes long, and the limit is %d", len(sql), maxText),
 			"Split it, pass the values as parameters, or use COPY.")
+	}
+	return nil
+}
+
+// plan parses and plans a text, without a look into the caches.
+func (s *State) plan(sql string, set Settings) *Plan {
+	if p := unplannable(sql, set); p != nil {
+		return p
+	}
+	refused := func(code, message, hint string) *Plan {
+		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: singleByte(set.Encoding)}
 	}
 	toks, ok, odd := lex(sql)
 	if odd {
@@ -188,13 +226,14 @@ func (a *attempt) plan() *Plan {
 	if len(a.list) == 0 {
 		return p
 	}
-	out, spans, ok := a.render()
+	list := a.sorted()
+	out, spans, ok := render(a.text, a.toks, list)
 	if !ok {
 		a.uncovered(0, nil, "this combination of clauses", "Write the statement in a simpler way.")
 		p.Kind, p.Refusal, p.SQL = Refuse, a.refusal, ""
 		return p
 	}
-	p.Kind, p.SQL, p.spans = Rewrite, out, spans
+	p.Kind, p.SQL, p.spans, p.edits = Rewrite, out, spans, list
 	return p
 }
 
@@ -259,11 +298,11 @@ var nestingWords = map[string]bool{
 	"isnull": true, "notnull": true, "in": true, "between": true, "similar": true, "collate": true, "at": true, "operator": true, "else": true,
 }
 
-// cacheKey tells statements apart that may have different plans.
-func cacheKey(sql string, set Settings) string {
+// key tells settings apart under which a text may have different plans.
+func (set *Settings) key() string {
 	temp := slices.Clone(set.Temp)
 	sort.Strings(temp)
 	return strings.Join([]string{
-		sql, string(set.Version), strings.Join(set.Path, "\x01"), strings.Join(temp, "\x01"), set.Encoding, fmt.Sprint(set.Backslash, set.ServerMajor),
+		string(set.Version), strings.Join(set.Path, "\x01"), strings.Join(temp, "\x01"), set.Encoding, fmt.Sprint(set.Backslash, set.ServerMajor),
 	}, "\x00")
 }

@@ -20,7 +20,7 @@ type Migration struct {
 }
 
 // State is everything that statements are planned with: the migrations as of one epoch, and the catalog. It is immutable but
-// for its plan cache, and is shared by all sessions. Two states with the same epoch differ in their catalog only.
+// for its plan caches, and is shared by all sessions. Two states with the same epoch differ in their catalog only.
 type State struct {
 	Epoch   int64
 	Catalog *catalog.Catalog
@@ -28,12 +28,13 @@ type State struct {
 	migrations []Migration // in the order of Seq, all but retired ones
 	tables     map[uint32][]int
 	names      *wordSet // byte patterns of the names of migrating tables
-	cache      *cache
+	templates  *cache[*template]
+	plans      *cache[*Plan] // of texts without a template, refusals among them
 }
 
 // NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
 func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State, error) {
-	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, cache: newCache(cacheBytes)}
+	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes)}
 	var names []string
 	for _, m := range migrations {
 		if m.Stage.Phase == lens.Retired {
