@@ -77,8 +77,16 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 		return false, nil
 	case s.murky && typ != 'S':
 		return false, s.violation("08P01", "a message of type %q came after a COPY had failed and before its Sync", typ)
+	case s.skip && typ == 'Q' && s.probe.failed:
+		// The question failed in the Query's place, and has been answered for it. What ends a failed Query is a ReadyForQuery.
+		s.toServer.end(s.toServer.begin('S'))
+		s.sync()
+		s.client.stream(size, true)
+		s.handled()
+		return true, nil
 	case s.skip && typ != 'S': // even a Query: PostgreSQL skips all there is
 		s.client.stream(size, false)
+		s.handled()
 		return true, nil
 	}
 	switch typ {
@@ -88,8 +96,7 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 		return true, nil
 	case 'F': // it may call set_config
 		s.unsettle(effect{unsettles: unsettle})
-		s.queue.push('F')
-		s.pipeline = false
+		s.cycle('F')
 		s.client.stream(size, false)
 		return true, nil
 	case 'B':
@@ -123,7 +130,7 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 }
 
 // handled forgets what was said of the message that is now dealt with.
-func (s *Session) handled() { s.expired, s.probe.refusal = false, nil }
+func (s *Session) handled() { s.expired, s.probe.failed, s.probe.refusal = false, false, nil }
 
 // tooLarge refuses a statement that is not held whole, and drops the message.
 func (s *Session) tooLarge(typ byte, size int) (bool, error) {
@@ -142,12 +149,40 @@ func (s *Session) tooLarge(typ byte, size int) (bool, error) {
 
 // sync notes the end of a pipeline.
 func (s *Session) sync() {
-	if s.unsettled && (s.tx != 'T' || s.ending) {
-		s.dirty = true // it ends an implicit transaction, which may fail there
-	}
+	s.endImplicit()
 	s.queue.push('S')
-	s.pipeline, s.skip, s.murky = false, false, false
+	s.pipeline, s.unsure, s.skip, s.murky = false, false, false, false
 	s.segment++
+}
+
+// cycle notes a Query or a FunctionCall, which ends what was pipelined before it where the server does not skip it.
+func (s *Session) cycle(kind byte) *entry {
+	s.endImplicit()
+	s.unsure = s.pipeline
+	return s.queue.push(kind)
+}
+
+// endImplicit notes that what was set since the last ReadyForQuery may be undone by the end of an implicit transaction.
+func (s *Session) endImplicit() {
+	if s.unsettled && (s.tx != 'T' || s.ending) {
+		s.dirty = true
+	}
+}
+
+// reopen finds out anew whether a pipeline is open, from the messages that are outstanding.
+func (s *Session) reopen() {
+	s.pipeline, s.unsure = s.skip, false
+	for i := range s.queue.n {
+		switch e := s.queue.at(i); e.kind {
+		case 'S':
+			s.pipeline, s.unsure = false, false
+		case 'Q', 'F':
+			s.unsure = s.pipeline
+		case copyEnd:
+		default:
+			s.pipeline = true
+		}
+	}
 }
 
 // copyEnd notes the end of the client's COPY data: it tells which Syncs the server takes for a part of them.
@@ -183,8 +218,7 @@ func (s *Session) sendQuery(sql string) *entry {
 
 // pushQuery notes a Query, which ends what was pipelined before it, and drops the unnamed statement whatever becomes of it.
 func (s *Session) pushQuery() *entry {
-	e := s.queue.push('Q')
-	s.pipeline = false
+	e := s.cycle('Q')
 	s.set(e, false, "", &record{gone: true})
 	return e
 }

@@ -306,7 +306,7 @@ func (s *Session) ready(m []byte) error {
 	if !e.own {
 		s.toClient.add(m)
 	}
-	maybe, own := e.maybe, e.own
+	maybe, own, kind := e.maybe, e.own, e.kind
 	s.confirm(e, 0)
 	s.end(e)
 	s.tx, s.murky = status, false
@@ -316,6 +316,9 @@ func (s *Session) ready(m []byte) error {
 		if next := s.queue.head(); next != nil && next.kind == 'S' {
 			s.queue.doubt(next)
 		}
+	}
+	if s.unsure && kind != 'S' {
+		s.reopen()
 	}
 	if status == 'I' {
 		s.dirty = s.dirty || s.unsettled && !own // an own one ends no transaction of the client's
@@ -356,6 +359,7 @@ func (s *Session) failedPipeline(e *entry, m []byte) {
 	case e.probe != notProbe && s.probe.synced:
 		s.probe.refusal = serverRefusal(m[headerLen:])
 	case e.probe != notProbe: // in the client's pipeline, the error stands for its statement
+		s.probe.failed = true
 		s.toClient.add(m)
 	default:
 		s.passError(e, m)
@@ -382,6 +386,7 @@ func (s *Session) failedPipeline(e *entry, m []byte) {
 	}
 	s.restore(u)
 	s.skip = s.queue.n == 0
+	s.reopen()
 }
 
 // murk looks at what comes after a COPY that failed. Where its Sync may have been eaten, nothing but the next Sync can come before the server is

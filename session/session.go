@@ -44,6 +44,7 @@ const (
 	forReady  waiting = iota // the end of authentication
 	forQueue                 // fewer outstanding replies
 	forSwitch                // a ReadyForQuery, at which a new State may take effect
+	forPipeline              // whether a Query ended the pipeline that it came in
 	forProbe                 // the session's settings
 	forRecord                // whether a statement that an earlier pipeline made is there
 )
@@ -97,8 +98,9 @@ type Session struct {
 	expired bool    // the held message is to be refused, since the gate did not open in time
 
 	queue queue
-	// pipeline says that extended-protocol messages were sent after the last Sync or Query: an implicit transaction may be open.
-	pipeline bool
+	// pipeline says that extended-protocol messages were sent after the last Sync or Query: an implicit transaction may be open. unsure says that
+	// a Query came in the middle of them: it ended the pipeline, unless an error before it made the server skip it.
+	pipeline, unsure bool
 	// skip says that the server skips all messages up to the next Sync, which the client has not sent yet. murky says that it may: a COPY failed
 	// and it is not known whether the server had read the Sync that came after it.
 	skip, murky bool
@@ -207,6 +209,8 @@ func (s *Session) wake() {
 		waits = s.queue.n >= maxQueue
 	case forSwitch:
 		waits = s.switching()
+	case forPipeline:
+		waits = s.unsure
 	case forProbe:
 		waits = s.probe.running
 	case forRecord:
@@ -221,7 +225,7 @@ func (s *Session) wake() {
 // transaction. During COPY FROM it need not, since the server is waiting for the client: in the simple protocol until the client has
 // sent CopyDone, in the extended one until the server has answered a Sync, before which it need not send anything.
 func (s *Session) switching() bool {
-	if s.pending == nil || s.pipeline || s.queue.firm == 0 {
+	if s.pending == nil || s.pipeline && !s.unsure || s.queue.firm == 0 {
 		return false
 	}
 	e := s.queue.head()

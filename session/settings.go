@@ -53,11 +53,16 @@ type probe struct {
 	size    int
 	got     rewrite.Settings
 	version string
-	refusal *refusal // why it failed; for the message that it was asked for
+	failed  bool     // the error has been given to the client in the place of the message that it was asked for
+	refusal *refusal // why it failed otherwise
 }
 
 // ask sends the question, and waits.
 func (s *Session) ask() {
+	if s.unsure {
+		s.await(forPipeline)
+		return
+	}
 	open := s.pipeline
 	s.probe = probe{running: true, synced: !open}
 	p := s.sendParse(probeName, probeSQL, noTypes)

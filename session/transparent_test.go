@@ -1,0 +1,243 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"segue/internal/pgtest"
+	"segue/internal/wiretest"
+	"segue/rewrite"
+)
+
+// tagPlanner rewrites to the same thing: it puts the epoch in a comment before the text, so that what a client sees must be what it would see
+// without a proxy, in whatever way statements are prepared anew under it.
+type tagPlanner struct{}
+
+func (tagPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
+	return &rewrite.Plan{Kind: rewrite.Rewrite, SQL: tag(st.Epoch, set) + sql, Migrations: []string{"users_full_name"}}
+}
+
+func tag(epoch int64, set rewrite.Settings) string {
+	return fmt.Sprintf("/* %05d %-20.20s */", epoch%100000, strings.Join(set.Path, ","))
+}
+
+func (tagPlanner) position(_ *rewrite.Plan, server int) int {
+	return server - len(tag(0, rewrite.Settings{}))
+}
+
+// TestTransparency sends the same random pipelines to the server and through a session, whose state changes all the while, and compares
+// every byte that comes back. SEGUE_TRANSPARENCY=N plays N conversations instead of a few.
+func TestTransparency(t *testing.T) {
+	n := 40
+	if v := os.Getenv("SEGUE_TRANSPARENCY"); v != "" {
+		var err error
+		if n, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := pgtest.Database(t)
+	d := openDoor(t, usersState(t, 1, false), tagPlanner{})
+	for seed := range n {
+		transparent(t, d, db, uint64(seed))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func transparent(t *testing.T, d *door, db string, seed uint64) {
+	direct, through := dial(t, pgtest.Shared().Addr(), db), dial(t, d.listener.Addr().String(), db)
+	defer direct.close(t)
+	defer through.close(t)
+	setup := `Query "CREATE TEMP TABLE users (id int PRIMARY KEY, name text)"
+Query "INSERT INTO users SELECT i, 'n' || i FROM generate_series(1, 5) i"
+Query "CREATE TEMP TABLE plain (id int PRIMARY KEY, v text)"`
+	r := rand.New(rand.NewPCG(seed, 1))
+	epoch := int64(seed * 100)
+	all := "# 0\n" + setup
+	for i := range 12 {
+		burst := setup
+		if i > 0 {
+			burst = strings.Join(pipeline(r), "\n")
+			all += fmt.Sprintf("\n# %d\n", i) + burst
+		}
+		burst += "\nSync\nQuery \"\""
+		b := frames(t, wiretest.Client, burst)
+		var cuts []int
+		for range r.IntN(4) {
+			cuts = append(cuts, r.IntN(len(b)))
+		}
+		want := direct.ask(t, b, nil, nil)
+		got := through.ask(t, b, cuts, func() {
+			epoch++
+			d.setState(usersState(t, epoch, r.IntN(5) == 0))
+		})
+		if got != want {
+			t.Fatalf("seed %d: after\n%s\nthe server says\n%s\nand through the session it is\n%s", seed, all, want, got)
+		}
+	}
+}
+
+// raw is a connection that is spoken to in frames.
+type raw struct {
+	net.Conn
+}
+
+func dial(t *testing.T, addr, db string) *raw {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetDeadline(time.Now().Add(60 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(frames(t, wiretest.Client, "Startup user=postgres database="+db)); err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{c}
+	for {
+		if f := r.frame(t); f[0] == 'Z' {
+			return r
+		}
+	}
+}
+
+func (r *raw) close(t *testing.T) {
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *raw) frame(t *testing.T) []byte {
+	t.Helper()
+	h := make([]byte, 5)
+	if _, err := io.ReadFull(r, h); err != nil {
+		t.Fatal(err)
+	}
+	f := append(h, make([]byte, binary.BigEndian.Uint32(h[1:])-4)...)
+	if _, err := io.ReadFull(r, f[5:]); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// ask sends a burst that ends with an empty Query, in pieces between which something happens, and gives what comes back, in lines, up to that Query's
+// ReadyForQuery.
+func (r *raw) ask(t *testing.T, b []byte, cuts []int, between func()) string {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		at := 0
+		for _, k := range cuts {
+			if k > at {
+				if _, err := r.Write(b[at:k]); err != nil {
+					done <- err
+					return
+				}
+				at = k
+			}
+			between()
+		}
+		_, err := r.Write(b[at:])
+		done <- err
+	}()
+	var out []string
+	for empty := false; ; {
+		f := r.frame(t)
+		switch f[0] {
+		case 'T': // the tables' OIDs are not the same
+			for rest := f[7:]; ; {
+				_, after, ok := cut(rest)
+				if !ok {
+					break
+				}
+				clear(after[:4])
+				rest = after[18:]
+			}
+		case 'E':
+			if endsSession(f[5:]) {
+				t.Errorf("%q", f)
+			}
+		}
+		out = append(out, wiretest.Lines(wiretest.Server, f)...)
+		if f[0] == 'Z' && empty {
+			break
+		}
+		empty = f[0] == 'I'
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return place.ReplaceAllString(tempSchema.ReplaceAllString(strings.Join(out, "\n"), "pg_temp"), "")
+}
+
+// What may differ: the names of temporary schemas, and the place in the server's source that gives an error.
+var (
+	tempSchema = regexp.MustCompile(`pg_temp_\d+`)
+	place      = regexp.MustCompile(` F=\S+ L=\d+ R=\S+`)
+)
+
+// texts are the statements of the random pipelines; the first eight also make texts of two statements. (A syntax error beside a migrating table is
+// not among those: in an aborted transaction the session's question fails with 25P02 before the server sees the text.)
+var texts = []string{
+	"SELECT id, name FROM users ORDER BY id LIMIT 2", "SELECT name FROM users WHERE id = 3", "UPDATE users SET name = name || 'x' WHERE id = 2 RETURNING name",
+	"SELECT nothing FROM users", "INSERT INTO users VALUES (1, 'double')", "SELECT 1", "SELECT 1/0", "SELECT id FROM plain", "SYNTAX", "SELECT 1 FROM users WHERE 1/0 = id",
+	"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a", "ROLLBACK TO a", "BEGIN /* users */", "ROLLBACK /* users */", "COMMIT /* users */",
+	"SET search_path = public, pg_temp", "SET LOCAL search_path = pg_temp, public", "RESET search_path", "SELECT set_config('search_path', 'pg_temp', true)",
+	"DEALLOCATE s1", "DEALLOCATE ALL", "DISCARD PLANS", "SET client_encoding = 'LATIN1'", "SET client_encoding = 'UTF8'", "SHOW search_path",
+	"DEALLOCATE PREPARE \"s2\"", "SELECT $1::int + id FROM users WHERE id = $1",
+}
+
+// pipeline makes some messages at random. What has been pipelined ends with a Sync before COPY, which nothing else can follow without one.
+func pipeline(r *rand.Rand) []string {
+	name := func() string { return []string{`""`, "s1", "s2"}[r.IntN(3)] }
+	portal := func() string { return []string{`""`, `""`, "p1", "p2"}[r.IntN(4)] }
+	text := func() string { return strconv.Quote(texts[r.IntN(len(texts))]) }
+	var out []string
+	for range 1 + r.IntN(12) {
+		switch k := r.IntN(22); {
+		case k < 3:
+			out = append(out, "Query "+text())
+		case k < 4:
+			out = append(out, "Query "+strconv.Quote(texts[r.IntN(8)]+"; "+texts[r.IntN(8)]))
+		case k < 8:
+			n := name()
+			out = append(out, "Parse "+n+" "+text(), "Bind "+portal()+" "+n, "Describe S "+n)
+		case k < 11:
+			n, p := name(), portal()
+			out = append(out, "Parse "+n+" "+text(), "Bind "+p+" "+n, "Describe P "+p, "Execute "+p+" "+strconv.Itoa(r.IntN(2)))
+		case k < 14:
+			p := portal()
+			out = append(out, "Bind "+p+" "+name()+[]string{"", "", "", " 3"}[r.IntN(4)], "Execute "+p+" 0")
+		case k < 15:
+			out = append(out, "Execute "+portal()+" 1")
+		case k < 16:
+			out = append(out, "Close S "+name())
+		case k < 17:
+			out = append(out, "Close P "+portal(), "Flush")
+		case k < 20:
+			out = append(out, "Sync")
+		case k < 21:
+			out = append(out, "Sync", `Query "COPY plain FROM STDIN"`, `CopyData "`+strconv.Itoa(r.IntN(5))+`\tx\n"`, "CopyDone")
+		default:
+			out = append(out, "Sync", `Parse "" "COPY plain FROM STDIN"`, `Bind "" ""`, `Execute "" 0`)
+			if r.IntN(2) == 0 {
+				out = append(out, "Sync")
+			}
+			data := []string{strconv.Itoa(r.IntN(5)) + `\tx\n`, `bad\tx\n`}[r.IntN(2)]
+			out = append(out, `CopyData "`+data+`"`, `CopyData "7\tx\n"`, []string{"CopyDone", "CopyFail no"}[r.IntN(2)], "Sync",
+				`Parse "" "SELECT 1"`) // a COPY that is run again later would read what is no COPY data, which is fatal
+		}
+	}
+	return out
+}
