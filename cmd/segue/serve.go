@@ -42,7 +42,6 @@ func serveCommand() *cobra.Command {
 type settingsFlags struct {
 	cmd    *cobra.Command
 	file   string
-	strs   map[string]string
 	values config.Settings
 	lease  time.Duration
 	hold   time.Duration
