@@ -17,8 +17,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"go.uber.org/zap"
 
 	"segue/internal/pgtest"
+	"segue/rewrite/lens"
 )
 
 // program runs one of PostgreSQL's client programs against the proxy.
@@ -86,7 +88,10 @@ func TestAuthentication(t *testing.T) {
 	wantCode(t, err, "3D000")
 }
 
-func wantCode(t *testing.T, err error, code string) *pgconn.PgError {
+// told is what a client is told of an error beside its SQLSTATE.
+type told struct{ Message, Hint string }
+
+func wantCode(t *testing.T, err error, code string) told {
 	t.Helper()
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -95,7 +100,7 @@ func wantCode(t *testing.T, err error, code string) *pgconn.PgError {
 	if pg.Code != code {
 		t.Fatalf("SQLSTATE %s (%s); want %s", pg.Code, pg.Message, code)
 	}
-	return pg
+	return told{pg.Message, pg.Hint}
 }
 
 func TestCancel(t *testing.T) {
@@ -299,4 +304,18 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 		}
 	}
 	query(t, conn, "SELECT 'still here'")
+}
+
+func TestPanicEndsItsConnectionOnly(t *testing.T) {
+	r := start(t, newControl(renaming(t, 5, lens.DualWrite)), func(o *Options) { o.Log = zap.NewNop() })
+	dsn, _ := r.database(t, usersTable)
+	conn, other := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	r.hub.usage.mu.Lock()
+	r.hub.usage.counts = nil // the next count panics
+	r.hub.usage.mu.Unlock()
+	_, err := conn.Exec(context.Background(), "SELECT name FROM users")
+	wantCode(t, err, "XX000")
+	r.hub.Usage()
+	pgtest.Exec(t, other, "SELECT name FROM users")
+	eventually(t, "the connection is over", func() bool { return r.hub.sessions.Load() == 1 })
 }

@@ -66,7 +66,7 @@ func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
 // after does what a call of the session may have made due; client says that it was a call of Client. c.mu is held; the change that is
 // returned is to be handed to hub.passed once it is not.
 func (c *conn) after(client bool) (done *change) {
-	if c.behind != nil && c.session.State().Epoch == c.behind.epoch {
+	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil
 	}
 	if c.session.Blocked() == session.OnGate {
@@ -133,7 +133,7 @@ func (c *conn) setState(state *rewrite.State, ch *change) {
 	c.locked(func() *change {
 		c.session.SetState(state)
 		c.behind = nil // an earlier change has been replaced
-		if c.session.State().Epoch != ch.epoch {
+		if !ch.reached(c.session.State()) {
 			ch.behind.Add(1)
 			c.behind = ch
 		}
@@ -164,12 +164,14 @@ func (c *conn) over() {
 	})
 }
 
-// survive keeps a bug that one client's bytes have met from ending all others: that connection is ended, and the panic logged.
-func (c *conn) survive() {
-	if r := recover(); r != nil {
-		c.log.Error("a connection's goroutine panicked; the connection is ended", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.end(broken)
+// survive keeps a bug that one client's bytes have met from ending all others: that connection is ended, and the panic, which is what recover
+// gave, logged. It is nil where there was none.
+func (c *conn) survive(panicked any) {
+	if panicked == nil {
+		return
 	}
+	c.log.Error("a connection's goroutine panicked; the connection is ended", zap.Any("panic", panicked), zap.ByteString("stack", debug.Stack()))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(broken)
 }

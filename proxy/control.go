@@ -48,8 +48,8 @@ type AdvanceOptions struct {
 
 // Host is what Control calls in the proxy.
 type Host interface {
-	// Apply hands a state to all sessions, each at its next transaction boundary, and returns. Once no session runs under a state with another
-	// epoch, applied is called with the epoch, from any goroutine; a later Apply takes the place of an earlier one that is not
+	// Apply hands a state to all sessions, each at its next transaction boundary, and returns. Once no session runs under a state with other
+	// stages (rewrite.State.SameStages), applied is called with the epoch, from any goroutine; a later Apply takes the place of an earlier one that is not
 	// through.
 	Apply(state *rewrite.State, applied func(epoch int64))
 	// Lease says until when (on the clock of Boottime) statements on migrating tables may be sent to the server; after it they are

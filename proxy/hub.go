@@ -87,17 +87,18 @@ func (h *hub) current() *rewrite.State {
 	return h.state
 }
 
-// change is one Apply, under way until no session runs under a state with another epoch.
+// change is one Apply, under way until no session runs under a state with other stages. A session under an earlier epoch with the same stages sends
+// the same statements: a change that was given up need not wait for the transaction that it was given up for.
 type change struct {
-	epoch   int64
-	behind  atomic.Int64 // sessions under another epoch, and one for Apply itself while it counts
+	state   *rewrite.State
+	behind  atomic.Int64 // sessions that are not there yet, and one for Apply itself while it counts
 	applied func(epoch int64)
 }
 
 // Apply hands a state to all sessions and to later ones. It is driven by events alone: a session that cannot switch at once is looked at again
 // after each of its messages.
 func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
-	ch := &change{epoch: state.Epoch, applied: applied}
+	ch := &change{state: state, applied: applied}
 	ch.behind.Store(1)
 	h.applying.Lock()
 	h.mu.Lock()
@@ -109,6 +110,11 @@ func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
 	}
 	h.applying.Unlock()
 	h.passed(ch)
+}
+
+// reached says whether a session under that state is no longer waited for.
+func (ch *change) reached(s *rewrite.State) bool {
+	return s.Epoch == ch.state.Epoch || s.SameStages(ch.state)
 }
 
 // passed counts a session that has reached a change, or has ended. No lock may be held.
@@ -123,7 +129,7 @@ func (h *hub) passed(ch *change) {
 	}
 	h.mu.Unlock()
 	if current { // or else a later Apply has taken its place
-		ch.applied(ch.epoch)
+		ch.applied(ch.state.Epoch)
 	}
 }
 

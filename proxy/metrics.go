@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"segue/rewrite"
 )
@@ -35,7 +38,7 @@ func (c *counters) statement(k rewrite.Kind) {
 
 // serveMetrics answers in Prometheus' text format.
 func (p *Proxy) serveMetrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	var page bytes.Buffer
 	c := &p.counters
 	for _, m := range []struct {
 		name, kind, labels, help string
@@ -55,8 +58,12 @@ func (p *Proxy) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 		{"segue_expired_statements_total", "counter", "", "Held statements that were given up.", c.expired.Load()},
 	} {
 		if m.help != "" {
-			fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
+			fmt.Fprintf(&page, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
 		}
-		fmt.Fprintf(w, "%s%s %d\n", m.name, m.labels, m.value)
+		fmt.Fprintf(&page, "%s%s %d\n", m.name, m.labels, m.value)
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if _, err := w.Write(page.Bytes()); err != nil {
+		p.log.Warn("answering with the metrics failed", zap.Error(err))
 	}
 }

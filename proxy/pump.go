@@ -38,7 +38,7 @@ func (c *conn) carry(in *reader, rest []byte, server net.Conn) {
 
 // fromClient takes the client's bytes to the server until either goes, or the connection is ended.
 func (c *conn) fromClient(in *reader, rest []byte) {
-	defer c.survive()
+	defer func() { c.survive(recover()) }()
 	for {
 		step, ok := c.takeClient(rest)
 		if !ok {
@@ -112,7 +112,7 @@ const (
 
 // fromServer takes the server's bytes to the client until the server goes, or the connection is ended.
 func (c *conn) fromServer(out *reader) {
-	defer c.survive()
+	defer func() { c.survive(recover()) }()
 	defer out.release()
 	lost, dropped := false, 0
 	for {

@@ -36,7 +36,7 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 	}
 	defer p.hub.remove(c)
 	defer c.over()
-	defer c.survive()
+	defer func() { c.survive(recover()) }()
 	c.drain() // the proxy may have begun to shut down meanwhile
 
 	in := newReader(client)

@@ -57,7 +57,8 @@ Without --migration, a proxy is asked, for the migrations as they stand. With it
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 		}
-		return printExplanation(cmd.OutOrStdout(), e)
+		_, err = io.WriteString(cmd.OutOrStdout(), explanationText(e))
+		return err
 	}
 	return cmd
 }
@@ -172,25 +173,24 @@ func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (map
 	return nums, nil
 }
 
-// printExplanation writes the statement, and in comments what is to be known of it, so that the output is SQL, too.
-func printExplanation(w io.Writer, e *proxy.Explanation) error {
+// explanationText gives the statement, and in comments what is to be known of it, so that the output is SQL, too.
+func explanationText(e *proxy.Explanation) string {
 	if r := e.Refusal; r != nil {
-		fmt.Fprintf(w, "-- refused: %s: %s\n", r.Code, r.Message)
-		for _, line := range []struct{ what, text string }{{"detail", r.Detail}, {"hint", r.Hint}} {
-			if line.text != "" {
-				fmt.Fprintf(w, "-- %s: %s\n", line.what, line.text)
-			}
+		text := fmt.Sprintf("-- refused: %s: %s\n", r.Code, r.Message)
+		if r.Detail != "" {
+			text += "-- detail: " + r.Detail + "\n"
 		}
-		return nil
+		if r.Hint != "" {
+			text += "-- hint: " + r.Hint + "\n"
+		}
+		return text
 	}
+	comment := "-- passed as it is: it uses no migrating table"
 	switch {
 	case e.Kind == "rewrite":
-		fmt.Fprintf(w, "-- rewritten for %s\n", strings.Join(e.Migrations, ", "))
+		comment = "-- rewritten for " + strings.Join(e.Migrations, ", ")
 	case len(e.Migrations) > 0:
-		fmt.Fprintf(w, "-- passed as it is, though it uses %s\n", strings.Join(e.Migrations, ", "))
-	default:
-		fmt.Fprintln(w, "-- passed as it is: it uses no migrating table")
+		comment = "-- passed as it is, though it uses " + strings.Join(e.Migrations, ", ")
 	}
-	_, err := fmt.Fprintln(w, e.SQL)
-	return err
+	return comment + "\n" + e.SQL + "\n"
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,16 +43,18 @@ func (a *action) run(cmd *cobra.Command) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
 	c := newClient(*a.admin)
-	var accepted struct{}
+	var accepted json.RawMessage
 	if err := c.call(ctx, "POST", a.path, a.body, &accepted); err != nil {
 		return err
 	}
 	out := cmd.OutOrStdout()
 	if *a.quiet {
-		if !*a.json {
-			fmt.Fprintf(out, "%s: under way; follow it with segue status %s --watch\n", a.name, a.name)
+		if *a.json {
+			_, err := fmt.Fprintf(out, "%s\n", accepted)
+			return err
 		}
-		return nil
+		_, err := fmt.Fprintf(out, "%s: under way; follow it with segue status %s --watch\n", a.name, a.name)
+		return err
 	}
 	m, err := a.follow(ctx, c, out)
 	if ctx.Err() != nil {

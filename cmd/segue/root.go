@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(std.err, "segue: %s\n", oneLine(err))
+	_, _ = fmt.Fprintf(std.err, "segue: %s\n", oneLine(err)) // where this cannot be written, the exit code is left
 	var usage usageError
 	var gate *proxy.GateError
 	switch {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -200,7 +199,7 @@ func statusPage(ctx context.Context, c *client, name string, asJSON bool) ([]byt
 	return b.Bytes(), nil
 }
 
-func (s *status) print(w io.Writer) {
+func (s *status) print(w *bytes.Buffer) {
 	settled := "settled"
 	if !s.Settled {
 		settled = "not settled"
@@ -215,16 +214,18 @@ func (s *status) print(w io.Writer) {
 	}
 	if len(s.Proxies) > 0 {
 		fmt.Fprintln(w)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "PROXY\tHOST\tBUILD\tEPOCH\tLEASE\tSESSIONS")
+		var table strings.Builder
+		table.WriteString("PROXY\tHOST\tBUILD\tEPOCH\tLEASE\tSESSIONS\n")
 		for _, p := range s.Proxies {
 			self := ""
 			if p.Self {
 				self = "  (asked)"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%.1fs\t%d%s\n", p.ID, p.Host, p.Build, p.Epoch, p.Lease, p.Sessions, self)
+			fmt.Fprintf(&table, "%s\t%s\t%s\t%d\t%.1fs\t%d%s\n", p.ID, p.Host, p.Build, p.Epoch, p.Lease, p.Sessions, self)
 		}
-		_ = t.Flush() // it writes to a buffer
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		_, _ = t.Write([]byte(table.String())) // it writes to a buffer
+		_ = t.Flush()
 	}
 	if len(s.Bypass) > 0 {
 		fmt.Fprintln(w, "\nsessions that bypass the proxies:")
@@ -234,7 +235,7 @@ func (s *status) print(w io.Writer) {
 	}
 }
 
-func (m *migration) print(w io.Writer) {
+func (m *migration) print(w *bytes.Buffer) {
 	settled := ""
 	if !m.Settled {
 		settled = ", not settled"
