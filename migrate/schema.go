@@ -150,7 +150,8 @@ func createState(ctx context.Context, conn *pgx.Conn) error {
 // stateFormat says whether the state is there, and gives an error where it is not one that this build knows.
 func stateFormat(ctx context.Context, q queryer) (bool, error) {
 	var exists bool
-	if err := q.QueryRow(ctx, "SELECT to_regclass('segue.epoch') IS NOT NULL").Scan(&exists); err != nil {
+	// Not to_regclass: it answers from a cache, which in a transaction that waited for the creator's lock does not know of what that one made.
+	if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'segue') AND relname = 'epoch')").Scan(&exists); err != nil {
 		return false, fmt.Errorf("looking for schema segue: %w", err)
 	}
 	if !exists {
