@@ -62,6 +62,21 @@ func (s *State) Mentions(sql string) bool {
 	return s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`)
 }
 
+// SameStages says whether a session under either state sends the same statements: the same migrations are under way, in the same stages. So it
+// is with a change that is given up, and the epoch before it.
+func (s *State) SameStages(o *State) bool {
+	if len(s.migrations) != len(o.migrations) {
+		return false
+	}
+	for i := range s.migrations {
+		a, b := &s.migrations[i], &o.migrations[i]
+		if a.Seq != b.Seq || a.Definition.Name != b.Definition.Name || a.Stage != b.Stage {
+			return false
+		}
+	}
+	return true
+}
+
 // HasMigration says whether a migration of that name is under way.
 func (s *State) HasMigration(name string) bool {
 	for i := range s.migrations {
