@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 
 // door is a listener that drives sessions to the tests' server: the smallest owner that keeps the rules.
 type door struct {
+	t        *testing.T
 	listener net.Listener
 	planner  planner
 	gate     *lockedGate
@@ -70,7 +71,7 @@ func openDoor(t *testing.T, st *rewrite.State, p planner) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{listener: l, planner: p, gate: &lockedGate{}, state: st, sessions: map[*connection]bool{}}
+	d := &door{t: t, listener: l, planner: p, gate: &lockedGate{}, state: st, sessions: map[*connection]bool{}}
 	d.wg.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -123,6 +124,9 @@ func (d *door) serve(nc net.Conn) {
 	var server sync.WaitGroup
 	c.fromClient(&server)
 	c.close()
+	if err := c.s.err; err != nil {
+		d.t.Log("a session ended:", err)
+	}
 	server.Wait()
 	d.mu.Lock()
 	delete(d.sessions, c)

@@ -108,12 +108,25 @@ func (s *Session) refresh(name string, r *record) (*record, verdict, bool) {
 		r.plan, r.state, r.settings, r.mentions = fresh.plan, fresh.state, fresh.settings, fresh.mentions
 		return r, verdict{}, true
 	}
-	e := s.sendClose('S', name)
-	s.set(e, false, clip(name), &record{source: r.source, effect: r.effect, absent: true})
-	e = s.sendParse(name, sql, r.source.oids)
-	e.own, e.plan = true, v.plan
-	s.set(e, false, clip(name), &fresh)
+	s.prepareAnew(name, &fresh)
 	return &fresh, verdict{}, true
+}
+
+// trialName is the name that a new text is prepared under first. Where that fails, in an aborted transaction or since the text does, the server
+// skips the rest, and the statement stays as it was: with a Close in front it would be gone.
+const trialName = "segue trial"
+
+// prepareAnew puts a new version in a statement's place. The error of the trial, if there is one, stands for the message that the
+// statement was wanted for.
+func (s *Session) prepareAnew(name string, fresh *record) {
+	e := s.sendParse(trialName, fresh.sql, fresh.source.oids)
+	e.own, e.plan = true, fresh.plan
+	s.sendClose('S', trialName)
+	e = s.sendClose('S', name)
+	s.set(e, false, clip(name), &record{source: fresh.source, effect: fresh.effect, absent: true})
+	e = s.sendParse(name, fresh.sql, fresh.source.oids)
+	e.own, e.plan = true, fresh.plan
+	s.set(e, false, clip(name), fresh)
 }
 
 // describe deals with a Describe. It says whether the message is dealt with.

@@ -41,12 +41,12 @@ func (b Block) String() string { return [...]string{"not blocked", "on server", 
 type waiting int
 
 const (
-	forReady  waiting = iota // the end of authentication
-	forQueue                 // fewer outstanding replies
-	forSwitch                // a ReadyForQuery, at which a new State may take effect
-	forPipeline              // whether a Query ended the pipeline that it came in
-	forProbe                 // the session's settings
-	forRecord                // whether a statement that an earlier pipeline made is there
+	forReady    waiting = iota // the end of authentication
+	forQueue                   // fewer outstanding replies
+	forSwitch                  // a ReadyForQuery, at which a new State may take effect
+	forPipeline                // whether a Query ended the pipeline that it came in
+	forProbe                   // the session's settings
+	forRecord                  // whether a statement that an earlier pipeline made is there
 )
 
 type phase int

@@ -63,7 +63,7 @@ func (s *Session) set(e *entry, portal bool, name string, next *record) {
 func (s *Session) setTagged(e *entry, portal bool, name string, next *record, tag int) {
 	m := s.names(portal)
 	prev := m[name]
-	if next.gone && (prev == nil || prev.gone) {
+	if next.gone && prev == nil {
 		return
 	}
 	next.pending, next.segment, next.older = true, s.segment, prev
