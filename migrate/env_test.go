@@ -126,6 +126,13 @@ func (h *fakeHost) release() {
 	}
 }
 
+// current is the state that the host was given last; nil before the first.
+func (h *fakeHost) current() *rewrite.State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state
+}
+
 func (h *fakeHost) leased() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,8 +152,16 @@ type testProxy struct {
 
 // hooks lets a test say what happens at points, while the proxy runs.
 type hooks struct {
-	mu sync.Mutex
-	at map[string]func() error
+	mu   sync.Mutex
+	at   map[string]func() error
+	each func(point string) error
+}
+
+// all has a function called at every point; nil ends that.
+func (h *hooks) all(f func(point string) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.each = f
 }
 
 func (h *hooks) on(point string, f func() error) {
@@ -157,8 +172,13 @@ func (h *hooks) on(point string, f func() error) {
 
 func (h *hooks) call(_ context.Context, point string) error {
 	h.mu.Lock()
-	f := h.at[point]
+	f, each := h.at[point], h.each
 	h.mu.Unlock()
+	if each != nil {
+		if err := each(point); err != nil {
+			return err
+		}
+	}
 	if f == nil {
 		return nil
 	}
@@ -187,6 +207,7 @@ func (e *env) proxy(lease time.Duration) *testProxy {
 	p.stop = stop
 	go func() { p.done <- p.Run(run, p.host) }()
 	e.t.Cleanup(p.end)
+	until(e.t, "the first state", func() bool { return p.host.current() != nil })
 	return p
 }
 

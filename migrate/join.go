@@ -20,8 +20,7 @@ const epochChannel = "segue_epoch"
 type place struct {
 	id    string
 	conn  *pgx.Conn // nil while it is lost
-	state *rewrite.State
-	print string        // fingerprint of the state's catalog
+	state loaded
 	sent  time.Duration // Boottime when the last renewal that arrived was sent
 	acked int64
 	taken bool // the sessions are registered under it, and the host has the state
@@ -48,9 +47,9 @@ func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
 	c.place = p
 	c.mu.Unlock()
 	if old != nil && old.conn != nil {
-		return p.state, closeConn(old.conn)
+		return p.state.State, closeConn(old.conn)
 	}
-	return p.state, nil
+	return p.state.State, nil
 }
 
 // join takes a new place: the lease is inserted and the epoch read in one transaction that holds the epoch's row FOR SHARE, which a change
@@ -61,7 +60,7 @@ func (c *Controller) join(ctx context.Context, conn *pgx.Conn) (*place, error) {
 		return nil, fmt.Errorf("joining the proxies: %w", err)
 	}
 	var err error
-	p.state, p.print, err = readState(ctx, conn, func(tx pgx.Tx) error {
+	p.state, err = readState(ctx, conn, loaded{}, func(tx pgx.Tx) error {
 		p.sent = proxy.Boottime()
 		if _, err := tx.Exec(ctx, "SELECT FROM segue.epoch FOR SHARE"); err != nil {
 			return err
@@ -123,7 +122,7 @@ const keepUsage = 10_000
 // apply hands the state to the host; what comes back wakes keep.
 func (k *keeper) apply() {
 	c := k.c
-	k.host.Apply(k.state, func(epoch int64) {
+	k.host.Apply(k.state.State, func(epoch int64) {
 		c.applied.Store(epoch)
 		c.poke()
 	})
@@ -237,8 +236,8 @@ func (k *keeper) renew(ctx context.Context) error {
 	if print, err = fingerprint(ctx, k.conn); err != nil {
 		return err
 	}
-	if epoch != k.state.Epoch || print != k.print {
-		if k.state, k.print, err = readState(ctx, k.conn, nil); err != nil {
+	if epoch != k.state.Epoch || print != k.state.print {
+		if k.state, err = readState(ctx, k.conn, k.state, nil); err != nil {
 			return err
 		}
 		k.apply()

@@ -19,7 +19,7 @@ func TestAllPhases(t *testing.T) {
 	p.start()
 	p.at(lens.DualWrite, lens.NoStep, false)
 	e.want("SELECT count(*) FROM users WHERE full_name IS NULL", "1000")
-	if q.host.state.Epoch != p.host.state.Epoch || !q.host.state.HasMigration("users_full_name") {
+	if q.host.current().Epoch != p.host.current().Epoch || !q.host.current().HasMigration("users_full_name") {
 		t.Fatal("the other proxy does not have the migration")
 	}
 	q.advance(lens.Backfilling)
@@ -64,7 +64,7 @@ func TestAllPhases(t *testing.T) {
 	}
 	p.ok(p.Retire(context.Background(), "users_full_name", 0))
 	p.at(lens.Retired, lens.NoStep, true)
-	if p.host.state.HasMigration("users_full_name") {
+	if p.host.current().HasMigration("users_full_name") {
 		t.Fatal("a retired migration is still with the proxies")
 	}
 	p.drop()

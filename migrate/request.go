@@ -19,6 +19,9 @@ func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
 	if err := config.ValidateDefinition(def); err != nil {
 		return fmt.Errorf("the definition %w: %w", proxy.ErrInvalid, err)
 	}
+	if len(def.Pairs()) == 0 {
+		return fmt.Errorf("the definition %w: [rename_column] is the one pattern that this build carries out", proxy.ErrInvalid)
+	}
 	w, err := c.begin(ctx, def.Name, proxy.AdvanceOptions{}, false)
 	if err != nil {
 		return err
@@ -231,7 +234,8 @@ func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.Advanc
 	case lens.Expand, lens.DualWrite, lens.Complete, lens.Retired:
 		return w.drop(fmt.Errorf("%w: nothing goes back to %s: the phases to go back to are contract, switch-reads, backfill, pending", proxy.ErrInvalid, target))
 	}
-	if s.rank() <= (stand{Live: true, Stage: lens.Stage{Phase: target, Proved: s.Proved}}).rank() && (s.Phase != lens.Pending || w.m.NewNums == nil) {
+	there := stand{Live: true, Stage: lens.Stage{Phase: target, Proved: s.Proved && target > lens.Pending}}
+	if s.rank() <= there.rank() && (s.Phase != lens.Pending || w.m.NewNums == nil) {
 		settled, current, err := w.epoch(ctx)
 		if err != nil {
 			return w.drop(err)

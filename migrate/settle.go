@@ -271,13 +271,18 @@ func (w *work) endSessions(ctx context.Context, tx pgx.Tx, m member) (string, er
 	return fmt.Sprintf("the server sessions of %s, whose lease ran out (%s)", m, strings.Join(left[:min(len(left), 5)], "; ")), nil
 }
 
+// preparedLocks are the locks that prepared transactions hold, by gid. They have no pid; what ties them to their transaction is its lock on its own xid, under
+// the same virtual transaction.
+const preparedLocks = `(SELECT p.gid, p.owner, p.transaction, l.relation FROM pg_prepared_xacts p
+	JOIN pg_locks x ON x.locktype = 'transactionid' AND x.transactionid = p.transaction AND x.granted AND x.pid IS NULL
+	JOIN pg_locks l ON l.virtualtransaction = x.virtualtransaction AND l.pid IS NULL AND l.locktype = 'relation'
+	WHERE p.database = current_database() AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+
 // prepared gives the prepared transactions that hold locks on the table of the migration that an epoch is about.
 func (w *work) prepared(ctx context.Context, epoch int64) ([]string, error) {
 	found, err := collect(ctx, w.conn, `
 		SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) || ' of ' || p.owner::text || ' (xid ' || p.transaction::text || '): COMMIT PREPARED or ROLLBACK PREPARED it'
-		FROM pg_prepared_xacts p JOIN pg_locks l ON l.virtualtransaction = '-1/' || p.transaction::text
-		JOIN segue.migration m ON m.table_oid = l.relation AND m.changed = $1
-		WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`, pgx.RowTo[string], epoch)
+		FROM `+preparedLocks+` p JOIN segue.migration m ON m.table_oid = p.relation AND m.changed = $1`, pgx.RowTo[string], epoch)
 	if err != nil {
 		return nil, fmt.Errorf("looking for prepared transactions: %w", err)
 	}
@@ -309,9 +314,7 @@ func (w *work) lockHolders(ctx context.Context) (string, error) {
 }
 
 func (w *work) preparedOnTable(ctx context.Context) ([]string, error) {
-	found, err := collect(ctx, w.conn, `
-		SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) FROM pg_prepared_xacts p
-		JOIN pg_locks l ON l.virtualtransaction = '-1/' || p.transaction::text WHERE l.locktype = 'relation' AND l.relation = $1`, pgx.RowTo[string], w.m.Table)
+	found, err := collect(ctx, w.conn, "SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) FROM "+preparedLocks+" p WHERE p.relation = $1", pgx.RowTo[string], w.m.Table)
 	if err != nil {
 		return nil, fmt.Errorf("looking for prepared transactions: %w", err)
 	}

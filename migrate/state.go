@@ -11,6 +11,7 @@ import (
 
 	"segue/proxy"
 	"segue/rewrite"
+	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
@@ -95,23 +96,32 @@ func readMigration(ctx context.Context, q queryer, name string) (*migration, err
 	return ms[0], nil
 }
 
-// loadState reads the state of one epoch, migrations and catalog from one snapshot: the transaction is REPEATABLE READ. print is the
-// fingerprint of the catalog that it holds.
-func loadState(ctx context.Context, tx pgx.Tx) (state *rewrite.State, print string, err error) {
+// loaded is a state with the fingerprint of its catalog.
+type loaded struct {
+	*rewrite.State
+	print string
+}
+
+// loadState reads the state of one epoch, migrations and catalog from one snapshot: the transaction is REPEATABLE READ. Where the fingerprint is
+// that of the state before, its catalog is kept.
+func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 	var epoch int64
 	if err := tx.QueryRow(ctx, "SELECT current FROM segue.epoch").Scan(&epoch); err != nil {
-		return nil, "", fmt.Errorf("reading the epoch: %w", err)
+		return loaded{}, fmt.Errorf("reading the epoch: %w", err)
 	}
-	if print, err = fingerprint(ctx, tx); err != nil {
-		return nil, "", err
+	print, err := fingerprint(ctx, tx)
+	if err != nil {
+		return loaded{}, err
 	}
 	ms, err := readMigrations(ctx, tx)
 	if err != nil {
-		return nil, "", err
+		return loaded{}, err
 	}
-	cat, err := loadCatalog(ctx, tx)
-	if err != nil {
-		return nil, "", err
+	var cat *catalog.Catalog
+	if before.State != nil && before.print == print {
+		cat = before.Catalog
+	} else if cat, err = loadCatalog(ctx, tx); err != nil {
+		return loaded{}, err
 	}
 	var under []rewrite.Migration
 	for _, m := range ms {
@@ -126,16 +136,16 @@ func loadState(ctx context.Context, tx pgx.Tx) (state *rewrite.State, print stri
 		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
 		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, Seq: m.Seq})
 	}
-	state, err = rewrite.NewState(epoch, cat, under)
-	return state, print, err
+	state, err := rewrite.NewState(epoch, cat, under)
+	return loaded{state, print}, err
 }
 
 // errMoved says that the schema changed while it was being read.
 var errMoved = errors.New("the schema changed while it was being read")
 
-// readState reads the state, after f in the same transaction. Expressions and types are written by the server as of now, not as of the
-// snapshot; so what was read holds only if the fingerprint is still the same afterwards.
-func readState(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) (state *rewrite.State, print string, err error) {
+// readState reads the state, after f in the same transaction; before is the last one that was read. Expressions and types are written by the
+// server as of now, not as of the snapshot; so what was read holds only if the fingerprint is still the same afterwards.
+func readState(ctx context.Context, conn *pgx.Conn, before loaded, f func(pgx.Tx) error) (state loaded, err error) {
 	for range 20 {
 		err = inTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 			if f != nil {
@@ -143,15 +153,16 @@ func readState(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) (state
 					return err
 				}
 			}
-			if state, print, err = loadState(ctx, tx); err != nil {
-				return err
-			}
-			return nil
+			state, err = loadState(ctx, tx, before)
+			return err
 		})
 		if err == nil {
+			if state.Catalog == before.catalog() {
+				return state, nil
+			}
 			var after string
-			if after, err = fingerprint(ctx, conn); err == nil && after == print {
-				return state, print, nil
+			if after, err = fingerprint(ctx, conn); err == nil && after == state.print {
+				return state, nil
 			}
 			if err == nil {
 				err = errMoved
@@ -159,8 +170,15 @@ func readState(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) (state
 			}
 		}
 		if !errors.Is(err, errMoved) && !slices.Contains([]string{"40001", "40P01", "XX000", "42P01"}, sqlState(err)) {
-			return nil, "", err
+			return loaded{}, err
 		}
 	}
-	return nil, "", fmt.Errorf("reading the state: %w", err)
+	return loaded{}, fmt.Errorf("reading the state: %w", err)
+}
+
+func (l loaded) catalog() *catalog.Catalog {
+	if l.State == nil {
+		return nil
+	}
+	return l.Catalog
 }
