@@ -63,8 +63,15 @@ type ErrorAnswer struct {
 	Missing []string `json:"missing,omitempty"` // what is missing for it
 }
 
-// Explain plans a statement for a session with the usual settings, as the state has it.
-func Explain(state *rewrite.State, req ExplainRequest) *Explanation {
+// Explain plans a statement for a session with the usual settings, as the state has it. An error wraps ErrInvalid.
+func Explain(state *rewrite.State, req ExplainRequest) (*Explanation, error) {
+	switch req.Version {
+	case lens.Old, lens.New, lens.Auto:
+	default:
+		if !state.HasMigration(string(req.Version)) {
+			return nil, invalid{fmt.Errorf("%q is no version: use old, new, auto or the name of a migration that is under way", req.Version)}
+		}
+	}
 	path := req.Path
 	if path == nil {
 		path = []string{"public"}
@@ -80,7 +87,7 @@ func Explain(state *rewrite.State, req ExplainRequest) *Explanation {
 		r := plan.Refusal
 		e.Kind, e.Refusal = "refuse", &RefusalAnswer{Code: r.Code, Message: r.Message, Detail: r.Detail, Hint: r.Hint, Position: r.Position}
 	}
-	return e
+	return e, nil
 }
 
 // adminHandler answers on the admin socket. What is asked for is checked at once; the work goes on after the answer (202), and is followed
@@ -98,11 +105,16 @@ func (p *Proxy) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
 		req := ExplainRequest{Version: p.opt.Version}
-		if err := decodeBody(r, &req); err != nil {
+		err := decodeBody(r, &req)
+		var e *Explanation
+		if err == nil {
+			e, err = Explain(p.hub.current(), req)
+		}
+		if err != nil {
 			p.answerError(w, r, err)
 			return
 		}
-		p.answer(w, r, http.StatusOK, Explain(p.hub.current(), req))
+		p.answer(w, r, http.StatusOK, e)
 	})
 	mux.HandleFunc("POST /v1/migrations", func(w http.ResponseWriter, r *http.Request) {
 		var def lens.Definition

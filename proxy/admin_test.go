@@ -84,6 +84,10 @@ func TestAdmin(t *testing.T) {
 		{
 			"POST", "/v1/explain", `{"sql":"SELECT 1"}`, "", `200 {"kind":"pass","sql":"SELECT 1","epoch":5,"version":"auto"}`,
 		},
+		{
+			"POST", "/v1/explain", `{"sql":"SELECT 1","version":"newest"}`, "",
+			`400 {"error":"\"newest\" is no version: use old, new, auto or the name of a migration that is under way"}`,
+		},
 	} {
 		control.calls = nil
 		status, body := r.ask(t, c.method, c.path, c.body)

@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"segue/internal/pgtest"
 	"segue/rewrite/lens"
@@ -161,6 +165,81 @@ func TestApply(t *testing.T) {
 	}
 	if got := query(t, pgtest.Connect(t, dsn), "SELECT name FROM users"); got != "Cid" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// Applications at work notice nothing of epochs that come and go, nor of leases that are lost for a moment.
+func TestSwitchesUnderLoad(t *testing.T) {
+	control := newControl(renaming(t, 1, lens.DualWrite))
+	r := start(t, control)
+	dsn, direct := r.database(t, usersTable)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	work := func(conn *pgx.Conn, id int, column string) error {
+		insert, update := "INSERT INTO users (id, "+column+") VALUES ($1, $2)", "UPDATE users SET "+column+" = $2 WHERE id = $1"
+		read := "SELECT " + column + " FROM users WHERE id = $1"
+		if _, err := conn.Exec(context.Background(), insert, id, "0"); err != nil {
+			return err
+		}
+		for n := 1; ctx.Err() == nil; n++ {
+			tx, err := conn.Begin(context.Background())
+			if err != nil {
+				return err
+			}
+			want, got := strconv.Itoa(n), ""
+			if _, err := tx.Exec(context.Background(), update, id, want); err != nil {
+				return err
+			}
+			if err := tx.QueryRow(context.Background(), read, id).Scan(&got); err != nil {
+				return err
+			}
+			if err := tx.Commit(context.Background()); err != nil {
+				return err
+			}
+			if got != want {
+				return fmt.Errorf("wrote %s, read %s", want, got)
+			}
+		}
+		return nil
+	}
+	ended := make(chan error, 6)
+	for i := range 6 {
+		version, column := "old", "name"
+		if i%2 == 1 {
+			version, column = "new", "full_name"
+		}
+		through := dsn + "&options=-csegue.version%3D" + version
+		if i >= 4 {
+			through += "&default_query_exec_mode=simple_protocol"
+		}
+		conn := pgtest.Connect(t, through)
+		go func() { ended <- work(conn, i, column) }()
+	}
+	applied := make(chan int64, 1)
+	for epoch := int64(2); epoch < 100; epoch++ {
+		phase := lens.DualWrite
+		if epoch%2 == 0 {
+			phase = lens.SwitchReads
+		}
+		if epoch%5 == 0 {
+			control.host.Lease(0)
+		}
+		control.host.Apply(renaming(t, epoch, phase), func(epoch int64) { applied <- epoch })
+		if epoch%5 == 0 {
+			control.host.Lease(Boottime() + time.Hour)
+		}
+		if got := <-applied; got != epoch {
+			t.Fatalf("epoch %d is applied; want %d", got, epoch)
+		}
+	}
+	cancel()
+	for range 6 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := query(t, pgtest.Connect(t, direct), "SELECT count(*)::text FROM users WHERE name IS DISTINCT FROM full_name"); got != "0" {
+		t.Errorf("%s rows differ", got)
 	}
 }
 

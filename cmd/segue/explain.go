@@ -81,7 +81,7 @@ func (o *explainOptions) explain(ctx context.Context, c *client, req proxy.Expla
 	if req.Version == "" {
 		req.Version = lens.Auto
 	}
-	return proxy.Explain(state, req), nil
+	return proxy.Explain(state, req)
 }
 
 // state makes the state that the flags describe.

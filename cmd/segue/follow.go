@@ -115,6 +115,9 @@ func (a *action) tell(out io.Writer, m *migration) error {
 		}
 		return fmt.Errorf("%s %s (it stands at %s): %s", a.verb, a.name, m.stage(), m.Error)
 	}
+	if a.gone {
+		return fmt.Errorf("%s %s: it is still there, at %s; see segue status %s", a.verb, a.name, m.stage(), a.name)
+	}
 	if a.check != nil {
 		if err := a.check(m); err != nil {
 			return err
