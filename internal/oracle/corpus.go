@@ -15,13 +15,16 @@ import (
 // In a file, cases are paragraphs. A line of `---` parts a case's texts; a line of `.` stands for an empty one; lines that begin with @ before a text
 // are directives:
 //
-//	@ANY ...         a comment, where ANY is no word of those below: use @@
+//	@@ ...           a comment
 //	@params [...]    the text's parameters, as JSON: strings and nulls; the text goes by the extended protocol only
 //	@types a, b      the types that Parse says for them
 //	@refused         the case may be refused with 0A000; one that is not marked must not be
 //	@auto refused    the same, for sessions of version auto only
+//	@auto none       not run in version auto
 //	@star            uses the table's shape, of which version auto sees the old one: not compared for new code there
 //	@rows any        rows are not compared
+//	@origins any     the columns' origins are not compared
+//	@error any       of a text's several errors of class 42, any may be told
 //	@commit          the texts run outside of a transaction
 //	@simple          the simple protocol only
 //	@variants a, b   only these variants
@@ -31,13 +34,17 @@ type Case struct {
 	Line     int
 	Steps    []Step
 	Refused  bool
-	Auto     bool
+	Auto     string
 	Star     bool
 	AnyRows  bool
+	AnyFrom  bool
+	AnyError bool
 	Commit   bool
 	SimpleTo bool
 	Variants []string
 	Only     string
+	// Protocols are those to go by; nil: all that the case can go by.
+	Protocols []Protocol
 }
 
 // String says where the case is.
@@ -131,11 +138,15 @@ func (c *Case) directive(s *Step, line string) error {
 	case "refused":
 		c.Refused = true
 	case "auto":
-		c.Auto = true
+		c.Auto = rest
 	case "star":
 		c.Star = true
 	case "rows":
 		c.AnyRows = true
+	case "error":
+		c.AnyError = true
+	case "origins":
+		c.AnyFrom = true
 	case "commit":
 		c.Commit = true
 	case "simple":
@@ -154,6 +165,8 @@ func (c *Case) directive(s *Step, line string) error {
 func (c *Case) protocols() []Protocol {
 	params := slices.ContainsFunc(c.Steps, func(s Step) bool { return len(s.Params) > 0 })
 	switch {
+	case c.Protocols != nil:
+		return c.Protocols
 	case c.SimpleTo:
 		return []Protocol{Simple}
 	case params:
@@ -162,7 +175,7 @@ func (c *Case) protocols() []Protocol {
 	return []Protocol{Simple, Extended}
 }
 
-// for says whether the case is meant for the variant and the side.
+// meant says whether the case is meant for the variant and the side.
 func (c *Case) meant(v *Variant, side Side) bool {
 	if c.Only != "" && c.Only != [...]string{"old", "new"}[side] {
 		return false
@@ -174,6 +187,11 @@ func (c *Case) meant(v *Variant, side Side) bool {
 }
 
 var writing = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|truncate|copy|execute|do|call|alter|drop|nextval)\b`)
+
+// Writes says whether some text of the case may change data.
+func (c *Case) Writes() bool {
+	return slices.ContainsFunc(c.Steps, func(s Step) bool { return writing.MatchString(s.Text) })
+}
 
 // expand gives the case's steps with one side's names.
 func (c *Case) expand(v *Variant, side Side) []Step {

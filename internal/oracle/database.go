@@ -16,6 +16,7 @@ type Database struct {
 	conn  *Conn
 	snap  *snapshot
 	names map[origin]string
+	types map[uint32]string
 	seed  string
 }
 
@@ -40,20 +41,45 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 		for _, c := range rel.Columns {
 			d.names[origin{rel.OID, c.Num}] = t + "." + c.Name
 		}
+		d.names[origin{rel.OID, 0}] = t + ", whole row"
+	}
+	if f != RefNew {
+		// A proxy that has not seen the column go speaks of it by its number.
+		table := d.snap.relation(v.Table).OID
+		d.names[origin{table, oldNum}] = v.Table + "." + v.Names[OldSide]
+		d.names[origin{table, newNum}] = v.Table + "." + v.Names[NewSide]
+	}
+	if d.types, err = ownTypes(ctx, setup); err != nil {
+		return nil, err
 	}
 	d.conn, err = Dial(ctx, dsn)
 	return d, err
 }
 
+// ownTypes reads the names of the types that are not PostgreSQL's own.
+func ownTypes(ctx context.Context, conn *pgx.Conn) (map[uint32]string, error) {
+	rows, err := conn.Query(ctx, `SELECT oid, typname FROM pg_type WHERE oid >= 16384`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the types: %w", err)
+	}
+	types := map[uint32]string{}
+	var oid uint32
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name}, func() error {
+		types[oid] = name
+		return nil
+	})
+	return types, err
+}
+
 // Close ends the session.
 func (d *Database) Close() error { return d.conn.Close() }
 
-// origins gives the names of columns as code of a side calls them: where the side's own column is not there, the other one takes its place.
-func (d *Database) origins(s Side) *Origins {
-	o := &Origins{names: d.names, logical: map[string]string{}}
-	own, other := d.Variant.Table+"."+d.Variant.Names[s], d.Variant.Table+"."+d.Variant.Names[1-s]
-	if !d.Form.has(s) {
-		o.logical[other] = own
+// origins gives the names of columns as code of a side calls them. alike says that both of the migrating columns count as the side's own.
+func (d *Database) origins(s Side, alike bool) *Origins {
+	o := &Origins{names: d.names, types: d.types, logical: map[string]string{}}
+	if alike {
+		o.logical[d.Variant.Table+"."+d.Variant.Names[1-s]] = d.Variant.Table + "." + d.Variant.Names[s]
 	}
 	return o
 }

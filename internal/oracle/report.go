@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"segue/rewrite"
+	"segue/rewrite/lens"
 )
 
 // Where says which of a case's many runs something was seen in.
@@ -38,6 +39,37 @@ func (d Difference) String() string {
 	return b.String() + d.Text
 }
 
+// Groups gives one difference of each case as text, and where else the case differs.
+func Groups(diffs []Difference) []string {
+	var order []string
+	byCase := map[string][]Difference{}
+	for _, d := range diffs {
+		k := d.Case.String() + d.Variant.Name
+		if byCase[k] == nil {
+			order = append(order, k)
+		}
+		byCase[k] = append(byCase[k], d)
+	}
+	var out []string
+	for _, k := range order {
+		ds := byCase[k]
+		s := ds[0].String()
+		if len(ds) > 1 {
+			s += fmt.Sprintf("  and in %d more:", len(ds)-1)
+			runs := map[string]int{}
+			for _, d := range ds {
+				runs[fmt.Sprintf("%s (%s)", d.Stand, d.Client)]++
+			}
+			for _, r := range slices.Sorted(maps.Keys(runs)) {
+				s += " " + r + ";"
+			}
+			s += "\n"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 func params(s Step) string {
 	if len(s.Params) == 0 {
 		return ""
@@ -53,6 +85,7 @@ func params(s Step) string {
 type Report struct {
 	Compared    int // runs whose outcome was held against the reference's
 	Runs        int // of those, how many went to a server: the others sent what had been sent
+	Errors      int // references that were errors
 	Refused     map[string]int
 	Differences []Difference
 	// Wrong are refusals that must not be: of a case that is not marked, or without what a refusal must have.
@@ -80,15 +113,22 @@ func (r *Report) refused(w Where, p *rewrite.Plan) {
 		r.Wrong = append(r.Wrong, Difference{w, "  refused without a hint: " + ref.Message + "\n"})
 	case !slices.Contains(p.Migrations, w.Variant.Definition().Name):
 		r.Wrong = append(r.Wrong, Difference{w, "  refused without naming the migration: " + ref.Message + "\n"})
-	case !w.Case.Refused && (!w.Case.Auto || w.Client.Version != "auto"):
+	case !w.Case.Refused && (w.Case.Auto != "refused" || w.Client.Version != lens.Auto):
 		r.Wrong = append(r.Wrong, Difference{w, "  refused, and not marked so: " + ref.Message + "\n"})
 	}
+}
+
+// NeedlessMarks gives the cases that are marked as refused, of those that were run, and were refused nowhere.
+func (r *Report) NeedlessMarks(ran []*Case) []*Case {
+	return slices.DeleteFunc(slices.Clone(ran), func(c *Case) bool {
+		return !c.Refused && c.Auto != "refused" || r.refusedCases[c]
+	})
 }
 
 // Summary gives the counts, and the refusals by reason.
 func (r *Report) Summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d compared (%d runs), %d differ, %d refused wrongly; refused by reason:\n", r.Compared, r.Runs, len(r.Differences), len(r.Wrong))
+	fmt.Fprintf(&b, "%d compared (%d runs; %d references were errors), %d differ, %d refused wrongly; refused by reason:\n", r.Compared, r.Runs, r.Errors, len(r.Differences), len(r.Wrong))
 	for _, m := range slices.Sorted(maps.Keys(r.Refused)) {
 		fmt.Fprintf(&b, "  %6d %s\n", r.Refused[m], m)
 	}

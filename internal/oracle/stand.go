@@ -33,6 +33,12 @@ var Stands = []Stand{
 	{"pending/write-old, dropped unseen", lens.Stage{Phase: lens.Pending, Step: lens.WriteOld}, Unfilled, OldOnly},
 }
 
+// keeps says whether the side's own column is there to stay, as far as a proxy at the stand knows: then results name it as their origin. Where it
+// is not there, or goes with the next step, they may name the other one.
+func (s *Stand) keeps(side Side) bool {
+	return s.Catalog.has(side) && s.Stage.Step != lens.WriteNew && s.Stage.Step != lens.WriteOld
+}
+
 // Client is a version that a session may have, with the side that its code was written for.
 type Client struct {
 	Version lens.Version

@@ -78,6 +78,12 @@ func (f Form) String() string {
 	return [...]string{"old only", "unfilled", "filled", "released", "new only", "reference of new code"}[f]
 }
 
+// The attribute numbers of the two columns in every form but the reference of new code.
+const (
+	oldNum = 2
+	newNum = 6
+)
+
 // has says whether the form has the column of that side.
 func (f Form) has(s Side) bool {
 	if s == OldSide {

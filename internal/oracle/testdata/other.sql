@@ -1,0 +1,186 @@
+@@ EXPLAIN, cursors, prepared statements, and what is neither read nor write.
+
+@rows any
+EXPLAIN SELECT {c} FROM users WHERE {c} = 'Ann'
+
+@rows any
+EXPLAIN (COSTS OFF) SELECT {c} FROM users WHERE {c} = 'Ann'
+
+@rows any
+EXPLAIN (ANALYZE, COSTS OFF) UPDATE users SET {c} = 'x' WHERE id = 2
+
+@rows any
+EXPLAIN (FORMAT json) INSERT INTO users ({c}) VALUES ('x')
+
+EXPLAIN SELECT nothing, {c} FROM users
+
+@origins any
+DECLARE k CURSOR FOR SELECT {c}, id FROM users ORDER BY id
+---
+FETCH 2 FROM k
+---
+FETCH ALL FROM k
+---
+CLOSE k
+
+@origins any
+@star
+DECLARE k CURSOR FOR SELECT * FROM users ORDER BY id
+---
+FETCH ALL FROM k
+
+@origins any
+DECLARE k CURSOR FOR SELECT {c}, id FROM users ORDER BY id FOR UPDATE
+---
+FETCH 2 FROM k
+---
+UPDATE users SET {c} = 'x' WHERE CURRENT OF k RETURNING id, {c}
+---
+DELETE FROM users WHERE CURRENT OF k
+
+@origins any
+DECLARE k CURSOR FOR SELECT id FROM users WHERE {c} = 'Ann' ORDER BY id
+---
+FETCH ALL FROM k
+
+@refused
+PREPARE p AS SELECT {c} FROM users WHERE id = $1
+---
+EXECUTE p(1)
+---
+DEALLOCATE p
+
+@refused
+PREPARE p (text) AS UPDATE users SET {c} = $1 WHERE id = 2 RETURNING {c}
+---
+EXECUTE p('x')
+
+@refused
+PREPARE p AS SELECT id FROM users WHERE id = $1
+---
+EXECUTE p(1)
+
+TRUNCATE orders, users
+
+TRUNCATE users CASCADE
+---
+SELECT {c} FROM users
+
+COPY users ({c}) TO STDOUT
+
+COPY users TO STDOUT
+
+COPY (SELECT {c} FROM users ORDER BY id) TO STDOUT
+
+LOCK TABLE users IN SHARE MODE
+
+LOCK TABLE public.users
+
+@rows any
+ANALYZE users
+
+@refused
+ANALYZE users ({c})
+
+MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = p.full_name WHEN NOT MATCHED THEN INSERT (id, {c}) VALUES (p.id, 'm')
+
+MERGE INTO people USING users u ON u.id = people.id WHEN MATCHED THEN UPDATE SET full_name = u.{c}
+
+CREATE TEMP TABLE t AS SELECT {c} FROM users
+
+SELECT {c} INTO TEMP t FROM users
+
+@refused
+CREATE VIEW v AS SELECT {c} FROM users
+
+@refused
+CREATE INDEX i ON users ({c})
+
+@refused
+ALTER TABLE users RENAME COLUMN {c} TO x
+
+@refused
+ALTER TABLE users ADD COLUMN {other} text
+
+@refused
+ALTER TABLE users DROP COLUMN {c}
+
+@refused
+DROP TABLE users CASCADE
+
+@refused
+COMMENT ON COLUMN users.{c} IS 'x'
+
+@refused
+GRANT SELECT ({c}) ON users TO PUBLIC
+
+@refused
+DO $$ BEGIN UPDATE users SET {c} = 'x' WHERE id = 2; END $$
+
+@@ Transactions.
+
+SAVEPOINT a
+---
+UPDATE users SET {c} = 'x' WHERE id = 2
+---
+ROLLBACK TO a
+---
+SELECT {c} FROM users ORDER BY id
+
+SAVEPOINT a
+---
+SELECT nothing FROM users
+---
+SELECT {c} FROM users
+---
+ROLLBACK TO SAVEPOINT a
+---
+SELECT {c} FROM users ORDER BY id
+
+@auto none
+SAVEPOINT a
+---
+SELECT {other} FROM users
+---
+SELECT {c} FROM users
+---
+ROLLBACK TO SAVEPOINT a
+---
+SELECT {c} FROM users ORDER BY id
+
+@commit
+BEGIN
+---
+INSERT INTO users ({c}, email) VALUES ('x', 'y@x')
+---
+COMMIT
+---
+UPDATE users SET {c} = {c} || '!'  WHERE email = 'y@x' RETURNING {c}
+---
+DELETE FROM users WHERE {c} = 'x!'
+
+@commit
+INSERT INTO users ({c}, email) VALUES ('x', 'y@x'), ('y', 'z@x')
+---
+UPDATE users SET {c} = upper({c}) WHERE email IN ('y@x', 'z@x', 'bob@x')
+---
+INSERT INTO users ({c}, email) VALUES ('again', 'y@x') ON CONFLICT (email) DO UPDATE SET {c} = EXCLUDED.{c} || users.{c}
+---
+SELECT {c} FROM users WHERE {c} LIKE 'again%' ORDER BY id
+---
+DELETE FROM users WHERE {c} = 'Y' RETURNING {c}
+---
+SELECT id, {c} FROM users ORDER BY {c}, id
+
+@commit
+UPDATE users SET {c} = 'one' WHERE id = 2
+---
+UPDATE users SET age = 1 WHERE {c} = 'one'
+---
+UPDATE users SET {c} = email WHERE id IN (1, 2)
+---
+SELECT {c} FROM users WHERE {c} = 'bob@x'
+---
+UPDATE users SET age = age + 1
+---
+SELECT count(*) FROM users WHERE {c} IS NULL

@@ -1,0 +1,23 @@
+SELECT {c} FROM users UNION SELECT name FROM orders ORDER BY 1
+
+SELECT name FROM orders UNION ALL SELECT {c} FROM users ORDER BY 1
+
+SELECT {c} FROM users UNION SELECT name FROM orders ORDER BY {c}
+
+SELECT {c}, id FROM users EXCEPT SELECT {c}, id FROM users WHERE {c} = 'Ann' ORDER BY {c}, id
+
+SELECT {c} FROM users INTERSECT SELECT full_name FROM people ORDER BY 1
+
+(SELECT {c} FROM users ORDER BY {c}, id LIMIT 2) UNION ALL (SELECT {c} FROM users ORDER BY {c} DESC, id LIMIT 2) ORDER BY 1
+
+SELECT {c}::text FROM users UNION SELECT 'x' ORDER BY 1
+
+SELECT 'x' AS {c} UNION ALL SELECT {c} FROM users ORDER BY {c}
+
+SELECT NULL UNION ALL SELECT {c} FROM users ORDER BY 1
+
+SELECT {c} AS n FROM users WHERE id = 1 UNION ALL SELECT email FROM users WHERE id = 1 ORDER BY n
+
+VALUES ('a') UNION SELECT {c} FROM users ORDER BY 1
+
+VALUES ((SELECT {c} FROM users WHERE id = 1))
