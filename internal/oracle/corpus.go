@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"segue/rewrite/lens"
 )
 
 // Case is one or more texts that are sent one after the other, in a transaction that is rolled back unless Commit is set.
@@ -187,6 +189,14 @@ func (c *Case) meant(v *Variant, side Side) bool {
 }
 
 var writing = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|truncate|copy|execute|do|call|alter|drop|nextval)\b`)
+
+// meantFor says whether the case is meant for the variant and the client.
+func (c *Case) meantFor(v *Variant, client Client) bool {
+	if client.Version == lens.Auto && (c.Auto == "none" || c.Star && client.Side == NewSide) {
+		return false
+	}
+	return c.meant(v, client.Side)
+}
 
 // Writes says whether some text of the case may change data.
 func (c *Case) Writes() bool {

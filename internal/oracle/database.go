@@ -13,11 +13,10 @@ type Database struct {
 	Variant *Variant
 	Form    Form
 
-	conn  *Conn
+	session
 	snap  *snapshot
 	names map[origin]string
 	types map[uint32]string
-	seed  string
 }
 
 // NewDatabase makes the form's schema in an empty database and fills it. Close it when done.
@@ -32,7 +31,7 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 			return nil, fmt.Errorf("setting up form %s of %s: %s: %w", f, v.Name, s, err)
 		}
 	}
-	d := &Database{Variant: v, Form: f, seed: strings.Join(v.seed(f), ";\n"), names: map[origin]string{}}
+	d := &Database{Variant: v, Form: f, names: map[origin]string{}}
 	if d.snap, err = readCatalog(ctx, setup); err != nil {
 		return nil, err
 	}
@@ -52,6 +51,7 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 	if d.types, err = ownTypes(ctx, setup); err != nil {
 		return nil, err
 	}
+	d.session = session{begin: v.begin(), contents: v.contents(f), seed: strings.Join(v.seed(f), ";\n"), logical: f.logical}
 	d.conn, err = Dial(ctx, dsn)
 	return d, err
 }
@@ -72,9 +72,6 @@ func ownTypes(ctx context.Context, conn *pgx.Conn) (map[uint32]string, error) {
 	return types, err
 }
 
-// Close ends the session.
-func (d *Database) Close() error { return d.conn.Close() }
-
 // origins gives the names of columns as code of a side calls them. alike says that both of the migrating columns count as the side's own.
 func (d *Database) origins(s Side, alike bool) *Origins {
 	o := &Origins{names: d.names, types: d.types, logical: map[string]string{}}
@@ -82,85 +79,4 @@ func (d *Database) origins(s Side, alike bool) *Origins {
 		o.logical[d.Variant.Table+"."+d.Variant.Names[1-s]] = d.Variant.Table + "." + d.Variant.Names[s]
 	}
 	return o
-}
-
-// sent is one text as it goes to this database.
-type sent struct {
-	Step
-	types []uint32 // of the parameters, as the reference found them
-	// abort says that the text was refused before it got here: nothing is sent but what makes the transaction fail, as the refusal does for the client.
-	abort bool
-}
-
-// Outcome is what came back: the events of each text, and the table's contents after each that may have written.
-type Outcome struct {
-	Steps    [][]Event
-	Contents [][]Event // nil where nothing was looked at
-	Apart    string    // where the two columns do not agree
-}
-
-// Run runs texts one after the other and brings the database back to the seed.
-func (d *Database) Run(steps []sent, p Protocol, commit bool) (*Outcome, error) {
-	c := d.conn
-	c.Query(d.Variant.begin())
-	if !commit {
-		c.Query("BEGIN")
-	}
-	for _, s := range steps {
-		if s.abort {
-			c.Query("refused")
-		} else {
-			c.Send(s.Step, p, s.types)
-		}
-		if writing.MatchString(s.Text) {
-			c.Query(d.Variant.contents(d.Form))
-		}
-	}
-	c.Query("ROLLBACK")
-	if commit {
-		c.Query(d.seed)
-	}
-	c.Query("DEALLOCATE ALL")
-	replies, err := c.Replies()
-	if err != nil {
-		return nil, err
-	}
-	next := func() []Event {
-		r := replies[0]
-		replies = replies[1:]
-		return r
-	}
-	if e := failure(next()); e != nil {
-		return nil, fmt.Errorf("beginning a run: %s", e.Text)
-	}
-	if !commit {
-		next()
-	}
-	var out Outcome
-	for _, s := range steps {
-		out.Steps = append(out.Steps, next())
-		var contents []Event
-		if writing.MatchString(s.Text) {
-			var apart string
-			contents, apart = d.Form.logical(next())
-			out.Apart += apart
-		}
-		out.Contents = append(out.Contents, contents)
-	}
-	next()
-	if commit {
-		if e := failure(next()); e != nil {
-			return nil, fmt.Errorf("going back to the seed: %s", e.Text)
-		}
-	}
-	return &out, nil
-}
-
-func failure(events []Event) *Event {
-	for i := range events {
-		if events[i].Kind == ErrorResponse {
-			return &events[i]
-		}
-	}
-	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 
 	"segue/rewrite"
 	"segue/rewrite/lens"
@@ -14,33 +12,28 @@ import (
 // Planner plans a text as a proxy at a stand does for a session.
 type Planner func(state *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan
 
-// Lab has a variant's two reference databases and one database for each form.
+// Lab is a bench with one database for each form of a migration, on which texts are planned without a proxy.
 type Lab struct {
-	Variant *Variant
-	Plan    Planner
+	*Bench
+	Plan Planner
 	// Thorough says that sessions of version auto go by every protocol, too: they plan as those of old or new do, so one is enough for most runs.
 	Thorough bool
 
-	refs   [2]*Database
 	forms  [NewOnly + 1]*Database
 	states []*rewrite.State // by stand
-	norm   func(code, text string) string
-	Report Report
 }
 
 // NewLab makes the databases; create gives the connection string of a fresh, empty one. Close the lab when done.
 func NewLab(ctx context.Context, v *Variant, create func() string) (_ *Lab, err error) {
-	l := &Lab{Variant: v, Plan: (*rewrite.State).Plan, norm: normer(v)}
+	l := &Lab{Plan: (*rewrite.State).Plan}
+	if l.Bench, err = newBench(ctx, v, create); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	for s, f := range []Form{OldOnly, RefNew} {
-		if l.refs[s], err = NewDatabase(ctx, create(), v, f); err != nil {
-			return nil, err
-		}
-	}
 	// The forms of one migration are databases of their own here: their tables' OIDs and their catalogs differ, so a stand whose catalog is older
 	// than its table takes the older one's columns under the table's own OIDs.
 	for f := range l.forms {
@@ -66,134 +59,27 @@ func NewLab(ctx context.Context, v *Variant, create func() string) (_ *Lab, err 
 
 // Close ends the sessions.
 func (l *Lab) Close() error {
-	var errs []error
-	for _, d := range append(l.refs[:], l.forms[:]...) {
-		if d != nil && d.conn != nil {
+	errs := []error{l.Bench.Close()}
+	for _, d := range l.forms {
+		if d != nil {
 			errs = append(errs, d.Close())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// reference is the outcome of a case against one schema.
-type reference struct {
-	schema      Side
-	steps       []Step
-	types       [][]uint32
-	want        [][]string // lines of the texts' and the contents' events, in turn
-	meaningless bool       // a text was an error of class 42: its names mean nothing there, say
-}
-
-// reference runs a case, with the names that code of a side uses, on the reference of a schema.
-func (l *Lab) reference(c *Case, side, schema Side, p Protocol) (*reference, error) {
-	db := l.refs[schema]
-	r := &reference{schema: schema, steps: c.expand(l.Variant, side)}
-	var texts []sent
-	for _, s := range r.steps {
-		var types []uint32
-		if p == Binary {
-			var err error
-			if types, err = db.conn.Describe(s); err != nil {
-				return nil, err
-			}
-		}
-		r.types = append(r.types, types)
-		texts = append(texts, sent{Step: s, types: types})
-	}
-	o, err := db.Run(texts, p, c.Commit)
-	if err != nil {
-		return nil, err
-	}
-	r.want = l.lines(o, db.origins(schema, false), c)
-	for _, events := range o.Steps {
-		if e := failure(events); e != nil {
-			l.Report.Errors++
-			r.meaningless = r.meaningless || strings.HasPrefix(e.Code, "42")
-		}
-	}
-	return r, nil
-}
-
-// lines writes an outcome as lines, one list for each text and for each look at the contents.
-func (l *Lab) lines(o *Outcome, origins *Origins, c *Case) [][]string {
-	var out [][]string
-	if c.AnyFrom {
-		origins = nil
-	}
-	for i := range o.Steps {
-		events := o.Steps[i]
-		if c.AnyError {
-			events = anyError(events)
-		}
-		ls := lines(events, origins, l.norm)
-		switch {
-		case c.AnyRows:
-			ls = withoutRows(ls)
-		case !orderBy.MatchString(c.Steps[i].Text):
-			ls = unordered(ls)
-		}
-		out = append(out, ls, withoutShapes(lines(o.Contents[i], origins, l.norm)))
-	}
-	return out
-}
-
-// withoutShapes drops the descriptions of contents' results, which name physical columns.
-func withoutShapes(ls []string) []string {
-	var out []string
-	for _, s := range ls {
-		if s[0] == byte(DataRow) || s[0] == byte(ErrorResponse) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// normer gives what makes messages alike: the migrating column is called {c} by whichever name, with the table's name before it or not.
-// What names a column that does not exist says the client's own name, which is left as it is.
-func normer(v *Variant) func(code, text string) string {
-	names := regexp.QuoteMeta(v.Names[OldSide]) + "|" + regexp.QuoteMeta(v.Names[NewSide])
-	table := regexp.QuoteMeta(v.Table)
-	quoted := regexp.MustCompile(`"(` + table + `\.)?(` + names + `)"`)
-	plain := regexp.MustCompile(` ` + table + `\.(` + names + `) `)
-	return func(code, s string) string {
-		if code == "42703" {
-			return s
-		}
-		return plain.ReplaceAllString(quoted.ReplaceAllString(s, `"{c}"`), ` {c} `)
-	}
-}
-
 // Check runs a case at every stand, for every client and by every protocol, and reports to l.Report. An error means that the harness failed.
 func (l *Lab) Check(c *Case) error {
 	for i, p := range c.protocols() {
 		ran := map[string]*Outcome{}
-		var refs [2]*reference
+		var made asked
 		for _, client := range Clients {
-			auto := client.Version == lens.Auto
-			if auto && i > 0 && !l.Thorough {
+			if client.Version == lens.Auto && i > 0 && !l.Thorough || !c.meantFor(l.Variant, client) {
 				continue
 			}
-			if !c.meant(l.Variant, client.Side) || auto && (c.Star && client.Side == NewSide || c.Auto == "none") {
-				continue
-			}
-			if refs[client.Side] == nil {
-				var err error
-				if refs[client.Side], err = l.reference(c, client.Side, client.Side, p); err != nil {
-					return fmt.Errorf("%s, reference of %s code: %w", c, client, err)
-				}
-			}
-			right := []*reference{refs[client.Side]}
-			// A text that means nothing in one schema may mean something in the other, which is what version auto finds out. Where it
-			// means nothing in either, the error may be either's.
-			if auto && right[0].meaningless {
-				other, err := l.reference(c, client.Side, 1-client.Side, p)
-				if err != nil {
-					return fmt.Errorf("%s, reference of the other schema: %w", c, err)
-				}
-				right = append(right, other)
-				if !other.meaningless {
-					right = right[1:]
-				}
+			right, err := l.right(c, client, p, &made)
+			if err != nil {
+				return err
 			}
 			for i := range Stands {
 				if err := l.at(c, p, client, i, right, ran); err != nil {
@@ -240,35 +126,14 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 		ran[key] = o
 		l.Report.Runs++
 	}
-	seen := asClientSees(o, plans)
-	d := ""
-	for _, ref := range right {
-		if d = diffs(ref.want, l.lines(seen, db.origins(ref.schema, !Stands[stand].keeps(ref.schema)), c)); d == "" {
-			break
-		}
-	}
-	if o.Apart != "" {
-		d += "  columns apart: " + o.Apart
-	}
-	l.Report.compared(where, d)
+	alike := func(s Side) *Origins { return db.origins(s, !Stands[stand].keeps(s)) }
+	l.compare(where, right, asClientSees(o, plans), alike)
 	return nil
-}
-
-// diffs shows where two outcomes differ, up to the first text after which the transactions' states do.
-func diffs(want, got [][]string) string {
-	d := ""
-	for i := range got {
-		d += diff(want[i], got[i])
-		if i%2 == 0 && want[i][len(want[i])-1] != got[i][len(got[i])-1] {
-			break
-		}
-	}
-	return d
 }
 
 // asClientSees does to the server's messages what a session does: refusals in their place, positions, origins.
 func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
-	out := &Outcome{Contents: o.Contents}
+	out := &Outcome{Contents: o.Contents, Apart: o.Apart}
 	for i, events := range o.Steps {
 		plan := plans[i]
 		var seen []Event
