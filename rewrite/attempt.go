@@ -80,10 +80,8 @@ func (a *attempt) otherSide(l *lens.Lens, name string) string {
 		if !slices.Contains(l.Migrations, m.Definition.Name) {
 			continue
 		}
-		for _, p := range m.Definition.Pairs() {
-			if p.Old == name && a.isNew[m.Definition.Name] || p.New == name && !a.isNew[m.Definition.Name] {
-				return m.Definition.Name
-			}
+		if side := a.isNew[m.Definition.Name]; m.group.Has(name, !side) && !m.group.Has(name, side) {
+			return m.Definition.Name
 		}
 	}
 	return ""
@@ -103,7 +101,7 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 		m := &a.state.migrations[i]
 		a.touched[m.Definition.Name] = true
 		applied = append(applied, lens.Applied{
-			Definition: m.Definition, Stage: m.Stage, OldNums: m.OldNums, New: a.isNew[m.Definition.Name],
+			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, New: a.isNew[m.Definition.Name],
 		})
 	}
 	l := lens.Compile(rel, applied)
@@ -122,8 +120,8 @@ func (a *attempt) usesShape(l *lens.Lens) {
 
 // usesColumn notes that the statement names a migrating column.
 func (a *attempt) usesColumn(c *lens.Column) {
-	if c.Migrates() && !a.isNew[c.Migration] {
-		a.oldNames[c.Migration] = true
+	if c.Migrates() && !a.isNew[c.Migration()] {
+		a.oldNames[c.Migration()] = true
 	}
 }
 

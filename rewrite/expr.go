@@ -5,8 +5,6 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"segue/rewrite/lens"
 )
 
 // exprs walks a list of expressions.
@@ -378,17 +376,4 @@ var builtinTypes = map[string]bool{
 	"text": true, "name": true, "uuid": true, "json": true, "jsonb": true, "date": true, "bytea": true, "inet": true, "cidr": true, "citext": false,
 	"timestamptz": true, "timestamp": true, "timetz": true, "varchar": true, "bpchar": true, "bool": true,
 	"int2": true, "int4": true, "int8": true, "float4": true, "float8": true, "oid": true, "regclass": true, "xml": true, "money": true,
-}
-
-// form gives a write's form over a value that is a copy of the client's tokens, or a text.
-func form(f lens.Form, value piece) []piece {
-	out := make([]piece, 0, len(f))
-	for _, p := range f {
-		if p.Value {
-			out = append(out, value)
-		} else {
-			out = append(out, lit(p.Text))
-		}
-	}
-	return out
 }

@@ -49,7 +49,90 @@ func usersTable(s lens.Stage) *catalog.Relation {
 	return r
 }
 
-func testState(t testing.TB, s lens.Stage) *State {
+// tables are what a golden's argument on= can name: the table in a stage, and its migration.
+var tables = map[string]func(s lens.Stage) (*catalog.Relation, Migration){
+	"users": func(s lens.Stage) (*catalog.Relation, Migration) {
+		return usersTable(s), Migration{
+			Definition: &lens.Definition{
+				Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"},
+				RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
+			},
+			OldNums: map[string]int16{"name": 2},
+		}
+	},
+	"products": func(s lens.Stage) (*catalog.Relation, Migration) {
+		def := &lens.Definition{
+			Name: "price_bigint", Table: lens.TableName{Schema: "public", Name: "products"},
+			ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "bigint", Up: "price::bigint", Down: "price_v2::varchar"},
+		}
+		return splitTable(s, "products", []catalog.Column{
+			{Name: "price", Num: 2, Type: catalog.Type{OID: 1043, Mod: 24, SQL: "character varying(20)"}, Default: "'0'::character varying"},
+		}, []catalog.Column{{Name: "price_v2", Num: 4, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}}}, def)
+	},
+	"priced": func(s lens.Stage) (*catalog.Relation, Migration) {
+		def := &lens.Definition{
+			Name: "price_bigint", Table: lens.TableName{Schema: "public", Name: "priced"},
+			ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "bigint", Up: "price::bigint", Down: "price_v2::varchar", AppName: "price"},
+		}
+		return splitTable(s, "priced", []catalog.Column{
+			{Name: "price", Num: 2, Type: catalog.Type{OID: 1043, Mod: 24, SQL: "character varying(20)"}},
+		}, []catalog.Column{{Name: "price_v2", Num: 4, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}}}, def)
+	},
+	"persons": func(s lens.Stage) (*catalog.Relation, Migration) {
+		text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+		def := &lens.Definition{
+			Name: "persons_full", Table: lens.TableName{Schema: "public", Name: "persons"},
+			Columns: &lens.Columns{
+				Drop: []string{"first_name", "last_name"},
+				Add:  []lens.AddColumn{{Name: "full_name", Type: "text", Up: "first_name || ' ' || last_name"}},
+				Down: map[string]string{
+					"first_name": "split_part(full_name, ' ', 1)", "last_name": "substr(full_name, strpos(full_name, ' ') + 1)",
+				},
+			},
+		}
+		return splitTable(s, "persons", []catalog.Column{{Name: "first_name", Num: 2, Type: text}, {Name: "last_name", Num: 3, Type: text}},
+			[]catalog.Column{{Name: "full_name", Num: 5, Type: text}}, def)
+	},
+	"addresses": func(s lens.Stage) (*catalog.Relation, Migration) {
+		text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+		def := &lens.Definition{
+			Name: "address_parts", Table: lens.TableName{Schema: "public", Name: "addresses"}, Allow: []string{"lossy"},
+			Columns: &lens.Columns{
+				Drop: []string{"address"},
+				Add: []lens.AddColumn{
+					{Name: "street", Type: "text", Up: "split_part(address, ', ', 1)"},
+					{Name: "town", Type: "text", Up: "split_part(address, ', ', 2)"},
+				},
+				Down: map[string]string{"address": "street || ', ' || town"},
+			},
+		}
+		return splitTable(s, "addresses", []catalog.Column{{Name: "address", Num: 2, Type: text}},
+			[]catalog.Column{{Name: "street", Num: 4, Type: text}, {Name: "town", Num: 5, Type: text}}, def)
+	},
+}
+
+// splitTable is a table with an id before the old columns and a label behind them, as it physically is in a stage.
+func splitTable(s lens.Stage, name string, old, added []catalog.Column, def *lens.Definition) (*catalog.Relation, Migration) {
+	oids := map[string]uint32{"products": 1011, "priced": 1012, "persons": 1013, "addresses": 1014}
+	r := &catalog.Relation{OID: oids[name], Schema: "public", Name: name, Kind: catalog.Table, PrimaryKey: []string{"id"}}
+	m := Migration{Definition: def, OldNums: map[string]int16{}, OldTypes: map[string]catalog.Type{}}
+	r.Columns = append(r.Columns, catalog.Column{Name: "id", Num: 1, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}})
+	for _, o := range old {
+		m.OldNums[o.Name], m.OldTypes[o.Name] = o.Num, o.Type
+		if s.Phase < lens.Complete || s.Step == lens.WriteNew {
+			r.Columns = append(r.Columns, o)
+		}
+	}
+	r.Columns = append(r.Columns, catalog.Column{Name: "label", Num: int16(2 + len(old)), Type: catalog.Type{OID: 25, Mod: -1, SQL: "text"}})
+	if s.Phase != lens.Pending {
+		r.Columns = append(r.Columns, added...)
+	}
+	return r, m
+}
+
+func testState(t testing.TB, s lens.Stage) *State { return stateOn(t, s, "users") }
+
+func stateOn(t testing.TB, s lens.Stage, table string) *State {
 	t.Helper()
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 	rel := func(oid uint32, schema, name string, cols ...string) *catalog.Relation {
@@ -59,8 +142,10 @@ func testState(t testing.TB, s lens.Stage) *State {
 		}
 		return r
 	}
+	migrating, m := tables[table](s)
+	m.Stage, m.Seq = s, 1
 	cat := catalog.New([]*catalog.Relation{
-		usersTable(s),
+		migrating,
 		rel(1002, "public", "orders", "id", "user_id", "total", "name"),
 		rel(1003, "public", "people", "id", "full_name"),
 		rel(1004, "other", "users", "id", "name"),
@@ -71,13 +156,7 @@ func testState(t testing.TB, s lens.Stage) *State {
 		{Schema: "pg_catalog", Name: "generate_series"},
 		{Schema: "pg_catalog", Name: "json_each", Row: true, Columns: []string{"key", "value"}},
 	}, nil)
-	st, err := NewState(7, cat, []Migration{{
-		Definition: &lens.Definition{
-			Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"},
-			RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
-		},
-		Stage: s, OldNums: map[string]int16{"name": 2}, Seq: 1,
-	}})
+	st, err := NewState(7, cat, []Migration{m})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,17 +188,20 @@ func describe(p *Plan) string {
 }
 
 // TestGoldens reads pages of statements. "plan" shows a statement in every stage; stages with the same outcome share a line.
-// Arguments: version=old|new|auto (several: version=(old,new)).
+// Arguments: version=old|new|auto (several: version=(old,new)); on= names the table that migrates, users if it is left out.
 func TestGoldens(t *testing.T) {
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "plan" {
 				t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 			}
-			versions := []string{"old", "new"}
+			versions, table := []string{"old", "new"}, "users"
 			for _, arg := range d.CmdArgs {
-				if arg.Key == "version" {
+				switch arg.Key {
+				case "version":
 					versions = arg.Vals
+				case "on":
+					table = arg.Vals[0]
 				}
 			}
 			var b strings.Builder
@@ -127,7 +209,7 @@ func TestGoldens(t *testing.T) {
 				var outcomes []string
 				in := map[string][]string{}
 				for _, s := range stages {
-					p := testState(t, s).Plan(d.Input, settings(lens.Version(v)))
+					p := stateOn(t, s, table).Plan(d.Input, settings(lens.Version(v)))
 					checkPlan(t, d.Input, p)
 					o := describe(p)
 					if !slices.Contains(outcomes, o) {

@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -13,14 +12,14 @@ import (
 // insert plans an INSERT: the column list in the table's own names, each value for the other side beside its own.
 func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 	ctes = a.with(s.WithClause, nil, ctes)
-	_, rel, l := a.relation(s.Relation, nil)
+	_, _, l := a.relation(s.Relation, nil)
 	sel := s.SelectStmt.GetSelectStmt()
 	source := shape{open: true}
 	if sel != nil {
 		source = a.selectStmt(sel, nil, ctes)
 	}
 	if l == nil {
-		return a.returningOther(s.Relation, rel, s.ReturningList, s.OnConflictClause, ctes)
+		return a.insertElsewhere(s, ctes)
 	}
 	if a.refusal != nil {
 		return shape{}
@@ -44,32 +43,17 @@ func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 	return a.targets(s.ReturningList, sc, []*fromNode{{item: target}}, ctes)
 }
 
-// returningOther plans the rest of an INSERT into a table that does not migrate.
-func (a *attempt) returningOther(rv *pg.RangeVar, rel *catalog.Relation, returning []*pg.Node, c *pg.OnConflictClause, ctes *cte) shape {
-	target := a.tableItem(rv, nil)
+// insertElsewhere plans the rest of an INSERT into a table that does not migrate.
+func (a *attempt) insertElsewhere(s *pg.InsertStmt, ctes *cte) shape {
+	target := a.tableItem(s.Relation, nil)
 	sc := &scope{items: []*item{target}}
-	if c != nil {
+	if c := s.OnConflictClause; c != nil {
 		excluded := &item{alias: "excluded", shape: target.shape}
 		both := &scope{items: []*item{target, excluded}}
 		a.exprs(targetValues(c.TargetList), both, ctes)
-		a.expr(c.WhereClause, both, ctes)
+		a.condition(c.WhereClause, both, ctes)
 	}
-	return a.targets(returning, sc, []*fromNode{{item: target}}, ctes)
-}
-
-func targetValues(list []*pg.Node) []*pg.Node {
-	var out []*pg.Node
-	for _, n := range list {
-		v := n.GetResTarget().GetVal()
-		if m := v.GetMultiAssignRef(); m != nil {
-			if m.Colno != 1 {
-				continue
-			}
-			v = m.Source
-		}
-		out = append(out, v)
-	}
-	return out
+	return a.targets(s.ReturningList, sc, []*fromNode{{item: target}}, ctes)
 }
 
 // values is an INSERT's column list and what is put into it.
@@ -82,26 +66,19 @@ type values struct {
 
 // listed plans a column list that the client wrote.
 func (v *values) listed() {
-	var extra []string // columns that are put in after the client's
-	type doubled struct {
-		index int
-		col   *lens.Column
-	}
-	var both []doubled
-	last := -1
+	cols := make([]*lens.Column, len(v.stmt.Cols))
+	toks := make([]int, len(v.stmt.Cols))
+	parts, touched := false, false
 	for i, n := range v.stmt.Cols {
 		t := n.GetResTarget()
-		tok := v.tokenAt(t.Location)
-		if !v.isName(tok) {
+		toks[i] = v.tokenAt(t.Location)
+		if !v.isName(toks[i]) {
 			v.lost(t.Location, "a column list")
 			return
 		}
-		last = tok
 		c := v.lens.Column(t.Name)
 		if c == nil {
-			if v.lens.Names[t.Name] {
-				v.unknownColumn(int(t.Location), v.lens, t.Name,
-					fmt.Sprintf("column %q of relation %q does not exist", t.Name, v.lens.Relation.Name))
+			if v.unknownTarget(t, v.lens) {
 				return
 			}
 			continue
@@ -109,56 +86,107 @@ func (v *values) listed() {
 		if !c.Migrates() {
 			continue
 		}
-		v.resolved = append(v.resolved, fmt.Sprintf("%d %s", t.Location, c.Migration))
-		v.usesColumn(c)
-		if len(t.Indirection) > 0 || len(c.Writes) == 1 || !v.canAppend() {
-			// One side only: where both stand, the old one, and the guard fills the other.
-			v.rename(tok, t.Name, c.Alone.Target)
-			continue
-		}
-		both = append(both, doubled{i, c})
-		v.rename(tok, t.Name, c.Writes[0].Target)
-		extra = append(extra, catalog.QuoteIdent(c.Writes[1].Target))
+		cols[i], touched = c, true
+		parts = parts || len(t.Indirection) > 0
+		v.wrote(int(t.Location), c)
 	}
-	if len(both) == 0 {
+	if !touched {
 		return
 	}
-	// The list's closing bracket comes right after the last name, but for subscripts, which have none of their own here.
-	end := last + 1
-	for end < len(v.toks) && !v.isPunct(end, ')') {
-		end++
+	w := v.rowsToWrite(cols)
+	if w == nil {
+		return
 	}
-	v.add(before, end, end, sqlText(", ", strings.Join(extra, ", ")))
-	for _, d := range both {
-		if len(v.sel.ValuesLists) > 0 {
-			v.appendCells(d.index, d.col)
-		} else {
-			v.appendTarget(d.index, d.col)
+	w.fixed = w.fixed || parts
+	names, extra, ok := v.write(v.lens, w)
+	if !ok {
+		return
+	}
+	for i, c := range cols {
+		switch {
+		case c == nil:
+		case names[i] == "":
+			v.move(toks[i]-1, toks[i], nil) // with its comma
+		case names[i] != catalog.QuoteIdent(c.Name):
+			v.add(replace, toks[i], toks[i], sqlText(names[i]))
 		}
+	}
+	if len(extra) > 0 {
+		end := toks[len(toks)-1] + 1
+		for end < len(v.toks) && !v.isPunct(end, ')') {
+			end++
+		}
+		v.add(before, end, end, sqlText(", ", strings.Join(extra, ", ")))
 	}
 }
 
-func (a *attempt) rename(tok int, from, to string) {
-	if from != to {
-		a.add(replace, tok, tok, sqlText(catalog.QuoteIdent(to)))
+// wrote notes that the statement writes a migrating column by its name.
+func (a *attempt) wrote(off int, c *lens.Column) {
+	a.resolved = append(a.resolved, c.Name+" "+c.Migration())
+	a.usesColumn(c)
+}
+
+// rowsToWrite finds the rows that the INSERT puts in; nil where the statement is refused.
+func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
+	w := &rowsToWrite{cols: cols, off: int(v.stmt.Relation.Location)}
+	if !v.canAppend(len(cols)) {
+		w.fixed = true
+		return w
 	}
+	if len(v.sel.ValuesLists) > 0 {
+		rows := v.rows()
+		if len(rows) != len(v.sel.ValuesLists) {
+			v.lost(v.stmt.Relation.Location, "VALUES")
+			return nil
+		}
+		for i, list := range v.sel.ValuesLists {
+			r := rowCells{nodes: list.GetList().GetItems(), toks: rows[i].cells, end: rows[i].end}
+			if len(r.nodes) != len(r.toks) {
+				v.lost(v.stmt.Relation.Location, "VALUES")
+				return nil
+			}
+			w.rows = append(w.rows, r)
+		}
+		return w
+	}
+	w.targets = true
+	r := rowCells{end: v.targetEnd(v.sel.TargetList, len(v.sel.TargetList)-1)}
+	for _, n := range v.sel.TargetList {
+		t := n.GetResTarget()
+		start := v.tokenAt(t.Location)
+		if start < 0 || r.end < 0 {
+			v.lost(v.stmt.Relation.Location, "a result column")
+			return nil
+		}
+		end := v.exprEnd(start)
+		if t.Name != "" { // leave the alias out: it is the last token, with or without AS before it
+			end--
+			if v.isWord(end, "as") {
+				end--
+			}
+		}
+		r.nodes = append(r.nodes, t.Val)
+		r.toks = append(r.toks, [2]int{start, end})
+	}
+	w.rows = []rowCells{r}
+	return w
 }
 
 // canAppend says whether each row that is put in can be given another value beside the client's.
-func (v *values) canAppend() bool {
+func (v *values) canAppend(width int) bool {
 	switch {
 	case v.sel == nil || v.sel.Op != pg.SetOperation_SETOP_NONE || v.sel.WithClause != nil && len(v.sel.ValuesLists) > 0:
 		return false
 	case len(v.sel.ValuesLists) > 0:
 		for _, row := range v.sel.ValuesLists {
-			if len(row.GetList().GetItems()) != len(v.stmt.Cols) {
+			if len(row.GetList().GetItems()) != width {
 				return false // the server has the error
 			}
 		}
 		return len(v.sel.SortClause) == 0 && v.sel.LimitCount == nil && v.sel.LimitOffset == nil
 	}
 	// A SELECT whose targets are the columns one by one.
-	if len(v.sel.TargetList) != len(v.stmt.Cols) || len(v.sel.DistinctClause) > 0 || v.sel.IntoClause != nil {
+	if len(v.sel.TargetList) != width || len(v.sel.DistinctClause) > 0 || v.sel.IntoClause != nil {
 		return false
 	}
 	for _, n := range v.sel.TargetList {
@@ -167,50 +195,6 @@ func (v *values) canAppend() bool {
 		}
 	}
 	return true
-}
-
-// appendCells puts the other side's value into each row of a VALUES list.
-func (v *values) appendCells(index int, c *lens.Column) {
-	rows := v.rows()
-	if len(rows) != len(v.sel.ValuesLists) {
-		v.lost(v.stmt.Relation.Location, "VALUES")
-		return
-	}
-	for i, row := range v.sel.ValuesLists {
-		cells := row.GetList().GetItems()
-		r := rows[i]
-		if len(r.cells) != len(cells) {
-			v.lost(v.stmt.Relation.Location, "VALUES")
-			return
-		}
-		own, other := v.cell(cells[index], c, r.cells[index])
-		if own != nil {
-			v.move(r.cells[index][0], r.cells[index][1], own)
-		}
-		v.add(before, r.end, r.end, append(sqlText(", "), other...))
-	}
-}
-
-// cell gives what is written to the client's own side (nil: what is there) and to the other side.
-func (a *attempt) cell(n *pg.Node, c *lens.Column, tok [2]int) (own, other []piece) {
-	value := copyOf(tok[0], tok[1])
-	ownIsOld := c.Writes[0].Target == c.Alone.Target
-	if n.GetSetToDefault() != nil {
-		// The default stands on one of the sides only, and on which one changes while the migration goes on.
-		d := c.Default
-		if d == "" {
-			d = "NULL"
-		}
-		return sqlText(d), sqlText(d)
-	}
-	if a.twice(n) {
-		return nil, form(c.Writes[1].Form, value)
-	}
-	// Computed once, on the old side; the guard fills the new one.
-	if ownIsOld {
-		return nil, sqlText("NULL")
-	}
-	return sqlText("NULL"), form(c.Alone.Form, value)
 }
 
 // row is one bracketed row of a VALUES list: its cells as first and last token, and its closing bracket.
@@ -241,19 +225,23 @@ func (v *values) rows() []row {
 		if end < 0 {
 			return nil
 		}
-		r := row{end: end}
-		for j := i + 1; j < end; {
-			last := v.cellEnd(j, end)
-			r.cells = append(r.cells, [2]int{j, last})
-			j = last + 2
-		}
-		out = append(out, r)
+		out = append(out, row{v.cells(i+1, end), end})
 		i = end + 1
 		if !v.isPunct(i, ',') {
 			break
 		}
 	}
 	return out
+}
+
+// cells gives the cells between token i and a closing bracket.
+func (a *attempt) cells(i, end int) (list [][2]int) {
+	for i < end {
+		last := a.cellEnd(i, end)
+		list = append(list, [2]int{i, last})
+		i = last + 2
+	}
+	return list
 }
 
 // cellEnd gives the last token of the cell that begins at token i, in a bracket that token end closes.
@@ -270,30 +258,6 @@ func (a *attempt) cellEnd(i, end int) int {
 		}
 	}
 	return end - 1
-}
-
-// appendTarget puts the other side's value behind a SELECT's targets.
-func (v *values) appendTarget(index int, c *lens.Column) {
-	list := v.sel.TargetList
-	start := v.tokenAt(list[index].GetResTarget().Location)
-	end := v.targetEnd(list, len(list)-1)
-	if start < 0 || end < 0 {
-		v.lost(v.stmt.Relation.Location, "a result column")
-		return
-	}
-	t := list[index].GetResTarget()
-	valueEnd := v.exprEnd(start)
-	if t.Name != "" { // leave the alias out: it is the last token, with or without AS before it
-		valueEnd--
-		if v.isWord(valueEnd, "as") {
-			valueEnd--
-		}
-	}
-	own, other := v.cell(t.Val, c, [2]int{start, valueEnd})
-	if own != nil {
-		v.move(start, valueEnd, own)
-	}
-	v.add(after, end, end, append(sqlText(", "), other...))
 }
 
 // afterTarget gives the token after the INSERT's table and its alias.
@@ -324,31 +288,23 @@ func (v *values) unlisted(source shape) {
 	if len(v.sel.ValuesLists) > 0 {
 		n = len(v.sel.ValuesLists[0].GetList().GetItems())
 	}
-	cols := v.lens.Columns
-	if n > len(cols) {
-		v.refuse(&Refusal{Code: "42601", Message: "INSERT has more expressions than target columns", Position: v.extraPosition(len(cols))})
+	if n > len(v.lens.Columns) {
+		v.refuse(&Refusal{Code: "42601", Message: "INSERT has more expressions than target columns", Position: v.extraPosition(len(v.lens.Columns))})
 		return
 	}
-	var names []string
-	type doubled struct {
-		index int
-		col   *lens.Column
-	}
-	var both []doubled
-	var extra []string
-	v.stmt.Cols = make([]*pg.Node, n) // for canAppend: as many as there are values
-	for i := range n {
-		c := &cols[i]
-		if c.Migrates() && len(c.Writes) == 2 && v.canAppend() {
-			both = append(both, doubled{i, c})
-			names = append(names, catalog.QuoteIdent(c.Writes[0].Target))
-			extra = append(extra, catalog.QuoteIdent(c.Writes[1].Target))
-			continue
-		}
-		names = append(names, catalog.QuoteIdent(c.Alone.Target))
-	}
-	v.stmt.Cols = nil
 	if n == 0 {
+		return
+	}
+	cols := make([]*lens.Column, n)
+	for i := range cols {
+		cols[i] = &v.lens.Columns[i]
+	}
+	w := v.rowsToWrite(cols)
+	if w == nil {
+		return
+	}
+	names, extra, ok := v.write(v.lens, w)
+	if !ok {
 		return
 	}
 	i := v.afterTarget()
@@ -356,14 +312,18 @@ func (v *values) unlisted(source shape) {
 		v.lost(v.stmt.Relation.Location, "INSERT")
 		return
 	}
-	v.add(before, i, i, sqlText("(", strings.Join(append(names, extra...), ", "), ") "))
-	for _, d := range both {
-		if len(v.sel.ValuesLists) > 0 {
-			v.appendCells(d.index, d.col)
-		} else {
-			v.appendTarget(d.index, d.col)
+	v.add(before, i, i, sqlText("(", joinNames(names, extra), ") "))
+}
+
+// joinNames writes a column list.
+func joinNames(names, extra []string) string {
+	var all []string
+	for _, n := range append(names[:len(names):len(names)], extra...) {
+		if n != "" {
+			all = append(all, n)
 		}
 	}
+	return strings.Join(all, ", ")
 }
 
 // extraPosition gives the place of the first value that has no column.
@@ -400,7 +360,7 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	}
 	excluded := &item{alias: "excluded", lens: l}
 	sc := &scope{items: []*item{target, excluded}}
-	a.assignments(c.TargetList, l, sc, ctes)
+	a.assignments(c.TargetList, target, sc, ctes)
 	a.condition(c.WhereClause, sc, ctes)
 }
 

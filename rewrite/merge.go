@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -32,7 +31,7 @@ func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
 		a.condition(w.Condition, sc, ctes)
 		switch {
 		case w.CommandType == pg.CmdType_CMD_UPDATE && target.lens != nil:
-			a.assignments(w.TargetList, target.lens, sc, ctes)
+			a.assignments(w.TargetList, target, sc, ctes)
 		case w.CommandType == pg.CmdType_CMD_UPDATE:
 			a.exprs(targetValues(w.TargetList), sc, ctes)
 		case w.CommandType == pg.CmdType_CMD_INSERT:
@@ -69,8 +68,8 @@ func (a *attempt) whenPlaces(s *pg.MergeStmt) []int {
 }
 
 // mergeInsert plans INSERT [(columns)] VALUES (...) of a WHEN NOT MATCHED clause that begins at token when.
-func (a *attempt) mergeInsert(w *pg.MergeWhenClause, l *lens.Lens, when int) {
-	if a.refusal != nil || len(w.Values) == 0 {
+func (a *attempt) mergeInsert(w0 *pg.MergeWhenClause, l *lens.Lens, when int) {
+	if a.refusal != nil || len(w0.Values) == 0 {
 		return // DEFAULT VALUES
 	}
 	i := when + 1
@@ -93,48 +92,42 @@ func (a *attempt) mergeInsert(w *pg.MergeWhenClause, l *lens.Lens, when int) {
 	}
 	end := a.closing(values + 1)
 	var cells [][2]int
-	for j := values + 2; end > 0 && j < end; {
-		last := a.cellEnd(j, end)
-		cells = append(cells, [2]int{j, last})
-		j = last + 2
+	if end > 0 {
+		cells = a.cells(values+2, end)
 	}
-	if len(cells) != len(w.Values) {
+	if len(cells) != len(w0.Values) {
 		a.lost(int32(a.toks[when].start), "MERGE")
 		return
 	}
-	cols, ok := a.mergeColumns(w, l, len(cells))
+	cols, ok := a.mergeColumns(w0, l, len(cells))
 	if !ok || len(cols) != len(cells) {
 		return // the server has the error
 	}
-	var names, extra []string
+	w := &rowsToWrite{cols: cols, off: a.toks[when].start, rows: []rowCells{{nodes: w0.Values, toks: cells, end: end}}}
+	names, extra, ok := a.write(l, w)
+	if !ok {
+		return
+	}
+	if list < 0 {
+		a.add(after, insert, insert, sqlText(" (", joinNames(names, extra), ")"))
+		return
+	}
 	for j, c := range cols {
-		name := ""
-		if c != nil {
-			name = c.Alone.Target
+		if c == nil || !c.Migrates() {
+			continue
 		}
-		if c != nil && c.Migrates() && len(c.Writes) == 2 {
-			own, other := a.cell(w.Values[j], c, cells[j])
-			name = c.Writes[0].Target
-			extra = append(extra, catalog.QuoteIdent(c.Writes[1].Target))
-			if own != nil {
-				a.move(cells[j][0], cells[j][1], own)
-			}
-			a.add(before, end, end, append(sqlText(", "), other...))
-		}
-		names = append(names, catalog.QuoteIdent(name))
-		if list >= 0 && c != nil && name != c.Name {
-			t := a.tokenAt(w.TargetList[j].GetResTarget().Location)
-			if !a.isName(t) {
-				a.lost(w.TargetList[j].GetResTarget().Location, "a column list")
-				return
-			}
-			a.rename(t, c.Name, name)
+		t := a.tokenAt(w0.TargetList[j].GetResTarget().Location)
+		switch {
+		case !a.isName(t):
+			a.lost(w0.TargetList[j].GetResTarget().Location, "a column list")
+			return
+		case names[j] == "":
+			a.move(t-1, t, nil)
+		case names[j] != catalog.QuoteIdent(c.Name):
+			a.add(replace, t, t, sqlText(names[j]))
 		}
 	}
-	switch {
-	case list < 0:
-		a.add(after, insert, insert, sqlText(" (", strings.Join(append(names, extra...), ", "), ")"))
-	case len(extra) > 0:
+	if len(extra) > 0 {
 		closing := a.closing(list)
 		a.add(before, closing, closing, sqlText(", ", strings.Join(extra, ", ")))
 	}
@@ -156,13 +149,11 @@ func (a *attempt) mergeColumns(w *pg.MergeWhenClause, l *lens.Lens, n int) (cols
 	for _, x := range w.TargetList {
 		t := x.GetResTarget()
 		c := l.Column(t.Name)
-		if c == nil && l.Names[t.Name] {
-			a.unknownColumn(int(t.Location), l, t.Name, fmt.Sprintf("column %q of relation %q does not exist", t.Name, l.Relation.Name))
+		if c == nil && a.unknownTarget(t, l) {
 			return nil, false
 		}
 		if c != nil && c.Migrates() {
-			a.resolved = append(a.resolved, fmt.Sprintf("%d %s", t.Location, c.Migration))
-			a.usesColumn(c)
+			a.wrote(int(t.Location), c)
 			if len(t.Indirection) > 0 {
 				a.uncovered(int(t.Location), l, "MERGE into a part of a migrating column", "Write the whole column.")
 				return nil, false

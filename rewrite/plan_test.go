@@ -50,7 +50,9 @@ func FuzzPlan(f *testing.F) {
 	}
 	var states []*State
 	for _, s := range stages {
-		states = append(states, testState(f, s))
+		for table := range tables {
+			states = append(states, stateOn(f, s, table))
+		}
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, st := range states {

@@ -125,7 +125,7 @@ func (a *attempt) note(name string, c *pg.ColumnRef, r *ref) {
 		alias = r.item.alias
 	}
 	if r.lens != nil && r.lens.Migrates() {
-		what = r.lens.Migration
+		what = r.lens.Migration()
 	}
 	a.resolved = append(a.resolved, fmt.Sprintf("%d %s %s.%s", c.Location, name, alias, what))
 }
@@ -162,6 +162,10 @@ func (a *attempt) visibleLens(sc *scope, name string, row *item) *lens.Lens {
 // be qualified with.
 func (a *attempt) read(c *pg.ColumnRef, r *ref, qualifier string) {
 	a.usesColumn(r.lens)
+	if r.lens.Unreadable != "" {
+		a.uncovered(int(c.Location), r.item.lens, "the column "+catalog.QuoteIdent(r.lens.Name), "Now, "+r.lens.Unreadable+".")
+		return
+	}
 	from, to, ok := a.refTokens(c)
 	if !ok {
 		return
@@ -221,6 +225,9 @@ func (r *ref) origin() *Origin {
 			if c := rel.Column(p); c == nil || c.Num == r.lens.Num {
 				return nil // the server says the same
 			}
+		}
+		if r.lens.Num == 0 {
+			return nil // there is no such column now
 		}
 		return &Origin{Table: rel.OID, Num: r.lens.Num}
 	}

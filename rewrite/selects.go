@@ -345,6 +345,9 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 	var s shape
 	for i := range it.lens.Columns {
 		c := &it.lens.Columns[i]
+		if c.Unreadable != "" {
+			a.uncovered(0, it.lens, "the column "+catalog.QuoteIdent(c.Name), "Now, "+c.Unreadable+".")
+		}
 		parts = append(parts, spreadColumn(c, qualifier))
 		r := &ref{item: it, lens: c}
 		s.cols = append(s.cols, column{name: c.Name, origin: r.origin()})

@@ -15,8 +15,11 @@ import (
 type Migration struct {
 	Definition *lens.Definition
 	Stage      lens.Stage
-	OldNums    map[string]int16 // attribute numbers of the old columns when the migration was started
-	Seq        int64            // the order in which migrations were started
+	OldNums    map[string]int16        // attribute numbers of the old columns when the migration was started
+	OldTypes   map[string]catalog.Type // their types then; may be nil for a rename
+	Seq        int64                   // the order in which migrations were started
+
+	group *lens.Group
 }
 
 // State is everything that statements are planned with: the migrations as of one epoch, and the catalog. It is immutable but
@@ -45,6 +48,11 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 		if rel == nil {
 			return nil, fmt.Errorf("migration %s: there is no table %s", m.Definition.Name, t)
 		}
+		group, err := m.Definition.Group()
+		if err != nil {
+			return nil, fmt.Errorf("migration %s: %w", m.Definition.Name, err)
+		}
+		m.group = group
 		s.tables[rel.OID] = append(s.tables[rel.OID], len(s.migrations))
 		s.migrations = append(s.migrations, m)
 		names = append(names, t.Name)

@@ -1,21 +1,16 @@
 package rewrite
 
 import (
-	"fmt"
-
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
-// targetItem brings the table that a statement changes into scope.
-func (a *attempt) targetItem(rv *pg.RangeVar) *item { return a.tableItem(rv, nil) }
-
 // update plans an UPDATE.
 func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 	ctes = a.with(s.WithClause, nil, ctes)
-	target := a.targetItem(s.Relation)
+	target := a.tableItem(s.Relation, nil)
 	// FROM does not see the target, not even by LATERAL.
 	sc := &scope{}
 	tree := a.from(s.FromClause, sc, ctes)
@@ -23,7 +18,7 @@ func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 	a.condition(s.WhereClause, sc, ctes)
 	out := a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
 	if target.lens != nil {
-		a.assignments(s.TargetList, target.lens, sc, ctes)
+		a.assignments(s.TargetList, target, sc, ctes)
 	} else {
 		a.exprs(targetValues(s.TargetList), sc, ctes)
 	}
@@ -33,7 +28,7 @@ func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 // delete plans a DELETE.
 func (a *attempt) delete(s *pg.DeleteStmt, ctes *cte) shape {
 	ctes = a.with(s.WithClause, nil, ctes)
-	target := a.targetItem(s.Relation)
+	target := a.tableItem(s.Relation, nil)
 	sc := &scope{}
 	tree := a.from(s.UsingClause, sc, ctes)
 	sc.items = append([]*item{target}, sc.items...)
@@ -42,9 +37,38 @@ func (a *attempt) delete(s *pg.DeleteStmt, ctes *cte) shape {
 	return out
 }
 
-// assignments plans the assignments of UPDATE SET and ON CONFLICT DO UPDATE SET: each side of a migrating column is written.
-func (a *attempt) assignments(list []*pg.Node, l *lens.Lens, sc *scope, ctes *cte) {
+// targetValues gives the expressions of SET, a row's or sub-select's for several columns once.
+func targetValues(list []*pg.Node) []*pg.Node {
+	var out []*pg.Node
+	for _, n := range list {
+		v := n.GetResTarget().GetVal()
+		if m := v.GetMultiAssignRef(); m != nil {
+			if m.Colno != 1 {
+				continue
+			}
+			v = m.Source
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// assignment is one column that SET gives a value.
+type assignment struct {
+	given
+	target *pg.ResTarget
+	tok    int // of the column's name
+	// list and values are the brackets of `(a, b) = (x, y)`, as their closing tokens; 0 where the assignment stands alone.
+	list, values int
+	opaque       bool // the value cannot be taken apart: a sub-select for several columns, or a part of the column is assigned
+}
+
+// assignments plans UPDATE SET and ON CONFLICT DO UPDATE SET: each side of a migrating column is written.
+func (a *attempt) assignments(list []*pg.Node, target *item, sc *scope, ctes *cte) {
 	a.exprs(targetValues(list), sc, ctes)
+	l := target.lens
+	ties := map[*lens.Tie][]assignment{}
+	var order []*lens.Tie
 	for i, n := range list {
 		if a.refusal != nil {
 			return
@@ -52,96 +76,171 @@ func (a *attempt) assignments(list []*pg.Node, l *lens.Lens, sc *scope, ctes *ct
 		t := n.GetResTarget()
 		c := l.Column(t.Name)
 		if c == nil {
-			if l.Names[t.Name] {
-				a.unknownColumn(int(t.Location), l, t.Name, fmt.Sprintf("column %q of relation %q does not exist", t.Name, l.Relation.Name))
+			if a.unknownTarget(t, l) {
+				return
 			}
 			continue
 		}
 		if !c.Migrates() {
 			continue
 		}
-		a.resolved = append(a.resolved, fmt.Sprintf("%d %s", t.Location, c.Migration))
-		a.usesColumn(c)
-		tok := a.tokenAt(t.Location)
-		if !a.isName(tok) {
+		a.wrote(int(t.Location), c)
+		as, ok := a.assignment(list, i, c)
+		if !ok {
 			a.lost(t.Location, "SET")
 			return
 		}
-		m := t.Val.GetMultiAssignRef()
-		switch {
-		case len(c.Writes) == 1 || len(t.Indirection) > 0:
-			a.rename(tok, t.Name, c.Alone.Target)
-		case m != nil:
-			a.assignRow(list, i, m, c, tok)
-		default:
-			a.assign(t, c, tok)
+		if ties[c.Tie] == nil {
+			order = append(order, c.Tie)
+		}
+		ties[c.Tie] = append(ties[c.Tie], as)
+	}
+	for _, t := range order {
+		if a.mayWrite(int(ties[t][0].target.Location), l, t) {
+			a.assignTie(t, ties[t], target)
 		}
 	}
 }
 
-// assign writes `col = e` for both sides.
-func (a *attempt) assign(t *pg.ResTarget, c *lens.Column, tok int) {
-	if a.tokText(tok+1) != "=" {
-		a.lost(t.Location, "SET")
-		return
-	}
-	from, to := tok+2, a.exprEnd(tok+2)
-	other := func(value []piece) {
-		a.add(after, to, to, append(sqlText(", ", catalog.QuoteIdent(c.Writes[1].Target), " = "), value...))
-	}
-	if t.Val.GetSetToDefault() != nil || a.twice(t.Val) {
-		own, o := a.cell(t.Val, c, [2]int{from, to})
-		a.rename(tok, t.Name, c.Writes[0].Target)
-		if own != nil {
-			a.move(from, to, own)
-		}
-		other(o)
-		return
-	}
-	// Computed once, on the old side; the guard fills the new one.
-	a.rename(tok, t.Name, c.Alone.Target)
-}
-
-// assignRow writes a column of `(a, b) = (x, y)` for both sides.
-func (a *attempt) assignRow(list []*pg.Node, i int, m *pg.MultiAssignRef, c *lens.Column, tok int) {
+// assignment finds what the i-th target of SET is given.
+func (a *attempt) assignment(list []*pg.Node, i int, c *lens.Column) (assignment, bool) {
 	t := list[i].GetResTarget()
+	as := assignment{given: given{col: c, node: t.Val}, target: t, tok: a.tokenAt(t.Location)}
+	if !a.isName(as.tok) {
+		return as, false
+	}
+	if len(t.Indirection) > 0 {
+		as.opaque = true
+		return as, true
+	}
+	m := t.Val.GetMultiAssignRef()
+	if m == nil {
+		as.toks = [2]int{as.tok + 2, a.exprEnd(as.tok + 2)}
+		return as, a.tokText(as.tok+1) == "="
+	}
 	row := m.Source.GetRowExpr()
-	if row == nil || len(row.Args) != int(m.Ncolumns) || !a.twice(row.Args[m.Colno-1]) && row.Args[m.Colno-1].GetSetToDefault() == nil {
-		a.rename(tok, t.Name, c.Alone.Target)
-		return
+	if row == nil || len(row.Args) != int(m.Ncolumns) {
+		as.opaque = true
+		return as, true
 	}
-	first := list[i-int(m.Colno-1)].GetResTarget()
-	open := a.tokenAt(first.Location) - 1
-	end := -1
-	if a.isPunct(open, '(') {
-		end = a.closing(open)
+	open := a.tokenAt(list[i-int(m.Colno-1)].GetResTarget().Location) - 1
+	if !a.isPunct(open, '(') {
+		return as, false
 	}
-	// ) = [ROW] (
-	values := end + 2
+	as.list = a.closing(open)
+	values := as.list + 2 // ) = [ROW] (
 	if a.isWord(values, "row") {
 		values++
 	}
-	if end < 0 || a.tokText(end+1) != "=" || !a.isPunct(values, '(') {
-		a.lost(t.Location, "SET")
+	if as.list < 0 || a.tokText(as.list+1) != "=" || !a.isPunct(values, '(') {
+		return as, false
+	}
+	as.values = a.closing(values)
+	cells := a.cells(values+1, as.values)
+	if as.values < 0 || len(cells) != len(row.Args) {
+		return as, false
+	}
+	as.node, as.toks = row.Args[m.Colno-1], cells[m.Colno-1]
+	return as, true
+}
+
+// assignTie writes what SET gives to one tie.
+func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
+	l := target.lens
+	off := int(list[0].target.Location)
+	g := tied{tie: t, given: map[string]given{}}
+	opaque, row, alone := false, 0, 0
+	for _, as := range list {
+		g.given[as.col.Name] = as.given
+		opaque = opaque || as.opaque
+		if as.list > 0 {
+			row++
+		} else {
+			alone++
+		}
+	}
+	toOwn := func() {
+		for _, as := range list {
+			a.rename(as.tok, as.target.Name, as.col.Physical)
+		}
+	}
+	mixed := row > 0 && alone > 0 || row > 1 && list[0].list != list[len(list)-1].list
+	switch {
+	case len(t.Others) == 0:
+		toOwn()
+	case t.Same && (!t.Own || !t.OldSide && (opaque || !a.once(g))):
+		// One name for another; where both stand, the old one, and the guard fills the new one.
+		a.rename(list[0].tok, list[0].target.Name, t.Others[0].Target)
+	case t.Own && t.OldSide && (opaque || mixed || !a.once(g)):
+		toOwn() // the guard fills the other side
+	case opaque || mixed:
+		a.uncovered(off, l, "this way of assigning a migrating column", "Assign the column alone, from one expression.")
+	case !a.once(g) && !(t.Own && g.oldAlone()):
+		a.uncovered(off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
+	case t.Own && a.once(g):
+		toOwn()
+		a.assignBoth(g, list, target)
+	default:
+		a.assignOthers(g, list, target)
+	}
+}
+
+// reads gives the siblings of an UPDATE: what the row holds.
+func reads(target *item) sibling {
+	q := catalog.QuoteIdent(target.alias)
+	return func(name string) string { return "(" + target.lens.Column(name).Read.SQL(q, "") + ")" }
+}
+
+// assignBoth adds assignments of the other side's columns behind the client's.
+func (a *attempt) assignBoth(g tied, list []assignment, target *item) {
+	last := list[len(list)-1]
+	for _, as := range list {
+		if as.isDefault() {
+			a.move(as.toks[0], as.toks[1], sqlText(defaultSQL(as.col)))
+		}
+	}
+	put := func(name string, value []piece) {
+		if last.list > 0 {
+			a.add(before, last.list, last.list, sqlText(", ", catalog.QuoteIdent(name)))
+			a.add(before, last.values, last.values, append(sqlText(", "), value...))
+			return
+		}
+		a.add(after, last.toks[1], last.toks[1], append(sqlText(", ", catalog.QuoteIdent(name), " = "), value...))
+	}
+	if g.tie.Unfilled {
+		for _, name := range g.tie.Columns {
+			if _, ok := g.given[name]; !ok {
+				put(target.lens.Column(name).Physical, sqlText(reads(target)(name)))
+			}
+		}
+	}
+	for _, o := range g.tie.Others {
+		put(o.Target, a.other(g, o, reads(target)))
+	}
+}
+
+// assignOthers puts assignments of the other side's columns in the place of the client's.
+func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
+	first := list[0]
+	if first.list > 0 {
+		if len(g.tie.Others) != 1 || len(list) != 1 {
+			a.uncovered(int(first.target.Location), target.lens, "an assignment of a row to several columns that become one", "Assign each column alone.")
+			return
+		}
+		a.rename(first.tok, first.target.Name, g.tie.Others[0].Target)
+		a.move(first.toks[0], first.toks[1], a.other(g, g.tie.Others[0], reads(target)))
 		return
 	}
-	valuesEnd := a.closing(values)
-	var cells [][2]int
-	for j := values + 1; j < valuesEnd; {
-		last := a.cellEnd(j, valuesEnd)
-		cells = append(cells, [2]int{j, last})
-		j = last + 2
+	var all []piece
+	for i, o := range g.tie.Others {
+		if i > 0 {
+			all = append(all, lit(", "))
+		}
+		all = append(all, lit(catalog.QuoteIdent(o.Target)+" = "))
+		all = append(all, a.other(g, o, reads(target))...)
 	}
-	if len(cells) != len(row.Args) {
-		a.lost(t.Location, "SET")
-		return
+	a.move(first.tok, first.toks[1], all)
+	for _, as := range list[1:] {
+		a.move(as.tok-1, as.toks[1], nil) // with its comma
 	}
-	at := cells[m.Colno-1]
-	own, other := a.cell(row.Args[m.Colno-1], c, at)
-	a.rename(tok, t.Name, c.Writes[0].Target)
-	if own != nil {
-		a.move(at[0], at[1], own)
-	}
-	a.add(before, end, end, sqlText(", ", catalog.QuoteIdent(c.Writes[1].Target)))
-	a.add(before, valuesEnd, valuesEnd, append(sqlText(", "), other...))
 }

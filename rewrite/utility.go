@@ -190,7 +190,11 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	for i, c := range cols {
 		physical[i] = c.Read.Plain()
 		if s.IsFrom {
-			physical[i] = c.Alone.Target
+			var why string
+			if physical[i], why = copyTarget(c); why != "" {
+				a.uncovered(int(s.Relation.Location), l, "COPY into the column "+catalog.QuoteIdent(c.Name), why)
+				return
+			}
 		}
 		plain = plain && physical[i] != ""
 		same = same && physical[i] == c.Name
@@ -268,12 +272,27 @@ func (a *attempt) copyColumns(s *pg.CopyStmt, l *lens.Lens) (cols []*lens.Column
 			return nil, false
 		}
 		if c.Migrates() {
-			a.usesColumn(c)
-			a.resolved = append(a.resolved, name+" "+c.Migration)
+			a.wrote(int(s.Relation.Location), c)
 		}
 		cols = append(cols, c)
 	}
 	return cols, true
+}
+
+// copyTarget gives the physical column that COPY's values go into; the guard makes the other side's of them.
+func copyTarget(c *lens.Column) (physical, refuse string) {
+	t := c.Tie
+	switch {
+	case t == nil:
+		return c.Physical, ""
+	case t.Refuse != "":
+		return "", "Now, " + t.Refuse + "."
+	case t.Same && (!t.Own || t.Both() && !t.OldSide):
+		return t.Others[0].Target, ""
+	case t.Own && (len(t.Others) == 0 || t.OldSide || c.Default == ""):
+		return c.Physical, ""
+	}
+	return "", "Use INSERT."
 }
 
 func mentionsString(n *pg.Node, names map[string]bool) bool {

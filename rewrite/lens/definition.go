@@ -15,13 +15,47 @@ type Definition struct {
 	Name         string        `toml:"name" json:"name"`   // unique; [a-z0-9_]+
 	Table        TableName     `toml:"table" json:"table"` // always with its schema
 	RenameColumn *RenameColumn `toml:"rename_column" json:"rename_column,omitempty"`
+	ChangeType   *ChangeType   `toml:"change_type" json:"change_type,omitempty"`
+	Columns      *Columns      `toml:"columns" json:"columns,omitempty"`
 	Backfill     Backfill      `toml:"backfill" json:"backfill,omitzero"`
+	// Allow names hazards that are taken knowingly: "lossy".
+	Allow []string `toml:"allow" json:"allow,omitempty"`
 }
 
 // RenameColumn is pattern 1: the column gets another name and nothing else changes.
 type RenameColumn struct {
 	From string `toml:"from" json:"from"`
 	To   string `toml:"to" json:"to"`
+}
+
+// ChangeType is pattern 2: a new column of another type takes the old one's place.
+type ChangeType struct {
+	Column string `toml:"column" json:"column"`
+	To     string `toml:"to" json:"to"`     // the new physical column
+	Type   string `toml:"type" json:"type"` // its type, as SQL
+	Up     string `toml:"up" json:"up"`     // over the old column
+	Down   string `toml:"down" json:"down"` // over the new column
+	// OnError says what becomes of a value that Up cannot convert: "fail" (the default) or "null".
+	OnError string `toml:"on_error" json:"on_error,omitempty"`
+	NotNull bool   `toml:"not_null" json:"not_null,omitempty"` // enforced once the backfill is through
+	// AppName is what version new calls the new column; To where it is empty.
+	AppName string `toml:"app_name" json:"app_name,omitempty"`
+}
+
+// Columns is the general form: some columns take the place of others.
+type Columns struct {
+	Drop    []string          `toml:"drop" json:"drop"`
+	Add     []AddColumn       `toml:"add" json:"add"`
+	Down    map[string]string `toml:"down" json:"down,omitempty"` // an old column's value from the new ones; without it, there is no way back
+	OnError string            `toml:"on_error" json:"on_error,omitempty"`
+}
+
+// AddColumn is a column that comes.
+type AddColumn struct {
+	Name    string `toml:"name" json:"name"`
+	Type    string `toml:"type" json:"type"`
+	Up      string `toml:"up" json:"up"` // over the old columns
+	NotNull bool   `toml:"not_null" json:"not_null,omitempty"`
 }
 
 // Backfill bounds the work of filling the new columns. Zero values mean the defaults.
@@ -120,14 +154,124 @@ func splitQualified(s string) ([]string, error) {
 	}
 }
 
-// Pair is an old column with the new column that takes its place, and the expressions between them. Value forms (Part.Value)
-// stand for the other side's value.
+// Group is the columns that one migration ties together: the three patterns are sugar over it.
+type Group struct {
+	Old []OldColumn
+	New []NewColumn
+	// Same says that both sides hold the same value, so that one name can stand for the other.
+	Same bool
+	// Lossy says that what went in need not come back: new code may write from switch-reads on only, and old code reads its own columns until
+	// contract.
+	Lossy bool
+	// OnErrorNull says that a value that Up cannot convert becomes NULL.
+	OnErrorNull bool
+}
+
+// OldColumn is a column that goes.
+type OldColumn struct {
+	Name string
+	Down Form // over the new columns; nil where there is no way back
+}
+
+// NewColumn is a column that comes.
+type NewColumn struct {
+	Name    string
+	As      string // what version new calls it
+	Type    string // as SQL; "" for the old column's
+	Up      Form   // over the old columns
+	NotNull bool
+}
+
+// Group gives the columns that the definition ties together. An error says which expression is not one.
+func (d *Definition) Group() (*Group, error) {
+	g := &Group{Lossy: contains(d.Allow, "lossy")}
+	switch {
+	case d.RenameColumn != nil:
+		r := d.RenameColumn
+		g.Same = true
+		g.Old = []OldColumn{{Name: r.From, Down: Form{{Column: r.To}}}}
+		g.New = []NewColumn{{Name: r.To, As: r.To, Up: Form{{Column: r.From}}}}
+	case d.ChangeType != nil:
+		c := d.ChangeType
+		g.OnErrorNull = c.OnError == "null"
+		up, err := ParseForm(c.Up, []string{c.Column})
+		if err != nil {
+			return nil, fmt.Errorf("change_type.up: %w", err)
+		}
+		o, n := OldColumn{Name: c.Column}, NewColumn{Name: c.To, As: c.To, Type: c.Type, Up: up, NotNull: c.NotNull}
+		if c.AppName != "" {
+			n.As = c.AppName
+		}
+		if c.Down != "" {
+			if o.Down, err = ParseForm(c.Down, []string{c.To}); err != nil {
+				return nil, fmt.Errorf("change_type.down: %w", err)
+			}
+		}
+		g.Old, g.New = []OldColumn{o}, []NewColumn{n}
+	case d.Columns != nil:
+		c := d.Columns
+		g.OnErrorNull = c.OnError == "null"
+		added := make([]string, len(c.Add))
+		for i, a := range c.Add {
+			added[i] = a.Name
+		}
+		for i, a := range c.Add {
+			up, err := ParseForm(a.Up, c.Drop)
+			if err != nil {
+				return nil, fmt.Errorf("columns.add[%d].up: %w", i, err)
+			}
+			g.New = append(g.New, NewColumn{Name: a.Name, As: a.Name, Type: a.Type, Up: up, NotNull: a.NotNull})
+		}
+		for _, name := range c.Drop {
+			o := OldColumn{Name: name}
+			if down, ok := c.Down[name]; ok {
+				var err error
+				if o.Down, err = ParseForm(down, added); err != nil {
+					return nil, fmt.Errorf("columns.down.%s: %w", name, err)
+				}
+			}
+			g.Old = append(g.Old, o)
+		}
+	}
+	return g, nil
+}
+
+// Has says whether a name is a column of one side as that side's code calls it.
+func (g *Group) Has(name string, isNew bool) bool {
+	if isNew {
+		for _, n := range g.New {
+			if n.As == name {
+				return true
+			}
+		}
+		return false
+	}
+	for _, o := range g.Old {
+		if o.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// OneWay says that some old column cannot be made from the new ones.
+func (g *Group) OneWay() bool {
+	for _, o := range g.Old {
+		if o.Down == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Pair is an old column with the new column that takes its place, and the expressions between them. Value parts stand for the
+// other side's value.
 type Pair struct {
 	Old, New string
 	Up, Down Form // over Value
 }
 
-// Pairs gives the groups of columns that the definition ties together.
+// Pairs gives the columns of a definition that puts one column in the place of another.
 func (d *Definition) Pairs() []Pair {
 	if r := d.RenameColumn; r != nil {
 		return []Pair{{Old: r.From, New: r.To, Up: Form{{Value: true}}, Down: Form{{Value: true}}}}
@@ -137,8 +281,13 @@ func (d *Definition) Pairs() []Pair {
 
 // Pattern names the pattern as the definition's TOML does.
 func (d *Definition) Pattern() string {
-	if d.RenameColumn != nil {
+	switch {
+	case d.RenameColumn != nil:
 		return "rename_column"
+	case d.ChangeType != nil:
+		return "change_type"
+	case d.Columns != nil:
+		return "columns"
 	}
 	return ""
 }

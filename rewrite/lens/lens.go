@@ -39,19 +39,6 @@ func (f Form) SQL(qualifier, value string) string {
 	return b.String()
 }
 
-// of puts a form in the place of this one's value.
-func (f Form) of(value Form) Form {
-	var out Form
-	for _, p := range f {
-		if p.Value {
-			out = append(out, value...)
-			continue
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
 // Plain gives the column's name where the form is one column and nothing else, and "" where it is more.
 func (f Form) Plain() string {
 	if len(f) == 1 {
@@ -60,35 +47,60 @@ func (f Form) Plain() string {
 	return ""
 }
 
-// Write is one physical column that a write to a logical column sets.
-type Write struct {
-	Target string // physical column
-	Form   Form   // over Value
-}
-
 // Column is one column of the table as one side's code sees it.
 type Column struct {
-	Name string // as the code calls it
-	Num  int16  // attribute number that a result column reports as its origin; 0 where the table has no such column now
-	Type catalog.Type
+	Name     string // as the code calls it
+	Physical string // the side's own column; it may not be there
+	Num      int16  // attribute number that a result column reports as its origin; 0 where the table has no such column now
+	Type     catalog.Type
 
 	Read Form
-	// Either is set where Read is COALESCE(first, second): a comparison `Read op x` may then be written
-	// `(first op x OR (first IS NULL AND second op x))`, which keeps both columns' indexes.
+	// Either is set where Read is COALESCE(first, second): a comparison `Read op x` may then, where NULL counts as false, be
+	// written `(first op x OR (first IS NULL AND second op x))`, which keeps both columns' indexes.
 	Either []Form
+	// Unreadable says why the column cannot be read; "" where it can.
+	Unreadable string
 
-	Writes []Write // all that a write sets; the first is the client's own side where it exists
-	// Alone is the one write that suffices where the value must not be computed twice: the guard fills the other side. It is
-	// always the first of Writes or its equivalent on the old side.
-	Alone Write
-
-	Migration string // the migration that the column belongs to; "" for columns that do not migrate
+	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
 	Generated bool
 }
 
 // Migrates says whether the column belongs to a migration.
-func (c *Column) Migrates() bool { return c.Migration != "" }
+func (c *Column) Migrates() bool { return c.Tie != nil }
+
+// Migration is the migration that the column belongs to; "" for none.
+func (c *Column) Migration() string {
+	if c.Tie == nil {
+		return ""
+	}
+	return c.Tie.Migration
+}
+
+// Tie says what a write to any of one migration's columns writes: the group is written whole, on both sides where both stand.
+type Tie struct {
+	Migration string
+	Columns   []string // of this side, as the code calls them
+	OldSide   bool
+	Own       bool    // the side's own columns are written
+	Others    []Other // the other side's columns that are written beside, or instead
+	Same      bool    // the values are the same on both sides
+	Lossy     bool
+	// Unfilled says that rows may be there whose own columns are not filled yet, so that columns which a statement does not assign
+	// must be written, too.
+	Unfilled bool
+	// Refuse says why the columns cannot be written now; "" where they can.
+	Refuse string
+}
+
+// Both says that both sides stand and the guard fills the one that is not written.
+func (t *Tie) Both() bool { return t.Own && len(t.Others) > 0 }
+
+// Other is a column of the other side.
+type Other struct {
+	Target string // physical
+	Form   Form   // over this side's columns, as the code calls them
+}
 
 // Lens is one table as one side's code sees it.
 type Lens struct {
@@ -113,64 +125,43 @@ func (l *Lens) Column(name string) *Column {
 
 // Applied is one migration as it applies to a table for one side.
 type Applied struct {
-	Definition *Definition
-	Stage      Stage
-	OldNums    map[string]int16 // attribute numbers of the old columns when the migration was started
-	New        bool             // the code was written for the schema after the migration
+	Name     string
+	Group    *Group
+	Stage    Stage
+	OldNums  map[string]int16        // attribute numbers of the old columns when the migration was started
+	OldTypes map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
+	New      bool                    // the code was written for the schema after the migration
+}
+
+type placed struct {
+	Column
+	place int
 }
 
 // Compile makes the lens of a table under the migrations that are under way on it, all but retired ones. The relation is the
 // table as the catalog has it now, which may already be a step further than the stage.
 func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 	l := &Lens{Relation: rel, Names: map[string]bool{}}
-	type placed struct {
-		Column
-		place int
-	}
 	var cols []placed
 	migrating := map[string]bool{}
-	const end = 1 << 16 // after every attribute number
-	for i, m := range migrations {
-		l.Migrations = append(l.Migrations, m.Definition.Name)
-		for j, p := range m.Definition.Pairs() {
-			migrating[p.Old], migrating[p.New] = true, true
-			l.Names[p.Old], l.Names[p.New] = true, true
-			o, n := rel.Column(p.Old), rel.Column(p.New)
-			c := column(p, m.Stage, m.New)
-			c.Migration = m.Definition.Name
-			own, other, place := o, n, int(m.OldNums[p.Old])
-			if m.New {
-				own, other, place = n, o, end+i*64+j
-				if n != nil {
-					place = int(n.Num)
-				}
-			}
-			// A column that is about to go is no origin: it may be gone before the next epoch says so.
-			going := m.Stage.Phase >= Complete && !m.New || m.Stage.Step == WriteOld && m.New
-			if own == nil || going && other != nil {
-				own = other
-			}
-			if own != nil {
-				c.Num, c.Type = own.Num, own.Type
-			}
-			// Until (a3) the default is the old column's, from then on the new one's.
-			for _, d := range []*catalog.Column{o, n} {
-				if d != nil && d.Default != "" {
-					c.Default = d.Default
-				}
-			}
-			cols = append(cols, placed{c, place})
+	for i := range migrations {
+		m := &migrations[i]
+		l.Migrations = append(l.Migrations, m.Name)
+		for _, o := range m.Group.Old {
+			migrating[o.Name], l.Names[o.Name] = true, true
 		}
+		for _, n := range m.Group.New {
+			migrating[n.Name], l.Names[n.Name], l.Names[n.As] = true, true, true
+		}
+		cols = append(cols, m.columns(rel, i)...)
 	}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
 		if migrating[c.Name] {
 			continue
 		}
-		w := Write{c.Name, Form{{Value: true}}}
 		cols = append(cols, placed{Column{
-			Name: c.Name, Num: c.Num, Type: c.Type, Read: Form{{Column: c.Name}},
-			Writes: []Write{w}, Alone: w, Default: c.Default, Generated: c.Generated,
+			Name: c.Name, Physical: c.Name, Num: c.Num, Type: c.Type, Read: Form{{Column: c.Name}}, Default: c.Default, Generated: c.Generated,
 		}, int(c.Num)})
 	}
 	sort.SliceStable(cols, func(i, j int) bool { return cols[i].place < cols[j].place })
@@ -180,72 +171,219 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 	return l
 }
 
-// column is the phase table of design section 4, for one pair and one side.
-func column(p Pair, s Stage, isNew bool) Column {
-	o, n := Form{{Column: p.Old}}, Form{{Column: p.New}}
-	value := Form{{Value: true}}
-	up, down := p.Up.of(o), p.Down.of(n)
+// sidesWritten says which of the columns a stage writes: between expand and the last step of complete both stand, with the guard
+// between them.
+type sidesWritten int
 
-	// Which of the columns the form may name: between expand and the last step of complete both stand, with the guard between them.
-	const (
-		oldOnly = iota // write the old side only: the new one is not there, or the guard fills it
-		both
-		newOnly
-	)
-	var read Form
-	var either []Form
-	writes := both
-	switch s.Phase {
-	case Pending, Expand:
-		writes = oldOnly
-		read = pick(isNew, o, up)
-	case DualWrite, Backfilling:
-		read = pick(isNew, o, up)
-	case SwitchReads:
-		switch {
-		case s.Proved:
-			read = pick(isNew, down, n)
-		case isNew:
-			read, either = coalesce(n, up), []Form{n, up}
-		default:
-			read, either = coalesce(down, o), []Form{down, o}
-		}
-	case Contract:
-		read = pick(isNew, down, n)
-	case Complete, Retired:
-		writes = newOnly
-		read = pick(isNew, down, n)
-	}
-	if s.Step == WriteOld {
-		writes, read, either = oldOnly, pick(isNew, o, up), nil
-	}
+const (
+	oldOnly sidesWritten = iota // the new side is not there, or the guard fills it
+	bothSides
+	newOnly
+)
 
-	name := p.Old
-	toOld, toNew := Write{p.Old, value}, Write{p.New, p.Up}
-	if isNew {
-		name = p.New
-		toOld, toNew = Write{p.Old, p.Down}, Write{p.New, value}
+func (s Stage) written() sidesWritten {
+	switch {
+	case s.Step == WriteOld || s.Phase <= Expand:
+		return oldOnly
+	case s.Phase <= Contract:
+		return bothSides
 	}
-	c := Column{Name: name, Read: read, Either: either}
-	switch writes {
-	case oldOnly:
-		c.Writes, c.Alone = []Write{toOld}, toOld
-	case both:
-		c.Writes, c.Alone = []Write{toOld, toNew}, toOld
-		if isNew {
-			c.Writes = []Write{toNew, toOld}
-		}
-	case newOnly:
-		c.Writes, c.Alone = []Write{toNew}, toNew
-	}
-	return c
+	return newOnly
 }
 
-func pick(isNew bool, old, new Form) Form {
-	if isNew {
-		return new
+// columns gives the side's columns of a migration's group: the phase table of design section 4.
+func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
+	const end = 1 << 16 // after every attribute number
+	tie := m.tie()
+	var out []placed
+	if !m.New {
+		for _, o := range m.Group.Old {
+			c := Column{Name: o.Name, Physical: o.Name, Tie: tie, Type: m.oldType(rel, o.Name)}
+			m.readOld(rel, o, &c)
+			m.describe(rel, &c, o.Name)
+			out = append(out, placed{c, int(m.OldNums[o.Name])})
+		}
+		return out
 	}
-	return old
+	for j, n := range m.Group.New {
+		c := Column{Name: n.As, Physical: n.Name, Tie: tie, Type: m.newType(rel, n)}
+		m.readNew(rel, n, &c)
+		m.describe(rel, &c, n.Name)
+		place := end + index*64 + j
+		if p := rel.Column(n.Name); p != nil {
+			place = int(p.Num)
+		}
+		out = append(out, placed{c, place})
+	}
+	return out
+}
+
+// describe fills in what the catalog says of a column: its origin and its default.
+func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
+	other := ""
+	if len(m.Group.Old) == 1 && len(m.Group.New) == 1 {
+		other = m.Group.New[0].Name
+		if m.New {
+			other = m.Group.Old[0].Name
+		}
+	}
+	o, x := rel.Column(own), rel.Column(other)
+	// A column that is about to go is no origin: it may be gone before the next epoch says so.
+	going := m.Stage.Phase >= Complete && !m.New || m.Stage.Step == WriteOld && m.New
+	switch {
+	case x != nil && (o == nil || going):
+		c.Num = x.Num
+	case o != nil:
+		c.Num = o.Num
+	}
+	if m.Group.Same {
+		// Until (a3) the default is the old column's, from then on the new one's.
+		for _, d := range []*catalog.Column{o, x} {
+			if d != nil && d.Default != "" {
+				c.Default = d.Default
+			}
+		}
+		return
+	}
+	c.Default = m.defaultOf(rel, own)
+}
+
+// defaultOf gives a column's default: its own where it has one, else what the other side's defaults come to.
+func (m *Applied) defaultOf(rel *catalog.Relation, name string) string {
+	if c := rel.Column(name); c != nil && c.Default != "" {
+		return c.Default
+	}
+	var form Form
+	var typ string
+	for _, o := range m.Group.Old {
+		if o.Name == name {
+			form, typ = o.Down, m.oldType(rel, name).SQL
+		}
+	}
+	for _, n := range m.Group.New {
+		if n.Name == name {
+			form, typ = n.Up, m.newType(rel, n).SQL
+		}
+	}
+	any := false
+	text := form.Expand(func(col string) string {
+		if c := rel.Column(col); c != nil && c.Default != "" {
+			any = true
+			return "(" + c.Default + ")"
+		}
+		return "NULL"
+	})
+	if !any {
+		return ""
+	}
+	return "((" + text + ")::" + typ + ")"
+}
+
+func (m *Applied) oldType(rel *catalog.Relation, name string) catalog.Type {
+	if c := rel.Column(name); c != nil {
+		return c.Type
+	}
+	if t, ok := m.OldTypes[name]; ok {
+		return t
+	}
+	if m.Group.Same {
+		if c := rel.Column(m.Group.New[0].Name); c != nil {
+			return c.Type
+		}
+	}
+	return catalog.Type{Mod: -1}
+}
+
+func (m *Applied) newType(rel *catalog.Relation, n NewColumn) catalog.Type {
+	if c := rel.Column(n.Name); c != nil {
+		return c.Type
+	}
+	if n.Type == "" {
+		return m.oldType(rel, m.Group.Old[0].Name)
+	}
+	return catalog.Type{Mod: -1, SQL: n.Type}
+}
+
+// up and down are what the other side's columns say of a column, as values of its type.
+func (m *Applied) up(rel *catalog.Relation, n NewColumn) Form {
+	return n.Up.cast(m.newType(rel, n).SQL)
+}
+
+func (m *Applied) down(rel *catalog.Relation, o OldColumn) Form {
+	return o.Down.cast(m.oldType(rel, o.Name).SQL)
+}
+
+func (m *Applied) readOld(rel *catalog.Relation, o OldColumn, c *Column) {
+	own := Form{{Column: o.Name}}
+	s := m.Stage
+	switch {
+	case s.written() == oldOnly, s.Phase <= Backfilling:
+		c.Read = own
+	case o.Down == nil && s.Phase <= Contract:
+		c.Read = own // new code cannot write, so it is as good as ever
+	case o.Down == nil:
+		c.Unreadable = "the migration has no way back, so old code can no longer read the column"
+	case s.Phase == SwitchReads && m.Group.Lossy:
+		c.Read = own
+	case s.Phase == SwitchReads && !s.Proved:
+		down := m.down(rel, o)
+		c.Read, c.Either = coalesce(down, own), []Form{down, own}
+	default:
+		c.Read = m.down(rel, o)
+	}
+}
+
+func (m *Applied) readNew(rel *catalog.Relation, n NewColumn, c *Column) {
+	own := Form{{Column: n.Name}}
+	s := m.Stage
+	switch {
+	case s.written() == oldOnly, s.Phase <= Backfilling && !m.Group.Lossy:
+		c.Read = m.up(rel, n)
+	case s.Phase <= Backfilling, s.Phase == SwitchReads && !s.Proved:
+		up := m.up(rel, n)
+		c.Read, c.Either = coalesce(own, up), []Form{own, up}
+	default:
+		c.Read = own
+	}
+}
+
+// tie says how the group's columns of this side are written in the stage.
+func (m *Applied) tie() *Tie {
+	g, s := m.Group, m.Stage
+	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New}
+	w := s.written()
+	others := w == bothSides
+	if m.New {
+		logical := map[string]Form{}
+		for _, n := range g.New {
+			t.Columns = append(t.Columns, n.As)
+			logical[n.Name] = Form{{Column: n.As}}
+		}
+		t.Own = w != oldOnly
+		if others || w == oldOnly {
+			for _, o := range g.Old {
+				t.Others = append(t.Others, Other{o.Name, o.Down.fill(logical)})
+			}
+		}
+		t.Unfilled = w == bothSides && !s.Proved
+		switch {
+		case w != newOnly && g.OneWay():
+			t.Refuse = "the migration has no way back, so the new columns can be written from complete on"
+		case w != newOnly && g.Lossy && s.Phase < SwitchReads:
+			t.Refuse = "the migration is lossy, so the new columns can be written from switch-reads on"
+		}
+		return t
+	}
+	for _, o := range g.Old {
+		t.Columns = append(t.Columns, o.Name)
+	}
+	t.Own = w != newOnly
+	if others || w == newOnly {
+		for _, n := range g.New {
+			t.Others = append(t.Others, Other{n.Name, n.Up})
+		}
+	}
+	return t
 }
 
 func coalesce(a, b Form) Form {

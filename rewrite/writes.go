@@ -1,0 +1,323 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// given is a value that a statement gives to a column of a tie: its expression and the tokens that it is made of.
+type given struct {
+	col  *lens.Column
+	node *pg.Node
+	toks [2]int
+}
+
+func (g given) isDefault() bool { return g.node.GetSetToDefault() != nil }
+
+// tied gathers what a statement gives to one tie.
+type tied struct {
+	tie   *lens.Tie
+	given map[string]given // by the column's name as the code calls it
+}
+
+// sibling gives SQL for a column of the tie that the statement gives no value.
+type sibling func(column string) string
+
+// mayWrite refuses where the tie cannot be written now.
+func (a *attempt) mayWrite(off int, l *lens.Lens, t *lens.Tie) bool {
+	if t.Refuse == "" {
+		return true
+	}
+	a.uncovered(off, l, "a write to a new column", "Now, "+t.Refuse+".")
+	return false
+}
+
+// other gives the SQL for a column of the other side.
+func (a *attempt) other(t tied, o lens.Other, rest sibling) []piece {
+	var out []piece
+	for _, p := range o.Form {
+		if p.Column == "" {
+			out = append(out, lit(p.Text))
+			continue
+		}
+		g, ok := t.given[p.Column]
+		if !ok {
+			out = append(out, lit(rest(p.Column)))
+			continue
+		}
+		out = append(out, a.stored(t.tie, g)...)
+	}
+	return out
+}
+
+// stored gives a value as it is, or would be, stored in the code's own column. Where that column is written in the same statement, its assignment
+// raises what there is to raise; where it is not there, the form does.
+func (a *attempt) stored(t *lens.Tie, g given) []piece {
+	typ := g.col.Type.SQL
+	if g.isDefault() {
+		if t.Same {
+			return sqlText(defaultSQL(g.col))
+		}
+		return sqlText("(", defaultSQL(g.col), ")")
+	}
+	value := copyOf(g.toks[0], g.toks[1])
+	if t.Same {
+		return []piece{value}
+	}
+	base, length, isString := strings.Cut(typ, "(")
+	stringType := base == "character varying" || base == "character" || base == "text" || base == "bpchar"
+	switch {
+	case t.Own:
+		return []piece{lit("(("), value, lit(")::" + typ + ")")}
+	case stringType && isString:
+		// Any type can be assigned to a string; what is too long cannot.
+		return []piece{lit("(segue.fit(("), value, lit(")::character varying, " + strings.TrimSuffix(length, ")") + ")::" + typ + ")")}
+	case stringType:
+		return []piece{lit("(("), value, lit(")::" + typ + ")")}
+	}
+	// COALESCE takes what can become the type without being told to, and refuses what an assignment refuses.
+	return []piece{lit("(COALESCE("), value, lit(", NULL::" + typ + ")::" + typ + ")")}
+}
+
+// defaultSQL gives a column's default as SQL. It stands on one of the sides only, and on which one changes while the migration goes on.
+func defaultSQL(c *lens.Column) string {
+	if c.Default != "" {
+		return c.Default
+	}
+	if c.Tie != nil && c.Tie.Same {
+		return "NULL"
+	}
+	return "NULL::" + c.Type.SQL
+}
+
+// once says whether what the statement gives can be written on both sides, or where the tie says, without computing
+// anything twice.
+func (a *attempt) once(t tied) bool {
+	for name, g := range t.given {
+		n := 0
+		if t.tie.Own {
+			n++
+		}
+		for _, o := range t.tie.Others {
+			for _, p := range o.Form {
+				if p.Column == name {
+					n++
+				}
+			}
+		}
+		if n > 1 && !g.isDefault() && !a.twice(g.node) {
+			return false
+		}
+	}
+	return true
+}
+
+// oldAlone says whether the old side's value can be written alone in the place of a new one, which the guard then makes of it.
+func (t tied) oldAlone() bool {
+	if len(t.tie.Columns) != 1 || len(t.tie.Others) != 1 || t.tie.Lossy {
+		return false
+	}
+	n := 0
+	for _, p := range t.tie.Others[0].Form {
+		if p.Column != "" {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// rowsToWrite is what an INSERT puts in: its columns in order (nil for names that no migration knows of) and its rows.
+type rowsToWrite struct {
+	cols []*lens.Column
+	rows []rowCells
+	// targets says that the only row is a SELECT's target list, at whose end values are put in behind a token; else a row ends at its closing
+	// bracket.
+	targets bool
+	// fixed says that the source cannot be changed: it gives the columns as they are.
+	fixed bool
+	off   int // of the statement, for messages
+}
+
+type rowCells struct {
+	nodes []*pg.Node
+	toks  [][2]int
+	end   int
+}
+
+// write puts each side's values into the rows. It gives, for each column, the physical names that stand in its place in the list, joined
+// by commas ("" where it goes), and the names that come after them.
+func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok bool) {
+	names = make([]string, len(w.cols))
+	ties := map[*lens.Tie][]int{}
+	var order []*lens.Tie
+	for i, c := range w.cols {
+		switch {
+		case c == nil:
+		case !c.Migrates():
+			names[i] = catalog.QuoteIdent(c.Physical)
+		default:
+			if ties[c.Tie] == nil {
+				order = append(order, c.Tie)
+			}
+			ties[c.Tie] = append(ties[c.Tie], i)
+		}
+	}
+	for _, t := range order {
+		at := ties[t]
+		if !a.mayWrite(w.off, l, t) {
+			return nil, nil, false
+		}
+		switch {
+		case len(t.Others) == 0:
+			for _, i := range at {
+				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
+			}
+		case w.fixed:
+			if !a.writeFixed(l, w, t, at, names) {
+				return nil, nil, false
+			}
+		case t.Own:
+			for _, i := range at {
+				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
+			}
+			for _, o := range t.Others {
+				extra = append(extra, catalog.QuoteIdent(o.Target))
+			}
+			for r := range w.rows {
+				if !a.writeBoth(l, w, t, at, &w.rows[r]) {
+					return nil, nil, false
+				}
+			}
+		default:
+			if w.targets && len(at) > 1 {
+				a.uncovered(w.off, l, "INSERT ... SELECT into several columns that become one", "Use INSERT ... VALUES.")
+				return nil, nil, false
+			}
+			var targets []string
+			for _, o := range t.Others {
+				targets = append(targets, catalog.QuoteIdent(o.Target))
+			}
+			names[at[0]] = strings.Join(targets, ", ")
+			for r := range w.rows {
+				if !a.writeOthers(l, w, t, at, &w.rows[r]) {
+					return nil, nil, false
+				}
+			}
+		}
+	}
+	return names, extra, true
+}
+
+func (a *attempt) tiedRow(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) tied {
+	g := tied{tie: t, given: map[string]given{}}
+	for _, i := range at {
+		g.given[w.cols[i].Name] = given{w.cols[i], r.nodes[i], r.toks[i]}
+	}
+	return g
+}
+
+// defaults gives the siblings of an INSERT: their defaults.
+func defaults(l *lens.Lens) sibling {
+	return func(name string) string { return "(" + defaultSQL(l.Column(name)) + ")" }
+}
+
+// writeBoth writes a row's values of the other side behind its own.
+func (a *attempt) writeBoth(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) bool {
+	g := a.tiedRow(w, t, at, r)
+	put := func(p []piece) {
+		kind := before
+		if w.targets {
+			kind = after
+		}
+		a.add(kind, r.end, r.end, append(sqlText(", "), p...))
+	}
+	switch {
+	case a.once(g):
+		for _, i := range at {
+			if r.nodes[i].GetSetToDefault() != nil {
+				a.move(r.toks[i][0], r.toks[i][1], sqlText(defaultSQL(w.cols[i])))
+			}
+		}
+		for _, o := range t.Others {
+			put(a.other(g, o, defaults(l)))
+		}
+	case t.OldSide:
+		// Computed once, on the old side; the guard fills the new one.
+		for range t.Others {
+			put(sqlText("NULL"))
+		}
+	case g.oldAlone():
+		put(a.other(g, t.Others[0], nil))
+		a.move(r.toks[at[0]][0], r.toks[at[0]][1], sqlText("NULL"))
+	default:
+		a.uncovered(w.off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
+		return false
+	}
+	return true
+}
+
+// writeOthers writes a row's values of the other side in the place of its own.
+func (a *attempt) writeOthers(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) bool {
+	if t.Same && len(at) == 1 {
+		return true // the name changes, the value does not
+	}
+	g := a.tiedRow(w, t, at, r)
+	if !a.once(g) {
+		a.uncovered(w.off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
+		return false
+	}
+	var all []piece
+	for i, o := range t.Others {
+		if i > 0 {
+			all = append(all, lit(", "))
+		}
+		all = append(all, a.other(g, o, defaults(l))...)
+	}
+	for n, i := range at {
+		if n == 0 {
+			a.move(r.toks[i][0], r.toks[i][1], all)
+			continue
+		}
+		a.move(r.toks[i][0]-1, r.toks[i][1], nil) // with its comma
+	}
+	return true
+}
+
+// writeFixed writes one side of what a source gives that cannot be changed.
+func (a *attempt) writeFixed(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, names []string) bool {
+	for _, i := range at {
+		c := w.cols[i]
+		switch {
+		case t.Same && !t.OldSide && len(t.Others) > 0, t.Same && !t.Own:
+			names[i] = catalog.QuoteIdent(t.Others[0].Target)
+		case t.Own && (t.OldSide || c.Default == ""):
+			// The guard fills the other side.
+			names[i] = catalog.QuoteIdent(c.Physical)
+		default:
+			a.uncovered(w.off, l, "a query as the source of a migrating column", "Use INSERT ... VALUES, or a plain SELECT with one expression for each column.")
+			return false
+		}
+	}
+	return true
+}
+
+// unknownTarget refuses a name in a list of columns that are written, where it is the other side's.
+func (a *attempt) unknownTarget(t *pg.ResTarget, l *lens.Lens) bool {
+	if !l.Names[t.Name] {
+		return false // the server has the error
+	}
+	a.unknownColumn(int(t.Location), l, t.Name, fmt.Sprintf("column %q of relation %q does not exist", t.Name, l.Relation.Name))
+	return true
+}
+
+// rename puts another name in the place of one.
+func (a *attempt) rename(tok int, from, to string) {
+	if from != to {
+		a.add(replace, tok, tok, sqlText(catalog.QuoteIdent(to)))
+	}
+}
