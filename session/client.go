@@ -219,7 +219,9 @@ func (s *Session) sendQuery(sql string) *entry {
 // pushQuery notes a Query, which ends what was pipelined before it, and drops the unnamed statement whatever becomes of it.
 func (s *Session) pushQuery() *entry {
 	e := s.cycle('Q')
-	s.set(e, false, "", &record{gone: true})
+	if s.statements[""] != nil {
+		s.set(e, false, "", &record{gone: true})
+	}
 	return e
 }
 

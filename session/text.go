@@ -28,8 +28,8 @@ func effectOf(sql string) effect {
 	dropping := false
 	for rest := sql; ; {
 		rest = rest[blank(rest):]
-		if n := wordLen(rest); n > 0 && n <= len("deallocate") {
-			switch kinds[fold(rest[:n])] {
+		if n := wordLen(rest); n > 0 {
+			switch kindOf(rest[:n]) {
 			case endsTransaction, mayEnd:
 				e.ends = true
 			case dropsStatements:
@@ -73,16 +73,28 @@ var kinds = map[string]wordKind{
 	"deallocate": dropsStatements, "discard": dropsStatements,
 }
 
+// kindOf is the kind of a statement's first word. It allocates nothing, as it is asked for every statement.
+func kindOf(word string) wordKind {
+	var b [len("deallocate")]byte
+	if len(word) > len(b) {
+		return otherWord
+	}
+	for i := range len(word) {
+		b[i] = word[i]
+		if c := word[i]; c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return kinds[string(b[:len(word)])]
+}
+
 // inert says whether a text is one statement that can name a table but no column, so that it passes as it came whatever it mentions. It must
 // not be held up by a look at the settings either: that query would fail in an aborted transaction, which a ROLLBACK with a comment
 // must be able to end, and it would take the transaction's snapshot before a LOCK or a SET TRANSACTION.
 func inert(sql string) bool {
 	rest := sql[blank(sql):]
 	n := wordLen(rest)
-	if n == 0 || n > len("deallocate") {
-		return false
-	}
-	k := kinds[fold(rest[:n])]
+	k := kindOf(rest[:n])
 	return k != otherWord && k != mayEnd && !several(sql)
 }
 
