@@ -25,7 +25,7 @@ not as it should be. All that it started ends with it.`,
 	f.Int64Var(&opt.Rows, "rows", 200_000, "rows of the table users")
 	f.IntVar(&opt.Workers, "connections", 5, "connections of each application")
 	f.Float64Var(&opt.Rate, "rate", 1200, "statements a second that each application aims at")
-	f.DurationVar(&opt.Hold, "hold", 2500*time.Millisecond, "how long the applications work in each phase before the next step")
+	f.DurationVar(&opt.Hold, "hold", 2*time.Second, "how long the applications work in each phase before the next step")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if opt.Workers < 1 || opt.Rate <= 0 || opt.Hold < 0 {
 			return usageError{fmt.Errorf("--connections and --rate must be above 0, and --hold not below; see %s --help", cmd.CommandPath())}

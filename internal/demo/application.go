@@ -94,7 +94,7 @@ func (w *writers) check(key int, value string) error {
 // startApplication connects the workers and starts them. first and rows are the range of keys that belongs to the application;
 // rate is in statements a second, for all workers together.
 func startApplication(ctx context.Context, d dialect, dsn string, n int, first, rows int64, rate float64, hot *writers) (*application, error) {
-	a := &application{dialect: d, meter: newMeter(), stopping: make(chan struct{})}
+	a := &application{dialect: d, meter: newMeter()}
 	share := rows / int64(n)
 	for i := range n {
 		w := &worker{
@@ -116,10 +116,16 @@ func startApplication(ctx context.Context, d dialect, dsn string, n int, first, 
 			return nil, fmt.Errorf("connecting the %s application: %w", d.app, err)
 		}
 	}
+	a.start(ctx)
+	return a, nil
+}
+
+// start lets the workers work, also again after stop.
+func (a *application) start(ctx context.Context) {
+	a.stopping = make(chan struct{})
 	for _, w := range a.workers {
 		a.wg.Go(func() { w.run(ctx) })
 	}
-	return a, nil
 }
 
 // stop lets the workers finish what they are at, and waits for them.

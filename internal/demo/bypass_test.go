@@ -32,7 +32,7 @@ type bypasser struct {
 func startBypasser(t *testing.T, w *world) *bypasser {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &bypasser{
-		app: &application{dialect: dialect{app: "bypass"}, meter: newMeter(), stopping: make(chan struct{})},
+		app: &application{dialect: dialect{app: "bypass"}, meter: newMeter()},
 		dsn: w.server.DSNAs(appRole, database), rnd: rand.New(rand.NewPCG(1, 2)), cancel: cancel,
 	}
 	own := &worker{app: b.app, lo: 1, hi: 0} // no keys of its own at the start

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,8 +19,8 @@ type Options struct {
 	Rows    int64         // rows of users; default 200,000
 	Workers int           // connections of each application; default 5
 	Rate    float64       // statements a second that each application aims at; default 1,200
-	Hold    time.Duration // how long the applications work in each phase before the next step; default 2.5 s
-	Keep    bool          // leave the server, the proxies and the new application running until ctx ends
+	Hold    time.Duration // how long the applications work in each phase before the next step; default 2 s
+	Keep    bool          // at the end, leave the server, the proxies and the new application running until ctx ends
 	Out     io.Writer     // where the demo shows itself; default os.Stdout
 
 	serve      []string // more flags of `segue serve`
@@ -46,7 +45,7 @@ func (o *Options) defaults() error {
 		o.Rate = 1200
 	}
 	if o.Hold == 0 {
-		o.Hold = 2500 * time.Millisecond
+		o.Hold = 2 * time.Second
 	}
 	if o.Out == nil {
 		o.Out = os.Stdout
@@ -115,6 +114,7 @@ type scene struct {
 	a, b     *proxyProcess // the old application's proxy, and the new one's
 	old, new *application  // nil before their start
 	stopped  map[*application]bool
+	asked    string // the last command
 }
 
 // start brings up the server, two proxies, and the old application through the first of them.
@@ -218,15 +218,20 @@ func (s *scene) rename(ctx context.Context) error {
 func (s *scene) retire(ctx context.Context) error {
 	const patience = 20 * time.Second
 	deadline := time.Now().Add(patience)
+	told := false
 	for {
 		err := s.do(ctx, s.b, nil, "retire", migrationName, "--quiet-for", "2s")
-		var exit *exec.ExitError
+		var refused *commandError
 		const gateRefused = 3 // the exit code of the command line
-		if !errors.As(err, &exit) || exit.ExitCode() != gateRefused || time.Now().After(deadline) {
+		if !errors.As(err, &refused) || refused.code != gateRefused || time.Now().After(deadline) {
 			return err
 		}
-		s.event("  %v", err)
-		if err := s.show(ctx, time.Second); err != nil {
+		if !told {
+			s.event("  %s", refused.said)
+			s.event("  asking again until it is quiet")
+			told = true
+		}
+		if err := s.show(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -235,7 +240,10 @@ func (s *scene) retire(ctx context.Context) error {
 // do runs a subcommand of segue through a proxy, and shows how things stand meanwhile. meanwhile, where not nil, is called now and then
 // while it runs.
 func (s *scene) do(ctx context.Context, through *proxyProcess, meanwhile func() error, args ...string) error {
-	s.event("$ segue %s", joinShort(args))
+	if command := "$ segue " + joinShort(args); command != s.asked {
+		s.event("%s", command)
+		s.asked = command
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	said := make(chan string, 100)
@@ -245,14 +253,20 @@ func (s *scene) do(ctx context.Context, through *proxyProcess, meanwhile func() 
 		done <- s.segue(ctx, through, func(line string) { said <- line }, args...)
 	}()
 	var failed error
+	last := ""
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case line, ok := <-said:
 			if ok {
-				s.event("  %s", line)
+				last = "  " + line
+				s.update()
+				s.display.said(last)
 				continue
+			}
+			if last != "" {
+				s.display.ended(last)
 			}
 			return errors.Join(failed, <-done)
 		case <-tick.C:
@@ -340,10 +354,13 @@ func (s *scene) finish(ctx context.Context, others ...*application) (*Summary, e
 	return summarise(ctx, s.world, s.watch.standing(), time.Since(s.began), apps...)
 }
 
-// keep leaves the server and the proxies to whoever wants to look, until ctx ends.
+// keep leaves the server, the proxies and the new application to whoever wants to look, until ctx ends. What the application meets from now on
+// is not judged: others may write its rows.
 func (s *scene) keep(ctx context.Context) error {
+	s.new.start(ctx)
+	s.stopped[s.new] = false
 	_, err := fmt.Fprintf(s.opt.Out, `
-Everything is still running:
+The server, both proxies and the new application are still running:
 
   PostgreSQL itself     psql '%s'
   through proxy-a       psql '%s'
@@ -352,7 +369,7 @@ Everything is still running:
   a migration's file    %s
   the proxies' logs     %s, %s
 
-Press ^C to stop the proxies and the server and to remove what they left.
+Press ^C to stop them and to remove what they left.
 `, s.server.DSN(database), s.a.dsn("psql", ""), s.b.dsn("psql", "new"), s.exe, s.a.admin, s.toml, s.a.log, s.b.log)
 	if err != nil {
 		return err

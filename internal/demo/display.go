@@ -16,6 +16,10 @@ import (
 type display interface {
 	// event tells of something that happened, for good.
 	event(text string)
+	// said tells what a command printed on its way, and ended what it printed last. A display that shows the way by itself tells the end only,
+	// others each line once.
+	said(text string)
+	ended(text string)
 	// update shows how things stand now.
 	update(v view)
 	// close leaves what was shown last.
@@ -69,6 +73,10 @@ func (t *terminal) event(text string) {
 	t.block(&b, t.last)
 	t.write(b.String())
 }
+
+func (t *terminal) said(string) {}
+
+func (t *terminal) ended(text string) { t.event(text) }
 
 func (t *terminal) update(v view) {
 	t.last = v
@@ -191,6 +199,10 @@ type lines struct {
 const linesEvery = 2 * time.Second
 
 func (l *lines) event(text string) { l.print(text) }
+
+func (l *lines) said(text string) { l.print(text) }
+
+func (l *lines) ended(string) {}
 
 func (l *lines) update(v view) {
 	l.last = v

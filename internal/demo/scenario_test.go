@@ -184,11 +184,11 @@ func (s *scene) giveUpComplete(ctx context.Context, t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.do(ctx, s.b, nil, "advance", migrationName, "--to", "complete", "--yes", "--max-wait", "1s")
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	var exit *commandError
+	if !errors.As(err, &exit) || exit.code != 1 {
 		t.Fatalf("complete was not given up though a transaction kept it waiting: %v", err)
 	}
-	s.event("  %v", err)
+	s.event("  %s", exit.said)
 	st, err := getStatus(ctx, s.b.admin)
 	if err != nil {
 		t.Fatal(err)

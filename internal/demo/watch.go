@@ -19,8 +19,6 @@ import (
 
 // status is what the demo reads of a proxy's GET /v1/status.
 type status struct {
-	Epoch      int64 `json:"epoch"`
-	Settled    bool  `json:"settled"`
 	Migrations []struct {
 		Name string `json:"name"`
 		lens.Stage
@@ -75,7 +73,7 @@ func getStatus(ctx context.Context, admin string) (_ *status, err error) {
 type standing struct {
 	known    bool // the migration is registered
 	stage    lens.Stage
-	settled  bool
+	settled  bool // all proxies have it
 	working  string
 	backfill backfill
 	apart    int64 // rows whose columns were found to differ, all checks together
@@ -176,7 +174,7 @@ func (o *watcher) look(ctx context.Context) {
 			continue
 		}
 		o.now.known, o.now.stage, o.now.working, o.now.backfill = true, m.Stage, m.Working, m.Backfill
-		o.now.settled = s.Settled
+		o.now.settled = m.Settled
 		for _, meter := range o.meters {
 			meter.setPhase(m.Phase)
 		}
@@ -209,6 +207,6 @@ func (o *watcher) compare(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.now.apart += apart
-	o.now.checks[before.Phase]++
+	o.now.checks[max(before.Phase, lens.Expand)]++ // both are there from expand on; the status may be a moment behind
 	return nil
 }

@@ -135,6 +135,9 @@ func (w *worker) readJoinedByName(ctx context.Context) error {
 }
 
 func (w *worker) readRange(ctx context.Context) error {
+	if len(w.lost) > 0 { // after a failure it is not known which rows are there
+		return w.readByKey(ctx)
+	}
 	lo := w.lo + w.rnd.Int64N(max(w.hi-w.lo-20, 1))
 	var want [][]any
 	for _, id := range w.between(lo, lo+20) {
@@ -144,6 +147,9 @@ func (w *worker) readRange(ctx context.Context) error {
 }
 
 func (w *worker) readAggregate(ctx context.Context) error {
+	if len(w.lost) > 0 { // after a failure it is not known which rows are there
+		return w.readByKey(ctx)
+	}
 	lo := w.lo + w.rnd.Int64N(max(w.hi-w.lo-50, 1))
 	ids := w.between(lo, lo+50)
 	if len(ids) == 0 {

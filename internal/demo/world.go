@@ -320,8 +320,22 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// commandError is a run of the segue binary that ended with another code than 0.
+type commandError struct {
+	args []string
+	said string // what it wrote to stderr
+	code int    // -1: it was ended by a signal
+	err  error
+}
+
+func (e *commandError) Error() string {
+	return fmt.Sprintf("segue %s: %v: %s", strings.Join(e.args, " "), e.err, e.said)
+}
+
+func (e *commandError) Unwrap() error { return e.err }
+
 // segue runs one of the binary's subcommands against a proxy's admin socket, as a user would. line gets what it prints, line by line. The
-// error is an *exec.ExitError where it ended with another code than 0.
+// error is a *commandError where it ran.
 func (w *world) segue(ctx context.Context, p *proxyProcess, line func(string), args ...string) error {
 	cmd := w.command(ctx, append(args, "--admin", p.admin)...)
 	out := &lineWriter{line: line}
@@ -329,8 +343,12 @@ func (w *world) segue(ctx context.Context, p *proxyProcess, line func(string), a
 	cmd.Stdout, cmd.Stderr = out, &stderr
 	err := cmd.Run()
 	out.flush()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &commandError{args: args, said: strings.TrimSpace(stderr.String()), code: exit.ExitCode(), err: err}
+	}
 	if err != nil {
-		return fmt.Errorf("segue %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+		return fmt.Errorf("running segue %s: %w", strings.Join(args, " "), err)
 	}
 	return nil
 }
