@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -130,6 +131,48 @@ func TestDatabaseDown(t *testing.T) {
 	if _, err := os.Stat(p.opt.Admin); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the admin socket is left: %v", err)
 	}
+}
+
+func TestServerCrash(t *testing.T) {
+	ctx := context.Background()
+	server, err := pgtest.Start(ctx, pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	r := start(t, newControl(noMigrations(t)), func(o *Options) { o.Server = []string{server.Addr()} })
+	t.Cleanup(stop) // before start looks for goroutines that are left: Restart makes one
+	idle, busy := pgtest.Connect(t, r.dsn("postgres", "postgres")), pgtest.Connect(t, r.dsn("postgres", "postgres"))
+	failed := make(chan error, 1)
+	go func() {
+		_, err := busy.Exec(ctx, "SELECT pg_sleep(100)")
+		failed <- err
+	}()
+	watch := pgtest.Connect(t, server.DSN("postgres"))
+	eventually(t, "the statement runs", func() bool {
+		return query(t, watch, "SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(100)' AND state = 'active'") == "1"
+	})
+	if err := server.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; err == nil {
+		t.Error("the statement did not fail")
+	}
+	if _, err := idle.Exec(ctx, "SELECT 1"); err == nil {
+		t.Error("the idle client was not told")
+	}
+	eventually(t, "both clients are gone", func() bool { return r.hub.sessions.Load() == 0 })
+	_, err = pgx.Connect(ctx, r.dsn("postgres", "postgres"))
+	wantCode(t, err, "08006")
+	if err := server.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	query(t, pgtest.Connect(t, r.dsn("postgres", "postgres")), "SELECT 'back'")
 }
 
 func TestAdminSocketBelongsToOneProxy(t *testing.T) {

@@ -74,7 +74,9 @@ func TestFollow(t *testing.T) {
 		want   string // standard output, then standard error
 	}{
 		{
-			"advance m", []string{begun, begun, more, analyze, done}, exitDone,
+			"advance m",
+			[]string{begun, begun, more, analyze, done},
+			exitDone,
 			"m: backfill: backfilling: 50 of about 100 rows, 10 rows/s, 5s left\nm: backfill: analyzing\nm: backfill, proved\n",
 		},
 		{"advance m --json", []string{begun, done}, exitDone, done + "\n"},
