@@ -140,7 +140,7 @@ func (a *attempt) tableItem(rv *pg.RangeVar, ctes *cte) *item {
 	case rel != nil:
 		s := shape{}
 		for i := range rel.Columns {
-			s.cols = append(s.cols, column{name: rel.Columns[i].Name})
+			s.cols = append(s.cols, column{name: rel.Columns[i].Name, typ: rel.Columns[i].Type})
 		}
 		it.shape = renameColumns(s, names)
 	default:
@@ -352,21 +352,24 @@ func (a *attempt) joinPlace(j *pg.JoinExpr) int {
 	return 0
 }
 
-// mergedColumn gives the column that a join makes of two: one side's own, but for a full join.
+// mergedColumn gives the column that a join makes of two: one side's own where the types are the same, but for a full join.
 func mergedColumn(t pg.JoinType, f *fromNode, name string) *column {
-	side := f.left
-	switch t {
-	case pg.JoinType_JOIN_FULL:
-		return &column{name: name}
-	case pg.JoinType_JOIN_RIGHT:
-		side = f.right
-	}
-	for _, it := range side.leaves() {
-		if c := it.column(name); c != nil {
-			return c
+	find := func(side *fromNode) *column {
+		for _, it := range side.leaves() {
+			if c := it.column(name); c != nil {
+				return c
+			}
 		}
+		return &column{name: name}
 	}
-	return &column{name: name}
+	l, r := find(f.left), find(f.right)
+	switch {
+	case t == pg.JoinType_JOIN_FULL || l.typ != r.typ || l.typ.OID == 0:
+		return &column{name: name}
+	case t == pg.JoinType_JOIN_RIGHT:
+		return r
+	}
+	return l
 }
 
 // usingUnknown refuses USING with a name that one side has on the other side of a migration only.

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -85,6 +87,10 @@ func (v *values) listed() {
 		}
 		if !c.Migrates() {
 			continue
+		}
+		if slices.Contains(cols[:i], c) && len(t.Indirection) == 0 {
+			v.refuse(&Refusal{Code: "42701", Message: fmt.Sprintf("column %q specified more than once", t.Name), Position: v.position(int(t.Location))})
+			return
 		}
 		cols[i], touched = c, true
 		parts = parts || len(t.Indirection) > 0

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -153,6 +155,10 @@ func (a *attempt) mergeColumns(w *pg.MergeWhenClause, l *lens.Lens, n int) (cols
 			return nil, false
 		}
 		if c != nil && c.Migrates() {
+			if slices.Contains(cols, c) {
+				a.refuse(&Refusal{Code: "42701", Message: fmt.Sprintf("column %q specified more than once", t.Name), Position: a.position(int(t.Location))})
+				return nil, false
+			}
 			a.wrote(int(t.Location), c)
 			if len(t.Indirection) > 0 {
 				a.uncovered(int(t.Location), l, "MERGE into a part of a migrating column", "Write the whole column.")

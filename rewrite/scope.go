@@ -10,6 +10,7 @@ import (
 // column is a column of a sub-select, a CTE or a relation that does not migrate, as an outer query sees it.
 type column struct {
 	name string
+	typ  catalog.Type // no OID where it is not known
 	// origin is the migrating column that the value comes from unchanged, where the server cannot tell it any more.
 	origin *Origin
 }

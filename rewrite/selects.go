@@ -350,7 +350,7 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 		}
 		parts = append(parts, spreadColumn(c, qualifier))
 		r := &ref{item: it, lens: c}
-		s.cols = append(s.cols, column{name: c.Name, origin: r.origin()})
+		s.cols = append(s.cols, column{name: c.Name, typ: c.Type, origin: r.origin()})
 	}
 	return strings.Join(parts, ", "), s
 }

@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"fmt"
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"segue/rewrite/catalog"
@@ -92,6 +95,10 @@ func (a *attempt) assignments(list []*pg.Node, target *item, sc *scope, ctes *ct
 		}
 		if ties[c.Tie] == nil {
 			order = append(order, c.Tie)
+		}
+		if slices.ContainsFunc(ties[c.Tie], func(x assignment) bool { return x.col == c && !(x.opaque && as.opaque) }) {
+			a.refuse(&Refusal{Code: "42601", Message: fmt.Sprintf("multiple assignments to same column %q", t.Name)})
+			return
 		}
 		ties[c.Tie] = append(ties[c.Tie], as)
 	}

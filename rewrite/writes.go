@@ -181,6 +181,20 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			if !a.writeFixed(l, w, t, at, names) {
 				return nil, nil, false
 			}
+		case w.targets && !t.OldSide && t.Own && !a.once(a.tiedRow(w, t, at, &w.rows[0])):
+			g := a.tiedRow(w, t, at, &w.rows[0])
+			if !g.oldAlone() {
+				a.uncovered(w.off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
+				return nil, nil, false
+			}
+			// The old side's value stays where it is, since ORDER BY 1 may mean it.
+			names[at[0]] = catalog.QuoteIdent(t.Others[0].Target)
+			extra = append(extra, catalog.QuoteIdent(w.cols[at[0]].Physical))
+			r := &w.rows[0]
+			if !t.Same {
+				a.move(r.toks[at[0]][0], r.toks[at[0]][1], a.other(g, t.Others[0], nil))
+			}
+			a.add(after, r.end, r.end, sqlText(", NULL"))
 		case t.Own:
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
