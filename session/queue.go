@@ -129,12 +129,11 @@ func (q *queue) copyDone() (ate bool) {
 	return ate
 }
 
-// copyFailed doubts the Syncs that the server may have eaten as a part of a COPY that failed, that of the entry at the front.
+// copyFailed doubts the Syncs that the server may have eaten as a part of a COPY that failed, that of the entry at the front. It cannot have read
+// on behind any other message.
 func (q *queue) copyFailed() {
-	for i := 1; i < q.n && q.at(i).kind != copyEnd; i++ {
-		if q.at(i).kind == 'S' {
-			q.doubt(q.at(i))
-		}
+	for i := 1; i < q.n && q.at(i).kind == 'S'; i++ {
+		q.doubt(q.at(i))
 	}
 }
 
