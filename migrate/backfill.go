@@ -41,13 +41,13 @@ func (w *work) backfill(ctx context.Context) error {
 	if w.m.Backfilled {
 		return nil
 	}
-	keys, err := readKeyset(ctx, w.conn, w.m.Table, w.table)
-	if err != nil {
-		return err
-	}
 	if err := w.estimate(ctx); err != nil {
 		return err
 	}
+	return w.byKey(ctx, func(keys *keyset) error { return w.backfillBy(ctx, keys) })
+}
+
+func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 	opt := w.m.Definition.Backfill
 	p := pace{target: time.Duration(opt.BatchTarget), rows: firstBatch}
 	if p.target == 0 {

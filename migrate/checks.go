@@ -175,8 +175,8 @@ type dependent struct {
 // dependents lists what depends on a column in the server's books.
 func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]dependent, error) {
 	out, err := collect(ctx, q, `
-		SELECT DISTINCT d.classid::regclass::text, d.objid,
-		       COALESCE(c.relkind::text, k.contype::text, v.relkind::text, ''), pg_describe_object(d.classid, d.objid, 0),
+		SELECT * FROM (SELECT DISTINCT d.classid::regclass::text, d.objid,
+		       COALESCE(c.relkind::text, k.contype::text, v.relkind::text, ''), pg_describe_object(d.classid, d.objid, 0) AS description,
 		       COALESCE(i.indisunique OR i.indisexclusion, false), COALESCE(f.adnum = $2 AND f.adrelid = $1 OR v.oid = $1, false)
 		FROM pg_depend d
 		LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
@@ -186,6 +186,7 @@ func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]depe
 		LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 		LEFT JOIN pg_class v ON v.oid = r.ev_class
 		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype <> 'i'
+		) x WHERE description IS NOT NULL -- else it has just been dropped
 		ORDER BY 1, 4, 2`, func(row pgx.CollectableRow) (x dependent, err error) {
 		return x, row.Scan(&x.class, &x.oid, &x.kind, &x.name, &x.unique, &x.own)
 	}, table, num)

@@ -79,6 +79,13 @@ type fakeHost struct {
 	usage proxy.Usage
 }
 
+// use counts a use of the old names.
+func (h *fakeHost) use(application string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.usage.OldNames = append(h.usage.OldNames, proxy.OldNames{Migration: "users_full_name", Application: application, User: "web", Version: "old", Count: 3})
+}
+
 func (h *fakeHost) Apply(state *rewrite.State, applied func(int64)) {
 	h.mu.Lock()
 	h.state = state

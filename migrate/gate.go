@@ -152,11 +152,39 @@ func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration
 		return nil, fmt.Errorf("reading who uses the old names: %w", err)
 	}
 	// The proxies have counted since the start; before that nobody knows.
-	if since := time.Since(m.CreatedAt); since < quiet {
+	var seconds float64
+	if err := q.QueryRow(ctx, "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM segue.migration WHERE name = $1", m.Name).Scan(&seconds); err != nil {
+		return nil, fmt.Errorf("reading since when uses are counted: %w", err)
+	}
+	if since := time.Duration(seconds * float64(time.Second)); since < quiet {
 		users = append(users, fmt.Sprintf("uses have been counted for %v only, and --quiet-for is %v", since.Round(time.Second), quiet))
 	}
 	return users, nil
 }
+
+// hear asks all proxies to renew, and with it to tell what they have counted, and waits for it. Who is not heard of is missing.
+func (w *work) hear(ctx context.Context) ([]string, error) {
+	var asked time.Time
+	if err := w.conn.QueryRow(ctx, "SELECT clock_timestamp() FROM (SELECT pg_notify($1, '')) n", epochChannel).Scan(&asked); err != nil {
+		return nil, fmt.Errorf("asking the proxies for their counts: %w", err)
+	}
+	for until := time.Now().Add(hearing); ; {
+		silent, err := collect(ctx, w.conn, "SELECT 'proxy ' || left(id::text, 8) || ' on ' || host || ' has not told its counts' FROM segue.proxy WHERE renewed_at < $1 ORDER BY joined_at",
+			pgx.RowTo[string], asked)
+		if err != nil {
+			return nil, fmt.Errorf("waiting for the proxies' counts: %w", err)
+		}
+		if len(silent) == 0 || time.Now().After(until) {
+			return silent, nil
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// hearing is how long the proxies are waited for to tell their counts.
+const hearing = 2 * time.Second
 
 // pass checks the gate of a phase again, when the work has come to it. A guard that was changed takes "proved" back first, by an epoch.
 func (w *work) pass(ctx context.Context, to lens.Phase) error {
@@ -165,7 +193,7 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 			return err
 		}
 	}
-	missing, err := gate(ctx, w.conn, w.m, to, gateOptions{unproved: w.opt.Unproved, yes: w.opt.Yes, quiet: w.quiet})
+	missing, err := w.missing(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -173,6 +201,19 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 		return &proxy.GateError{Gate: to.String(), Missing: missing}
 	}
 	return nil
+}
+
+// missing is what gate says for this work.
+func (w *work) missing(ctx context.Context, to lens.Phase) ([]string, error) {
+	var silent []string
+	if to == lens.Retired {
+		var err error
+		if silent, err = w.hear(ctx); err != nil {
+			return nil, err
+		}
+	}
+	missing, err := gate(ctx, w.conn, w.m, to, gateOptions{unproved: w.opt.Unproved, yes: w.opt.Yes, quiet: w.quiet})
+	return append(silent, missing...), err
 }
 
 // unprove takes "proved" back where the guard did not stand all the while.

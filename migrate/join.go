@@ -112,8 +112,8 @@ type keeper struct {
 	c    *Controller
 	host proxy.Host
 	*place
-	usage []proxy.OldNames // counted and not written yet; bounded by keepUsage
-	count int              // clients connected, as last told
+	usage    []proxy.OldNames // counted and not written yet; bounded by keepUsage
+	sessions int              // clients connected, as last counted
 }
 
 // keepUsage bounds what is kept for a database that cannot be reached.
@@ -204,24 +204,20 @@ func (k *keeper) wait(ctx context.Context, due time.Duration) (told bool, err er
 // renew renews the lease, tells what was counted, and brings the state up to date.
 func (k *keeper) renew(ctx context.Context) error {
 	c := k.c
-	u := k.host.Usage()
-	k.count = u.Sessions
-	k.usage = append(k.usage, u.OldNames...)
-	if len(k.usage) > keepUsage {
-		k.usage = k.usage[len(k.usage)-keepUsage:]
-	}
 	sent := proxy.Boottime()
 	var epoch, found int64
 	var print string
 	err := inTx(ctx, k.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = now(), sessions = $2 WHERE id = $1", k.id, k.count)
+		var at time.Time
+		if err := tx.QueryRow(ctx, "SELECT current, clock_timestamp() FROM segue.epoch").Scan(&epoch, &at); err != nil {
+			return err
+		}
+		k.count() // after the time of the renewal, so that all uses before it are told with it
+		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3 WHERE id = $1", k.id, at, k.sessions)
 		if err != nil {
 			return err
 		}
 		found = tag.RowsAffected()
-		if err := tx.QueryRow(ctx, "SELECT current FROM segue.epoch").Scan(&epoch); err != nil {
-			return err
-		}
 		return k.storeUsage(ctx, tx)
 	})
 	if err != nil {
@@ -246,6 +242,16 @@ func (k *keeper) renew(ctx context.Context) error {
 		return err
 	}
 	return k.observe(ctx)
+}
+
+// count takes over what the host has counted.
+func (k *keeper) count() {
+	u := k.host.Usage()
+	k.sessions = u.Sessions
+	k.usage = append(k.usage, u.OldNames...)
+	if len(k.usage) > keepUsage {
+		k.usage = k.usage[len(k.usage)-keepUsage:]
+	}
 }
 
 func (k *keeper) lease() {
@@ -356,7 +362,14 @@ func (k *keeper) leave() error {
 			k.conn, err = c.connect(ctx)
 		}
 		if err == nil {
-			_, err = k.conn.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", k.id)
+			k.count()
+			err = inTx(ctx, k.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+				if err := k.storeUsage(ctx, tx); err != nil {
+					return err
+				}
+				_, err := tx.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", k.id)
+				return err
+			})
 		}
 	}
 	if err != nil {

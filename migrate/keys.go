@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,6 +16,19 @@ type keyset struct {
 	table   string
 	columns []string // as SQL
 	types   []string
+}
+
+// byKey runs f with the table's primary key, while the session finds the operators of its types. Afterwards the search path is again what everything else
+// needs it to be.
+func (w *work) byKey(ctx context.Context, f func(*keyset) error) error {
+	keys, err := readKeyset(ctx, w.conn, w.m.Table, w.table)
+	if err == nil {
+		err = f(keys)
+	}
+	if w.conn.IsClosed() || ctx.Err() != nil {
+		return err
+	}
+	return errors.Join(err, set(ctx, w.conn, "search_path", "pg_catalog"))
 }
 
 // readKeyset reads a table's primary key, and lets the session find the operators of its types.

@@ -38,7 +38,7 @@ func readMirrors(ctx context.Context, q queryer, m *migration) ([]mirror, error)
 		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, '')
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
-		WHERE i.indrelid = $1 AND i.indisvalid AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+		WHERE i.indrelid = $1 AND i.indisvalid AND pg_get_indexdef(c.oid) IS NOT NULL AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
 			SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
 			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
 		ORDER BY 2`, func(row pgx.CollectableRow) (x mirror, err error) {

@@ -3,7 +3,9 @@ package migrate
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -52,12 +54,12 @@ func TestAllPhases(t *testing.T) {
 	e.want("SELECT count(*) FROM pg_constraint WHERE conrelid = 'users'::regclass AND contype = 'c'", "0")
 	e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace", "0")
 
-	q.host.mu.Lock()
-	q.host.usage.OldNames = []proxy.OldNames{{Migration: "users_full_name", Application: "web", User: "web", Version: "old", Count: 3}}
-	q.host.mu.Unlock()
-	q.poke()
-	if err := p.Retire(context.Background(), "users_full_name", defaultQuiet); !errors.As(err, &gate) || gate.Gate != "retired" {
+	q.host.use("shop") // q tells it when it is asked
+	if err := p.Retire(context.Background(), "users_full_name", time.Minute); !errors.As(err, &gate) || gate.Gate != "retired" || !strings.Contains(err.Error(), "shop") {
 		t.Fatalf("not quiet yet: %v", err)
+	}
+	if o := p.migration().OldNames; len(o) != 1 || o[0].Application != "shop" || o[0].Count != 3 {
+		t.Fatalf("old names: %+v", o)
 	}
 	if err := p.Rollback(context.Background(), "users_full_name", proxy.AdvanceOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Fatalf("rollback of complete: %v", err)

@@ -192,7 +192,7 @@ func (w *work) advance(ctx context.Context, target lens.Phase, action string) er
 		return w.drop(err)
 	}
 	if to, ok := nextGate(s); ok && to <= target && settled == current && s.Live && s.Step != lens.WriteOld && s.Phase >= lens.SwitchReads {
-		missing, err := gate(ctx, w.conn, w.m, to, gateOptions{unproved: w.opt.Unproved, yes: w.opt.Yes, quiet: w.quiet})
+		missing, err := w.missing(ctx, to)
 		if err != nil {
 			return w.drop(err)
 		}

@@ -19,7 +19,9 @@ func TestStateIsMadeByManyAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				c.Close()
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
 			})
 		}
 		wg.Wait()

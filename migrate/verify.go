@@ -26,11 +26,15 @@ const firstKeys = 10
 
 // scan looks at every row by ranges of the primary key, each in a transaction of its own. That is enough: while the guard stands, a row that agrees stays so,
 // and one that moves to a key that was passed has to agree to do so.
-func (w *work) scan(ctx context.Context, repair bool) (*verified, error) {
-	keys, err := readKeyset(ctx, w.conn, w.m.Table, w.table)
-	if err != nil {
-		return nil, err
-	}
+func (w *work) scan(ctx context.Context, repair bool) (v *verified, err error) {
+	err = w.byKey(ctx, func(keys *keyset) error {
+		v, err = w.scanBy(ctx, keys, repair)
+		return err
+	})
+	return v, err
+}
+
+func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified, error) {
 	pairs, err := guardPairs(ctx, w.conn, w.m)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,14 @@ func (w *work) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: migration %s is being worked on (%s): wait, or `segue rollback %s` at the proxy that does it", proxy.ErrConflict, w.name, m.Working, w.name)
+	var pid int32
+	if err := w.conn.QueryRow(ctx, `SELECT COALESCE(max(pid), 0) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = $1
+		AND objid = $2::bigint::oid AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+		lockWork, int64(uint32(lockKey(w.name)))).Scan(&pid); err != nil {
+		return fmt.Errorf("looking for who works on migration %s: %w", w.name, err)
+	}
+	return fmt.Errorf("%w: migration %s is being worked on by a proxy's server session %d (%s): wait, or `segue rollback %s` at that proxy; if it hangs, pg_terminate_backend(%d)",
+		proxy.ErrConflict, w.name, pid, m.Working, w.name, pid)
 }
 
 // drop ends a work that was not run.

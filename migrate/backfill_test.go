@@ -1,0 +1,219 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"segue/internal/pgtest"
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+func TestPace(t *testing.T) {
+	p := pace{target: 100 * time.Millisecond, rows: 500}
+	for _, c := range []struct {
+		took time.Duration
+		want int64
+	}{
+		{10 * time.Millisecond, 1000}, {10 * time.Millisecond, 2000}, {200 * time.Millisecond, 1000}, {10 * time.Second, 250}, {0, 500},
+	} {
+		if p.took(c.took); p.rows != c.want {
+			t.Errorf("after %v: %d rows, not %d", c.took, p.rows, c.want)
+		}
+	}
+	for range 20 {
+		p.took(0)
+	}
+	if p.rows != largestBatch {
+		t.Errorf("%d rows", p.rows)
+	}
+	for range 20 {
+		p.took(time.Hour)
+	}
+	if p.rows != smallestStep {
+		t.Errorf("%d rows", p.rows)
+	}
+}
+
+// TestBackfillResumes ends the backfill after each batch, and lets the proxies take turns with it.
+func TestBackfillResumes(t *testing.T) {
+	for _, key := range []struct{ name, columns, key, value string }{
+		{"bigint", "id bigint", "id", "i"},
+		{"descending text", "id text COLLATE \"en-x-icu\"", "id", "'k' || -i"},
+		{"composite", "a date, b numeric, c uuid", "c, a, b", "date '2020-01-01' + i % 7, i % 13 + 0.50, md5(i::text)::uuid"},
+		{"citext", "id citext", "id", "'K' || i"},
+		{"included", "id int, extra int", "id) INCLUDE (extra", "i, i"},
+	} {
+		t.Run(key.name, func(t *testing.T) {
+			e := newEnv(t, fmt.Sprintf(`CREATE EXTENSION IF NOT EXISTS citext;
+				CREATE TABLE users (%s, name text, PRIMARY KEY (%s));
+				INSERT INTO users SELECT %s, CASE WHEN i %% 5 > 0 THEN 'user ' || i END FROM generate_series(1, 2600) i;`, key.columns, key.key, key.value))
+			p, q := e.proxy(0), e.proxy(0)
+			p.start()
+			p.hooks.on("batch", die)
+			q.hooks.on("batch", die)
+			turns, last := 0, "0"
+			for ; !p.migration().Backfill.Done; turns++ {
+				one := []*testProxy{p, q}[turns%2]
+				if err := one.goTo(lens.Backfilling); err != nil {
+					t.Fatal(err)
+				}
+				if one.finished() == "" {
+					t.Fatal("the batch was to end the work")
+				}
+				filled := e.value("SELECT count(*) FROM users WHERE full_name IS NOT NULL")
+				if filled == last && !p.migration().Backfill.Done {
+					t.Fatalf("turn %d filled nothing", turns)
+				}
+				last = filled
+			}
+			if turns != 6 { // each begins with 500 rows
+				t.Errorf("%d turns", turns)
+			}
+			p.advance(lens.Backfilling)
+			p.at(lens.Backfilling, lens.NoStep, true)
+			e.want("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM name", "0")
+			e.want("SELECT count(full_name) FROM users", "2080")
+			if m := p.migration(); m.Backfill.RowsDone != 2600 || m.Verify.Rows != 2600 {
+				t.Errorf("progress: %+v %+v", m.Backfill, m.Verify)
+			}
+		})
+	}
+}
+
+func TestBackfillWaitsForRowLocks(t *testing.T) {
+	e := newEnv(t, smallTable)
+	p := e.proxy(0)
+	p.start()
+	e.exec("BEGIN", "SELECT name FROM users WHERE id = 9 FOR UPDATE")
+	if err := p.goTo(lens.Backfilling); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the lock to be told of", func() bool { return strings.Contains(p.migration().Backfill.Throttled, "locked") })
+	e.exec("COMMIT")
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	p.at(lens.Backfilling, lens.NoStep, true)
+}
+
+func TestBackfillKeepsItsRate(t *testing.T) {
+	e := newEnv(t, smallTable+"INSERT INTO users SELECT i, 'user ' || i FROM generate_series(21, 300) i;")
+	p := e.proxy(0)
+	def := renameUsers()
+	def.Backfill.MaxRowsPerSecond = 200
+	p.ok(p.Start(context.Background(), def))
+	began := time.Now()
+	p.advance(lens.Backfilling)
+	if took := time.Since(began); took < 1300*time.Millisecond {
+		t.Fatalf("300 rows at 200 a second took %v", took)
+	}
+}
+
+// TestBackfillFailsClosed has a standby that cannot be seen, then one that does not say how far it is.
+func TestBackfillFailsClosed(t *testing.T) {
+	e := newEnv(t, smallTable)
+	bin, err := pgtest.FindBin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := pgtest.Shared()
+	var errs bytes.Buffer
+	standby := exec.Command(filepath.Join(bin, "pg_receivewal"), "-D", t.TempDir(), "-h", s.Host, "-p", fmt.Sprint(s.Port), "-U", "postgres", "--no-sync")
+	standby.Stderr = &errs
+	if err := standby.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			_ = standby.Process.Kill()
+			_ = standby.Wait() // it was killed
+		}
+	}
+	t.Cleanup(end)
+	until(t, "the standby to stream", func() bool {
+		return e.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
+	})
+	e.exec("REVOKE pg_read_all_stats FROM control")
+	t.Cleanup(func() { e.exec("GRANT pg_read_all_stats TO control") })
+	p := e.proxy(0)
+	def := renameUsers()
+	def.Backfill.MaxReplicationLag = lensDuration(10 * time.Second)
+	p.ok(p.Start(context.Background(), def))
+	if err := p.goTo(lens.Backfilling); err != nil {
+		t.Fatal(err)
+	}
+	throttled := func(text string) func() bool {
+		return func() bool { return strings.Contains(p.migration().Backfill.Throttled, text) }
+	}
+	until(t, "the backfill to say that it cannot see", throttled("grant the control role pg_read_all_stats"))
+	e.exec("GRANT pg_read_all_stats TO control")
+	until(t, "the backfill to say what it does not know", throttled("does not say how far it has replayed"))
+	e.want("SELECT count(full_name) FROM users", "0")
+	end()
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	p.at(lens.Backfilling, lens.NoStep, true)
+}
+
+func lensDuration(d time.Duration) lens.Duration { return lens.Duration(d) }
+
+func TestVerify(t *testing.T) {
+	e := newEnv(t, smallTable)
+	p := e.proxy(0)
+	p.bring(lens.DualWrite)
+	ctx := context.Background()
+	p.ok(p.Verify(ctx, "users_full_name", false))
+	if v := p.migration().Verify; v.Rows != 20 || v.Apart != 20 || len(v.FirstKeys) != 10 || v.FirstKeys[0] != "1" {
+		t.Fatalf("before the backfill: %+v", v)
+	}
+	p.at(lens.DualWrite, lens.NoStep, false)
+	// Apart at the time of the proof: the guard was off for a time.
+	p.hooks.on("scan", func() error {
+		e.exec("SET session_replication_role = DEFAULT", "ALTER TABLE users DISABLE TRIGGER USER", "UPDATE users SET full_name = 'apart' WHERE id = 13",
+			`ALTER TABLE users ENABLE ALWAYS TRIGGER "~segue_users_full_name"`)
+		return nil
+	})
+	if err := p.goTo(lens.Backfilling); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "1 of 20 rows are apart, first (13)") {
+		t.Fatalf("error: %q", text)
+	}
+	p.at(lens.Backfilling, lens.NoStep, false)
+	p.hooks.on("scan", nil)
+	if err := p.goTo(lens.SwitchReads); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); text == "" {
+		t.Fatal("switch-reads without a proof")
+	}
+	p.ok(p.Verify(ctx, "users_full_name", true))
+	e.want("SELECT full_name FROM users WHERE id = 13", "user 13") // the phase reads the old side
+	p.at(lens.Backfilling, lens.NoStep, true)
+	p.advance(lens.SwitchReads)
+}
+
+func TestUnprovedSwitch(t *testing.T) {
+	e := newEnv(t, smallTable)
+	p := e.proxy(0)
+	p.bring(lens.DualWrite)
+	to := lens.SwitchReads
+	p.ok(p.Advance(context.Background(), "users_full_name", proxy.AdvanceOptions{To: &to, Unproved: true}))
+	p.at(lens.SwitchReads, lens.NoStep, false)
+	if err := p.goTo(lens.Contract); err == nil || !strings.Contains(err.Error(), "not proved") {
+		t.Fatalf("contract without a proof: %v", err)
+	}
+	p.ok(p.Verify(context.Background(), "users_full_name", false))
+	p.at(lens.SwitchReads, lens.NoStep, true)
+	p.advance(lens.Contract)
+}
