@@ -31,7 +31,7 @@ test: setup ## all tests, with the race detector, on throwaway servers
 
 .PHONY: build
 build: toolchain ## build bin/segue
-	$(GO) build -trimpath -o bin/segue ./cmd/segue
+	$(GO) build -o bin/segue ./cmd/segue
 
 .PHONY: lint
 lint: toolchain $(TOOLS) ## go.mod, formatting (gofumpt), vet, staticcheck and the other linters of .golangci.yml
