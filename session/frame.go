@@ -95,8 +95,8 @@ func (o *output) take() []byte {
 	}
 	out := o.buf
 	o.buf, o.given = o.given[:0], out
-	if cap(o.buf) > keepBuffer {
-		o.buf = nil
+	if cap(out) > keepBuffer {
+		o.given = nil
 	}
 	return out
 }

@@ -23,8 +23,10 @@ func usersState(t testing.TB, epoch int64, none bool) *rewrite.State {
 	}
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
-		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true}, {Name: "name", Num: 2, Type: text},
-		{Name: "email", Num: 3, Type: text}, {Name: "full_name", Num: 4, Type: text},
+		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
+		{Name: "name", Num: 2, Type: text},
+		{Name: "email", Num: 3, Type: text},
+		{Name: "full_name", Num: 4, Type: text},
 	}}
 	var ms []rewrite.Migration
 	if !none {

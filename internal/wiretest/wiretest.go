@@ -215,9 +215,8 @@ func fields(line string) ([]string, error) {
 		if end < 0 {
 			end = len(line)
 		}
-		prefix := ""
 		if q := strings.IndexByte(line[:end], '"'); q == 0 || q == 2 && line[1] == '=' || q > 0 && line[q-1] == '=' {
-			prefix = line[:q]
+			prefix := line[:q]
 			quoted, err := strconv.QuotedPrefix(line[q:])
 			if err != nil {
 				return nil, fmt.Errorf("the quotes do not end: %s", line)
