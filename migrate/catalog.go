@@ -48,10 +48,11 @@ SELECT concat_ws('/',
 	 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(a.xmin::text::bigint)) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 	 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'),
-	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_attrdef),
-	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_index WHERE indisprimary AND indrelid >= 16384),
-	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_namespace),
-	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e', 'b', 'r')),
+	(SELECT concat(count(*), '.', sum(d.xmin::text::bigint)) FROM pg_class c JOIN pg_attrdef d ON d.adrelid = c.oid WHERE c.relpersistence <> 't'),
+	(SELECT concat(count(*), '.', sum(i.xmin::text::bigint)) FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid
+	 WHERE c.oid >= 16384 AND i.indisprimary AND c.relpersistence <> 't'),
+	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
+	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e', 'b', 'r') AND typcategory <> 'A'),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_proc WHERE oid >= 16384),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_operator WHERE oid >= 16384))`
 
