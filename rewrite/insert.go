@@ -351,23 +351,75 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	if c == nil || a.refusal != nil {
 		return
 	}
-	if inf := c.Infer; inf != nil {
-		for _, n := range inf.IndexElems {
-			e := n.GetIndexElem()
-			if l.Names[e.GetName()] || e.GetExpr() != nil && mentionsName(e.Expr, l.Names) {
-				a.uncovered(int(inf.Location), l, "ON CONFLICT on a migrating column", "Infer on another unique index.")
-				return
-			}
-		}
-		if inf.WhereClause != nil && mentionsName(inf.WhereClause, l.Names) {
-			a.uncovered(int(inf.Location), l, "ON CONFLICT with a predicate on a migrating column", "Infer on another unique index.")
-			return
-		}
+	if c.Infer != nil {
+		a.infer(c.Infer, l)
 	}
 	excluded := &item{alias: "excluded", lens: l}
 	sc := &scope{items: []*item{target, excluded}}
 	a.assignments(c.TargetList, target, sc, ctes)
 	a.condition(c.WhereClause, sc, ctes)
+}
+
+// infer plans what ON CONFLICT infers its unique index from: it names the columns whose index is the arbiter in this stage.
+func (a *attempt) infer(c *pg.InferClause, l *lens.Lens) {
+	open := a.tokenAt(c.Location)
+	if len(c.IndexElems) == 0 {
+		return // ON CONSTRAINT
+	}
+	var cells [][2]int
+	if a.isPunct(open, '(') {
+		cells = a.cells(open+1, a.closing(open))
+	}
+	if len(cells) != len(c.IndexElems) {
+		a.lost(c.Location, "ON CONFLICT")
+		return
+	}
+	for i, n := range c.IndexElems {
+		e := n.GetIndexElem()
+		if e.Name == "" {
+			a.inferExpr(e.Expr, l)
+			continue
+		}
+		col := l.Column(e.Name)
+		switch {
+		case col == nil && l.Names[e.Name]:
+			a.unknownColumn(a.toks[cells[i][0]].start, l, e.Name, fmt.Sprintf("column %q does not exist", e.Name))
+			return
+		case col == nil || !col.Migrates():
+		case col.Infer == "":
+			a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT on a column that is made of several", "Infer on another unique index.")
+			return
+		default:
+			a.wrote(a.toks[cells[i][0]].start, col)
+			a.rename(cells[i][0], e.Name, col.Infer)
+		}
+	}
+	a.inferExpr(c.WhereClause, l)
+}
+
+// inferExpr plans an expression or predicate of an index that is inferred: it must be the arbiter's own, in the arbiter's column names.
+func (a *attempt) inferExpr(n *pg.Node, l *lens.Lens) {
+	if n == nil || a.refusal != nil || !mentionsName(n, l.Names) {
+		return
+	}
+	if c := n.GetColumnRef(); c != nil {
+		name := strOf(c.Fields[len(c.Fields)-1])
+		col := l.Column(name)
+		switch from, to, ok := a.refTokens(c); {
+		case !ok:
+		case col == nil:
+			a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %q does not exist", name))
+		case col.Infer == "" || !col.Tie.Same:
+			a.uncovered(int(c.Location), l, "ON CONFLICT with an expression or predicate on a migrating column", "Infer on another unique index.")
+		default:
+			a.wrote(int(c.Location), col)
+			if to == from || name != col.Infer {
+				a.rename(to, name, col.Infer)
+			}
+		}
+		return
+	}
+	children(n, func(c *pg.Node) { a.inferExpr(c, l) })
 }
 
 // mentionsName says whether a column reference below n has one of the names.

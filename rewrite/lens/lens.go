@@ -61,6 +61,9 @@ type Column struct {
 	// Unreadable says why the column cannot be read; "" where it can.
 	Unreadable string
 
+	// Infer is the physical column whose unique index ON CONFLICT infers; "" where there is none that stands for this column alone.
+	Infer string
+
 	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
 	Generated bool
@@ -226,6 +229,14 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 		if m.New {
 			other = m.Group.Old[0].Name
 		}
+	}
+	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
+	switch {
+	case other == "":
+	case m.Stage.written() == newOnly || m.Stage.Step == InferNew:
+		c.Infer = m.Group.New[0].Name
+	default:
+		c.Infer = m.Group.Old[0].Name
 	}
 	o, x := rel.Column(own), rel.Column(other)
 	// A column that is about to go is no origin: it may be gone before the next epoch says so.
