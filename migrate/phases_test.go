@@ -64,7 +64,17 @@ func TestAllPhases(t *testing.T) {
 	if err := p.Rollback(context.Background(), "users_full_name", proxy.AdvanceOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Fatalf("rollback of complete: %v", err)
 	}
-	p.ok(p.Retire(context.Background(), "users_full_name", 0))
+	p.hooks.on("written retire", die)
+	if err := p.Retire(context.Background(), "users_full_name", 0); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "is gone") || p.migration().Settled {
+		t.Fatalf("after a crash: %q", text)
+	}
+	q.ok(q.Retire(context.Background(), "users_full_name", 0))
+	if err := p.Retire(context.Background(), "users_full_name", 0); !errors.Is(err, proxy.ErrConflict) {
+		t.Fatalf("retired twice: %v", err)
+	}
 	p.at(lens.Retired, lens.NoStep, true)
 	if p.host.current().HasMigration("users_full_name") {
 		t.Fatal("a retired migration is still with the proxies")

@@ -104,7 +104,11 @@ func (c *Controller) Retire(ctx context.Context, name string, quietFor time.Dura
 	if err != nil {
 		return err
 	}
-	if s := w.m.Stand; s.Phase != lens.Complete || s.Step != lens.NoStep {
+	settled, _, err := w.epoch(ctx)
+	if err != nil {
+		return w.drop(err)
+	}
+	if s := w.m.Stand; (s.Phase != lens.Complete || s.Step != lens.NoStep) && (s.Phase != lens.Retired || w.m.Changed <= settled) {
 		if s.Phase == lens.Retired {
 			return w.drop(fmt.Errorf("%w: migration %s is retired already: `segue drop %s` forgets it", proxy.ErrConflict, name, name))
 		}
