@@ -306,6 +306,58 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 	query(t, conn, "SELECT 'still here'")
 }
 
+func TestBrokenFrameEndsItsConnectionOnly(t *testing.T) {
+	r := start(t, newControl(noMigrations(t)), func(o *Options) { o.Log = zap.NewNop() })
+	conn := r.raw(t)
+	front := pgproto3.NewFrontend(conn, conn)
+	front.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": "postgres"}})
+	if err := front.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := front.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+	}
+	if _, err := io.WriteString(conn, "Q\x00\x00\x00\x03"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := front.Receive()
+	if e, ok := m.(*pgproto3.ErrorResponse); !ok || e.Severity != "FATAL" || e.Code != "08P01" {
+		t.Errorf("%#v, %v", m, err)
+	}
+	if _, err := front.Receive(); err == nil {
+		t.Error("the connection goes on")
+	}
+	eventually(t, "the connection is over", func() bool { return r.hub.sessions.Load() == 0 })
+}
+
+func TestServerStopsForAClientThatIsGone(t *testing.T) {
+	r := start(t, newControl(noMigrations(t)))
+	conn := pgtest.Connect(t, r.dsn("postgres", "postgres"))
+	watch := pgtest.Connect(t, pgtest.Shared().DSN("postgres"))
+	// generate_series in the target list is streamed; in FROM it would be computed whole first.
+	rows, err := conn.Query(context.Background(), "SELECT repeat('x', 1000), generate_series(1, 1000000000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rows.Next() {
+		t.Fatal(rows.Err())
+	}
+	if err := conn.PgConn().Conn().Close(); err != nil { // with bytes unread: the proxy's next write fails
+		t.Fatal(err)
+	}
+	rows.Close()
+	eventually(t, "the statement ends", func() bool {
+		return query(t, watch, "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE 'SELECT repeat%' AND state = 'active'") == "0"
+	})
+	eventually(t, "the connection is over", func() bool { return r.hub.sessions.Load() == 0 })
+}
+
 func TestPanicEndsItsConnectionOnly(t *testing.T) {
 	r := start(t, newControl(renaming(t, 5, lens.DualWrite)), func(o *Options) { o.Log = zap.NewNop() })
 	dsn, _ := r.database(t, usersTable)
