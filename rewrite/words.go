@@ -23,7 +23,7 @@ func newWordSet(names []string) *wordSet {
 }
 
 func (w *wordSet) in(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !w.first[s[i]] || i > 0 && isIdentByte(s[i-1]) {
 			continue
 		}
@@ -38,7 +38,7 @@ func (w *wordSet) in(s string) bool {
 
 // equalFold compares a with b, which is lower case already, folding ASCII letters only, as PostgreSQL does for multi-byte encodings.
 func equalFold(a, b string) bool {
-	for i := 0; i < len(b); i++ {
+	for i := range len(b) {
 		c := a[i]
 		if c >= 'A' && c <= 'Z' {
 			c += 'a' - 'A'

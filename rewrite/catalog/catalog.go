@@ -166,7 +166,7 @@ func plainIdent(s string) bool {
 	if s == "" {
 		return false
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		switch {
 		case c == '_' || c >= 'a' && c <= 'z':
