@@ -56,6 +56,12 @@ func ValidateDefinition(def *lens.Definition) error {
 		return &Error{Key: "name", Problem: fmt.Sprintf("%q is a version's name; choose another", def.Name)}
 	case def.Table == lens.TableName{}:
 		return &Error{Key: "table", Problem: `is missing: name the table with its schema, such as table = "public.users"`}
+	case def.ChangeType != nil:
+		return &Error{Key: "change_type", Problem: notYet["change_type"]}
+	case def.Columns != nil:
+		return &Error{Key: "columns", Problem: notYet["columns"]}
+	case len(def.Allow) > 0:
+		return &Error{Key: "allow", Problem: notYet["allow"]}
 	case def.RenameColumn == nil:
 		return &Error{Problem: `has no pattern: say what changes, such as [rename_column] with from = "name" and to = "full_name"`}
 	}

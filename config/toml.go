@@ -83,12 +83,16 @@ func decode(file, text string, out any, later map[string]string) (*document, err
 		return nil, doc.syntax(err)
 	}
 	known := knownKeys(reflect.TypeOf(out).Elem(), nil)
+	for name, key := range known {
+		if slices.ContainsFunc(key, func(word string) bool { return later[word] != "" }) {
+			delete(known, name)
+		}
+	}
 	for _, key := range doc.meta.Keys() { // in the order of the file
 		if _, ok := known[key.String()]; ok {
 			continue
 		}
-		word := key[len(key)-1]
-		if say, ok := later[word]; ok {
+		if say := later[key[len(key)-1]]; say != "" {
 			return nil, doc.at(key, say)
 		}
 		problem := "is no key that is known here"
