@@ -27,6 +27,7 @@ type attempt struct {
 	results  []Result
 	stmt     int // index of the statement
 	copy     bool
+	prepares []string
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
 	// replaced one by one; needs asks for one more, and the text is planned anew.

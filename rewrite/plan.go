@@ -24,6 +24,8 @@ type Plan struct {
 	OldNames []string
 	// Results has, for each statement of the text that gives rows and needs it, what RowDescription must be patched with.
 	Results []Result
+	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
+	Prepares string
 	// Copy says that the text contains a COPY FROM STDIN or TO STDOUT.
 	Copy bool
 

@@ -25,6 +25,12 @@ func (a *attempt) statement(n *pg.Node) {
 			return
 		}
 		a.anyOther(n)
+	case *pg.Node_PrepareStmt:
+		for _, t := range x.PrepareStmt.Argtypes {
+			a.rowType(t.GetTypeName())
+		}
+		a.query(x.PrepareStmt.Query, nil, nil)
+		a.prepares = append(a.prepares, x.PrepareStmt.Name)
 	case *pg.Node_DeclareCursorStmt:
 		a.query(x.DeclareCursorStmt.Query, nil, nil)
 	case *pg.Node_CreateTableAsStmt:
@@ -112,8 +118,6 @@ func statementName(kind string) string {
 		return "CREATE FUNCTION with the table in its body"
 	case "View":
 		return "CREATE VIEW over the table"
-	case "Prepare":
-		return "PREPARE over the table"
 	case "AlterTable", "Rename", "AlterObjectSchema", "AlterOwner":
 		return "ALTER of the table"
 	case "Drop":
