@@ -79,7 +79,7 @@ const (
 var (
 	unsettlingWords  = newWordSet([]string{"search_path", "set_config", "temp", "temporary", "pg_temp", "segue.version", "client_encoding", "standard_conforming_strings"})
 	unsettlingStarts = map[string]Unsettling{
-		"set": Unsettle, "reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle,
+		"reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle,
 		"rollback": Restores, "abort": Restores,
 	}
 )
@@ -97,7 +97,12 @@ func Unsettles(sql string) Unsettling {
 			n++
 		}
 		if n > 0 && n <= len("rollback") {
-			worst = max(worst, unsettlingStarts[lower(rest[:n])])
+			word := lower(rest[:n])
+			if word == "set" {
+				worst = max(worst, setUnsettles(rest[n:]))
+			} else {
+				worst = max(worst, unsettlingStarts[word])
+			}
 		}
 		i := strings.IndexByte(rest, ';') // in a string, too: that errs on the safe side
 		if i < 0 {
@@ -105,6 +110,27 @@ func Unsettles(sql string) Unsettling {
 		}
 		rest = rest[i+1:]
 	}
+}
+
+// setUnsettles judges what comes after SET. The parameters that settings come from are found by their names; here it is the forms without one:
+// SET [LOCAL | SESSION] ROLE, SET SESSION AUTHORIZATION, SET NAMES, and SET SCHEMA.
+func setUnsettles(rest string) Unsettling {
+	for range 2 {
+		rest = rest[skipSpace(rest):]
+		n := 0
+		for n < len(rest) && isIdentByte(rest[n]) {
+			n++
+		}
+		switch lower(rest[:min(n, len("characteristics"))]) {
+		case "local", "session":
+			rest = rest[n:]
+			continue
+		case "role", "authorization", "names", "schema", "": // "" is a quoted name, or nonsense
+			return Unsettle
+		}
+		return Settled
+	}
+	return Unsettle
 }
 
 // skipSpace gives the length of the white space and comments that the text begins with.

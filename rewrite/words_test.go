@@ -1,0 +1,54 @@
+package rewrite
+
+import "testing"
+
+func TestUnsettles(t *testing.T) {
+	for sql, want := range map[string]Unsettling{
+		"SELECT role, names, temperature FROM users":           Settled,
+		"UPDATE t\nSET role = 'x'":                             Settled,
+		"SET LOCAL statement_timeout = '5s'":                   Settled,
+		"set session application_name to 'x'":                  Settled,
+		"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": Settled,
+		"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE":         Settled,
+		"SET TIME ZONE 'UTC'":                                  Settled,
+		"BEGIN; SET LOCAL lock_timeout = 1; SELECT 1":          Settled,
+		"SET search_path = x":                                  Unsettle,
+		`SET LOCAL "search_path" = x`:                          Unsettle,
+		`SET "role" = x`:                                       Unsettle,
+		"SET ROLE x":                                           Unsettle,
+		"SET LOCAL ROLE x":                                     Unsettle,
+		"/* c */ SET SESSION /* d */ ROLE x":                   Unsettle,
+		"SET SESSION AUTHORIZATION x":                          Unsettle,
+		"SET SCHEMA 'x'":                                       Unsettle,
+		"SET NAMES 'latin1'":                                   Unsettle,
+		"SET client_encoding = 'latin1'":                       Unsettle,
+		"SET segue.version = 'new'":                            Unsettle,
+		"RESET ALL":                                            Unsettle,
+		"discard temp":                                         Unsettle,
+		"SELECT set_config('Search_Path', 'x', false)":         Unsettle,
+		"CREATE TEMP TABLE t (a int)":                          Unsettle,
+		"SELECT 1 INTO TEMPORARY t":                            Unsettle,
+		"DROP TABLE t":                                         Unsettle,
+		"SELECT 1; -- x\nRESET ROLE":                           Unsettle,
+		"ROLLBACK TO s":                                        Restores,
+		" abort":                                               Restores,
+		"COMMIT":                                               Settled,
+		"":                                                     Settled,
+	} {
+		if got := Unsettles(sql); got != want {
+			t.Errorf("%q: got %d", sql, got)
+		}
+	}
+}
+
+func TestWordsAreFoundWhole(t *testing.T) {
+	w := newWordSet([]string{"users", `odd"name`, "tä"})
+	for s, want := range map[string]bool{
+		"SELECT * FROM users": true, "users": true, "USERS;": true, `"users"`: true, "public.users": true, "superusers": false, "users2": false, "users_x": false,
+		"user": false, `FROM "odd""name"`: true, `odd"name`: false, "tä": true, "tää": false, "": false,
+	} {
+		if got := w.in(s); got != want {
+			t.Errorf("%q: got %v", s, got)
+		}
+	}
+}
