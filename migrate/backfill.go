@@ -106,10 +106,14 @@ func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 	}
 }
 
+// batchLockTimeout is how long a batch waits for a row. An application's transaction that holds it may itself be waiting for a row of the batch: the batch
+// has to give way well before PostgreSQL's deadlock_timeout (1s by default), or else it is the application that gets the error.
+const batchLockTimeout = "200ms"
+
 // fill writes one batch and its progress; end is nil for the last one.
 func (w *work) fill(ctx context.Context, keys *keyset, from, end []string, done, rows int64, rate float64) (filled int64, err error) {
 	err = inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'"); err != nil {
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)

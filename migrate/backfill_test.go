@@ -103,6 +103,30 @@ func TestBackfillWaitsForRowLocks(t *testing.T) {
 	p.at(lens.Backfilling, lens.NoStep, true)
 }
 
+// A transaction that waits for a row of a batch, while the batch waits for one of the transaction's, must not be the one that PostgreSQL's
+// deadlock detection ends: the batch gives way before.
+func TestBackfillGivesWay(t *testing.T) {
+	e := newEnv(t, smallTable+`
+		CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END $$;
+		CREATE TRIGGER slow BEFORE UPDATE ON users FOR EACH ROW WHEN (OLD.id = 2) EXECUTE FUNCTION slow();`)
+	p := e.proxy(0)
+	p.start()
+	app := pgtest.Connect(t, pgtest.Shared().DSN(e.db))
+	pgtest.Exec(t, app, "BEGIN", "UPDATE users SET name = 'nine' WHERE id = 9")
+	if err := p.goTo(lens.Backfilling); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the batch to have written row 1 and to be at row 2", func() bool {
+		return e.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'") == "1"
+	})
+	pgtest.Exec(t, app, "UPDATE users SET name = 'one' WHERE id = 1", "COMMIT")
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	p.at(lens.Backfilling, lens.NoStep, true)
+	e.want("SELECT string_agg(full_name, ' ' ORDER BY id) FROM users WHERE id IN (1, 9)", "one nine")
+}
+
 func TestBackfillKeepsItsRate(t *testing.T) {
 	e := newEnv(t, smallTable+"INSERT INTO users SELECT i, 'user ' || i FROM generate_series(21, 300) i;")
 	p := e.proxy(0)
