@@ -48,6 +48,7 @@ type reference struct {
 	types       [][]uint32
 	want        [][]string // lines of the texts' and the contents' events, in turn
 	meaningless bool       // a text was an error of class 42: its names mean nothing there, say
+	refused     bool       // a text was an error of PostgreSQL's own with the SQLSTATE that refusals have
 }
 
 // reference runs a case, with the names that code of a side uses, on the reference of a schema.
@@ -74,6 +75,7 @@ func (b *Bench) reference(c *Case, side, schema Side, p Protocol) (*reference, e
 	for _, events := range o.Steps {
 		if e := failure(events); e != nil {
 			b.Report.Errors++
+			r.refused = r.refused || e.Code == "0A000"
 			r.meaningless = r.meaningless || strings.HasPrefix(e.Code, "42")
 		}
 	}

@@ -29,6 +29,7 @@ import (
 //	@error any       of a text's several errors of class 42, any may be told
 //	@commit          the texts run outside of a transaction
 //	@simple          the simple protocol only
+//	@live            needs a proxy, which follows what the session sets
 //	@variants a, b   only these variants
 //	@only old|new    code of that side only
 type Case struct {
@@ -43,6 +44,7 @@ type Case struct {
 	AnyError bool
 	Commit   bool
 	SimpleTo bool
+	Live     bool
 	Variants []string
 	Only     string
 	// Protocols are those to go by; nil: all that the case can go by.
@@ -151,6 +153,8 @@ func (c *Case) directive(s *Step, line string) error {
 		c.AnyFrom = true
 	case "commit":
 		c.Commit = true
+	case "live":
+		c.Live = true
 	case "simple":
 		c.SimpleTo = true
 	case "variants":

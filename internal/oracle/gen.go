@@ -49,7 +49,8 @@ type gen struct {
 	params bool // values may be parameters
 	values []*string
 	star   bool
-	names  int // aliases given so far
+	short  bool // no constant is longer than the column
+	names  int  // aliases given so far
 }
 
 // rel is something in FROM that columns can be taken from.
@@ -96,6 +97,9 @@ func ints(r rel) []string  { return r.ints }
 // literal is a text constant, or a parameter.
 func (g *gen) literal() string {
 	v := g.pick("Ann", "Bob", "A%", "", "ann@x", "Zoë", "O'Brien", "anon", "42", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
+	if g.short && len(v) > 40 {
+		v = v[:40]
+	}
 	if g.params && g.often(2) {
 		p := &v
 		if g.often(8) {

@@ -106,7 +106,7 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 		text.Text = plan.SQL
 		if plan.Kind == rewrite.Refuse {
 			if plan.Refusal.Code == "0A000" {
-				l.Report.refused(where, plan)
+				l.Report.planned(where, plan)
 				return nil
 			}
 			text.abort, text.Text = true, s.Text

@@ -16,7 +16,7 @@ var match = flag.String("case", "", "run only the cases whose place or text cont
 var shown = flag.Int("shown", 30, "print this many kinds of differences")
 
 // thorough runs every case in every way; without it, what can hardly differ is left out.
-var thorough = flag.Bool("thorough", false, "run every case for every variant, client and protocol")
+var thorough = flag.Bool("thorough", os.Getenv("SEGUE_ORACLE_N") != "", "run every case for every variant, client and protocol")
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, pgtest.Options{})) }
 

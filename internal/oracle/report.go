@@ -101,20 +101,27 @@ func (r *Report) compared(w Where, diff string) {
 	}
 }
 
-func (r *Report) refused(w Where, p *rewrite.Plan) {
-	if r.Refused == nil {
-		r.Refused, r.refusedCases = map[string]int{}, map[*Case]bool{}
-	}
+// planned takes a planner's refusal.
+func (r *Report) planned(w Where, p *rewrite.Plan) {
 	ref := p.Refusal
-	r.Refused[ref.Message]++
-	r.refusedCases[w.Case] = true
 	switch {
 	case ref.Hint == "":
 		r.Wrong = append(r.Wrong, Difference{w, "  refused without a hint: " + ref.Message + "\n"})
 	case !slices.Contains(p.Migrations, w.Variant.Definition().Name):
 		r.Wrong = append(r.Wrong, Difference{w, "  refused without naming the migration: " + ref.Message + "\n"})
-	case !w.Case.Refused && (w.Case.Auto != "refused" || w.Client.Version != lens.Auto):
-		r.Wrong = append(r.Wrong, Difference{w, "  refused, and not marked so: " + ref.Message + "\n"})
+	}
+	r.refused(w, ref.Message)
+}
+
+// refused takes a refusal by its message.
+func (r *Report) refused(w Where, message string) {
+	if r.Refused == nil {
+		r.Refused, r.refusedCases = map[string]int{}, map[*Case]bool{}
+	}
+	r.Refused[message]++
+	r.refusedCases[w.Case] = true
+	if !w.Case.Refused && (w.Case.Auto != "refused" || w.Client.Version != lens.Auto) {
+		r.Wrong = append(r.Wrong, Difference{w, "  refused, and not marked so: " + message + "\n"})
 	}
 }
 

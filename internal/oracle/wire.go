@@ -3,6 +3,7 @@ package oracle
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -61,7 +62,7 @@ func Dial(ctx context.Context, dsn string) (*Conn, error) {
 func (c *Conn) Close() error {
 	c.fe.Send(&pgproto3.Terminate{})
 	if err := c.fe.Flush(); err != nil {
-		return fmt.Errorf("ending a session: %w (and %v)", err, c.conn.Close())
+		return errors.Join(fmt.Errorf("ending a session: %w", err), c.conn.Close())
 	}
 	return c.conn.Close()
 }

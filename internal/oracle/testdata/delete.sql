@@ -43,3 +43,13 @@ DELETE FROM users WHERE ({c}, id) IN (SELECT {c}, max(id) FROM users GROUP BY {c
 DELETE FROM ONLY users WHERE {c} = 'Ann'
 
 DELETE FROM users WHERE 'Ann' = {c} RETURNING(SELECT count(*) FROM users v WHERE v.{c} = users.{c})
+
+DELETE FROM users WHERE NOT {c} = 'Ann'
+
+DELETE FROM users WHERE NOT ({c} = 'Ann' OR {c} = 'Bob') RETURNING id
+
+DELETE FROM users WHERE {c} = tick()
+
+@refused
+@star
+DELETE FROM users WHERE {c} = 'Ann' RETURNING users

@@ -236,7 +236,6 @@ INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT ON CONSTRAINT u
 @star
 INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET {c} = EXCLUDED.{c} RETURNING *
 
-@refused
 INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT ({c}) DO NOTHING
 
 INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET {c} = nothing
@@ -250,3 +249,37 @@ INSERT INTO users (id, {c}) VALUES (1, '1234567890123456789012345678901234567890
 INSERT INTO users (id, {c}) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET {c} = repeat(EXCLUDED.{c}, 41)
 
 INSERT INTO users (id, {c}) VALUES (1, 'x'), (1, 'y') ON CONFLICT (id) DO UPDATE SET {c} = EXCLUDED.{c}
+
+@@ Ordinals and duplicates in a query's own order.
+
+INSERT INTO users ({c}) SELECT full_name FROM people WHERE full_name IS NOT NULL ORDER BY 1 RETURNING id, {c}
+
+INSERT INTO users ({c}) SELECT full_name FROM people WHERE full_name IS NOT NULL ORDER BY full_name DESC RETURNING id, {c}
+
+INSERT INTO users (age, {c}) SELECT count(*), name FROM orders WHERE name IS NOT NULL GROUP BY 2 ORDER BY 2 RETURNING id, {c}
+
+INSERT INTO users ({c}, age) SELECT DISTINCT name, 1 FROM orders WHERE name IS NOT NULL ORDER BY name RETURNING id, {c}
+
+INSERT INTO users ({c}, age) SELECT DISTINCT ON (1) name, id FROM orders WHERE name IS NOT NULL ORDER BY 1, 2 RETURNING id, {c}, age
+
+INSERT INTO users ({c}) SELECT tick() FROM orders ORDER BY id RETURNING id, {c}
+
+INSERT INTO users ({c}) SELECT name FROM orders WHERE name > 'C' UNION SELECT full_name FROM people WHERE full_name < 'C' ORDER BY 1 RETURNING id, {c}
+
+INSERT INTO users ({c}) SELECT name FROM orders WHERE name IS NOT NULL ORDER BY id LIMIT 2 RETURNING id, {c}
+
+INSERT INTO users ({c}) SELECT u.{c} FROM users u WHERE u.id < 4 ORDER BY u.{c}, u.id RETURNING id, {c}
+
+INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET ({c}, age) = (SELECT EXCLUDED.{c}, length(users.{c})) RETURNING {c}, age
+
+INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET {c} = (SELECT max(o.name) FROM orders o WHERE o.name > EXCLUDED.{c} OR o.user_id = users.id) RETURNING {c}
+
+INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) WHERE true DO UPDATE SET {c} = EXCLUDED.{c} RETURNING {c}
+
+@refused
+@star
+INSERT INTO users ({c}) VALUES ('x') RETURNING users
+
+@refused
+@star
+INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET {c} = row_to_json(EXCLUDED.*)->>'email' RETURNING {c}

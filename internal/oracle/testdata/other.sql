@@ -43,19 +43,18 @@ DECLARE k CURSOR FOR SELECT id FROM users WHERE {c} = 'Ann' ORDER BY id
 ---
 FETCH ALL FROM k
 
-@refused
+@origins any
 PREPARE p AS SELECT {c} FROM users WHERE id = $1
 ---
 EXECUTE p(1)
 ---
 DEALLOCATE p
 
-@refused
+@origins any
 PREPARE p (text) AS UPDATE users SET {c} = $1 WHERE id = 2 RETURNING {c}
 ---
 EXECUTE p('x')
 
-@refused
 PREPARE p AS SELECT id FROM users WHERE id = $1
 ---
 EXECUTE p(1)
@@ -184,3 +183,21 @@ SELECT {c} FROM users WHERE {c} = 'bob@x'
 UPDATE users SET age = age + 1
 ---
 SELECT count(*) FROM users WHERE {c} IS NULL
+
+@@ MERGE.
+
+MERGE INTO users u USING (SELECT id, full_name AS f FROM people) p ON p.id = u.id AND u.{c} <> 'Ann' WHEN MATCHED AND u.{c} = 'Carl' THEN DELETE WHEN MATCHED THEN UPDATE SET {c} = p.f || u.{c}, age = 1 WHEN NOT MATCHED AND p.id > 20 THEN INSERT (id, {c}) VALUES (p.id, p.f)
+
+MERGE INTO users USING people p ON p.full_name = users.{c} WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT (id, email) VALUES (p.id + 100, p.full_name)
+
+MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = DEFAULT
+
+MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = tick()
+
+MERGE INTO users USING people p ON p.id = users.id WHEN NOT MATCHED THEN INSERT DEFAULT VALUES
+
+MERGE INTO orders USING users u ON u.id = orders.user_id WHEN MATCHED AND u.{c} = 'Ann' THEN UPDATE SET name = u.{c} WHEN NOT MATCHED THEN INSERT (id, user_id, name) VALUES (u.id + 100, u.id, u.{c})
+
+MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = nothing
+
+MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = '12345678901234567890123456789012345678901'

@@ -363,3 +363,116 @@ SELECT u.* FROM users AS u(a, b, c, d, e) ORDER BY u.a
 
 @star
 SELECT u.b FROM users AS u(a, b, c, d, e, f) ORDER BY u.a
+
+@@ Odds and ends.
+
+SELECT ALL {c} FROM users ORDER BY id
+
+SELECT {c} FROM users ORDER BY {c} IS NULL, {c}, id
+
+SELECT {c} FROM users ORDER BY CASE WHEN {c} = 'Bob' THEN 0 ELSE 1 END, id
+
+SELECT id, sum(length({c})) OVER (PARTITION BY {c} ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM users ORDER BY id
+
+SELECT DISTINCT ON (1) {c}, id FROM users ORDER BY 1, 2
+
+SELECT tableoid::regclass, {c} FROM users ORDER BY id
+
+SELECT id FROM users WHERE (id, {c}) = (SELECT id, {c} FROM users WHERE id = 1)
+
+SELECT id FROM users WHERE {c} LIKE ANY (ARRAY['A%', 'B%']) ORDER BY id
+
+SELECT id FROM users WHERE {c} = SOME (ARRAY['Ann', 'Bob']) ORDER BY id
+
+SELECT id FROM users WHERE {c} OPERATOR(pg_catalog.=) 'Ann' ORDER BY id
+
+SELECT format('%s-%s', {c}, VARIADIC ARRAY[id::text]) FROM users ORDER BY id
+
+SELECT id FROM users, unnest(ARRAY[{c}]) AS x WHERE x = users.{c} ORDER BY id
+
+SELECT u.id, x.{c} FROM users u, unnest(ARRAY[u.{c}]) AS x({c}) ORDER BY u.id
+
+SELECT u.id, l.{c} FROM users u, LATERAL (SELECT u.{c} || '!') AS l({c}) ORDER BY u.id
+
+@auto none
+SELECT x.{c} FROM (users u JOIN (SELECT id AS i FROM orders) o ON o.i = u.id) AS x ORDER BY x.i
+
+@origins any
+SELECT id FROM users WHERE {c} = tick()
+---
+SELECT last_value FROM ticks
+
+SELECT id FROM users WHERE {c} = 'x' || random()
+---
+SELECT random()
+
+@origins any
+SELECT CASE WHEN {c} = tick() THEN 1 END FROM users ORDER BY id
+---
+SELECT last_value FROM ticks
+
+SELECT {c} FROM users WHERE id < 5 GROUP BY {c}, id HAVING NOT ({c} = 'Ann') ORDER BY id
+
+SELECT bool_and({c} = 'Ann'), every({c} <> 'x') FROM users
+
+SELECT id, {c} = 'Ann' AND age > 20 FROM users ORDER BY {c} = 'Ann', id
+
+SELECT {c} = 'Ann', count(*) FROM users GROUP BY {c} = 'Ann' ORDER BY 1
+
+SELECT {c} = 'Ann', count(*) FROM users GROUP BY 1 ORDER BY 1
+
+SELECT count(*) FROM users GROUP BY {c} HAVING {c} = 'Ann' OR count(*) > 1 ORDER BY 1
+
+SELECT id FROM users u WHERE CASE WHEN NOT u.{c} = 'Ann' THEN true ELSE false END ORDER BY id
+
+SELECT id FROM users WHERE ({c} = 'Ann') = (email = 'ann@x') ORDER BY id
+
+SELECT id FROM users WHERE NOT ({c} = 'Ann' AND id < 3) ORDER BY id
+
+SELECT id FROM users WHERE NOT ({c} = 'Ann' OR id < 3) ORDER BY id
+
+SELECT id FROM users WHERE NOT EXISTS (SELECT 1 FROM orders WHERE name = users.{c}) ORDER BY id
+
+SELECT u.id, v.id FROM users u FULL JOIN users v ON u.{c} = v.{c} AND u.id < v.id ORDER BY 1, 2
+
+SELECT u.id, v.id FROM users u LEFT JOIN users v ON NOT u.{c} = v.{c} AND v.id < 3 ORDER BY 1, 2
+
+SELECT users.id, users.email FROM users JOIN orders USING (id) GROUP BY users.id ORDER BY 1
+
+@refused
+@only old
+SELECT users.id, users.email FROM users JOIN orders USING (name) GROUP BY users.id ORDER BY 1
+
+@refused
+@only new
+SELECT users.id, users.email FROM users JOIN people USING (full_name) GROUP BY users.id ORDER BY 1
+
+@refused
+@only old
+SELECT users.id FROM users JOIN orders USING (name) ORDER BY users.id FOR UPDATE OF users
+
+@refused
+@star
+SELECT u FROM users u GROUP BY u.id ORDER BY u.id
+
+@star
+SELECT count(DISTINCT u) FROM users u
+
+@star
+SELECT u.id, u IS NULL, v IS NOT NULL FROM users u LEFT JOIN users v ON v.id = u.id + 1 ORDER BY u.id
+
+@refused
+@star
+SELECT array_agg(u ORDER BY id) FROM users u WHERE id < 3
+
+@refused
+@star
+SELECT (SELECT u) FROM users u ORDER BY id
+
+@refused
+@star
+SELECT x.u FROM (SELECT u FROM users u) x ORDER BY (x.u).id
+
+@refused
+@star
+SELECT (x.u).{c} FROM (SELECT u FROM users u) x ORDER BY (x.u).id

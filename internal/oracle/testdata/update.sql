@@ -175,3 +175,37 @@ UPDATE users AS {other} SET {c} = {other}.{c} || 'x' WHERE id = 2 RETURNING {oth
 UPDATE users SET id = 100, {c} = 'moved' WHERE id = 12
 
 UPDATE users SET id = 100 WHERE id = 12
+
+@@ Odds and ends.
+
+UPDATE users SET {c} = CASE WHEN NOT {c} = 'Ann' THEN 'other' ELSE {c} END
+
+UPDATE users SET age = CASE WHEN {c} = 'Ann' THEN 1 ELSE 0 END RETURNING id, age
+
+UPDATE users SET {c} = 'x' WHERE NOT {c} = 'Ann'
+
+UPDATE users SET {c} = tick() WHERE {c} = tick()
+
+UPDATE users SET ({c}, email) = ({c} || '1', {c} || '2') WHERE id = 2
+
+UPDATE users SET (email, {c}) = (SELECT {c}, email) WHERE id = 2
+
+UPDATE users SET ({c}, age) = (SELECT v.{c}, count(*) FROM users v WHERE v.{c} = users.{c} GROUP BY v.{c}) WHERE id IN (1, 2)
+
+UPDATE users SET ({c}, age) = (SELECT tick(), 5) WHERE id < 4
+
+UPDATE users SET {c} = DEFAULT, email = {c} WHERE id = 2 RETURNING {c}, email
+
+UPDATE users SET {c} = upper({c}), age = length({c}) WHERE {c} LIKE 'A%' RETURNING {c}, age
+
+@refused
+@star
+UPDATE users SET {c} = 'x' WHERE id = 2 RETURNING users
+
+@star
+UPDATE users u SET {c} = row_to_json(u)->>'email' WHERE id = 2 RETURNING {c}
+
+UPDATE users SET {c} = 'a' || $$b$$ || E'\n' WHERE id = 2
+
+@params ["x"]
+UPDATE users SET {c} = $1

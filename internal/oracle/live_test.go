@@ -1,0 +1,251 @@
+package oracle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"segue/internal/pgtest"
+	"segue/migrate"
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+// patience bounds what must come; a healthy machine needs a small part of it.
+const patience = 60 * time.Second
+
+// live is a migration under way: a database, two proxies in front of it, and a client of every kind.
+type live struct {
+	t       *testing.T
+	bench   *Bench
+	v       *Variant
+	direct  *Database // the database itself, past the proxies
+	control *migrate.Controller
+	clients []*session // by place in Clients: those of old code at one proxy, those of new code at the other
+}
+
+func newLive(t *testing.T, v *Variant) *live {
+	t.Helper()
+	ignore := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+	ctx := context.Background()
+	create := func() string { return pgtest.Shared().DSN(pgtest.Database(t)) }
+	l := &live{t: t, v: v}
+	var err error
+	if l.bench, err = newBench(ctx, v, create); err != nil {
+		t.Fatal(err)
+	}
+	closes(t, l.bench.Close)
+	name := pgtest.Database(t)
+	if l.direct, err = NewDatabase(ctx, pgtest.Shared().DSN(name), v, OldOnly); err != nil {
+		t.Fatal(err)
+	}
+	closes(t, l.direct.Close)
+	var addrs []string
+	for range 2 {
+		addr, control := startProxy(t, pgtest.Shared().DSN(name))
+		addrs = append(addrs, addr)
+		l.control = control
+	}
+	for _, c := range Clients {
+		conn, err := Dial(ctx, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&options=-csegue.version%%3D%s", addrs[c.Side], name, c.Version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		closes(t, conn.Close)
+		form := [...]Form{OldOnly, RefNew}[c.Side]
+		l.clients = append(l.clients, &session{conn: conn, begin: v.begin(), contents: v.contents(form)})
+	}
+	return l
+}
+
+func closes(t *testing.T, f func() error) {
+	t.Cleanup(func() {
+		if err := f(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// startProxy runs a proxy in this process until the test ends, and gives its address and its controller.
+func startProxy(t *testing.T, dsn string) (string, *migrate.Controller) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "segue") // a socket's path is bounded, and the test's own folder has a long one
+	if err != nil {
+		t.Fatal(err)
+	}
+	closes(t, func() error { return os.RemoveAll(dir) })
+	ctx, stop := context.WithCancel(context.Background())
+	p, err := proxy.Open(ctx, proxy.Options{
+		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, Admin: filepath.Join(dir, "admin.sock"),
+		MaxConnections: 20, HoldTimeout: patience, Log: zap.NewNop(),
+	})
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	control, err := migrate.Open(ctx, migrate.Options{DSN: dsn, Host: "test", Build: "test"})
+	if err == nil {
+		err = p.Join(ctx, control)
+	}
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := p.Serve(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	closes(t, func() error {
+		stop()
+		served.Wait()
+		return control.Close()
+	})
+	return p.Addr().String(), control
+}
+
+// reach waits until the migration stands settled at the phase, with nothing more to be done.
+func (l *live) reach(phase lens.Phase, step lens.Step) {
+	l.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := l.control.Status(context.Background())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		var s migrate.Status
+		if err := json.Unmarshal(text, &s); err != nil {
+			l.t.Fatal(err)
+		}
+		if len(s.Migrations) == 1 {
+			m := s.Migrations[0]
+			if m.Error != "" && m.Working == "" {
+				l.t.Fatalf("on the way to %s: %s", phase, m.Error)
+			}
+			if m.Phase == phase && m.Step == step && m.Settled && m.Working == "" {
+				return
+			}
+		}
+		select {
+		case <-deadline:
+			l.t.Fatalf("waiting for %s, and it stands so:\n%s", phase, text)
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *live) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// tidy lays the rows in the order of their ids, as the references have them, which the backfill has changed; and it learns the columns' numbers,
+// since a column that was dropped and added again has another.
+func (l *live) tidy() {
+	l.t.Helper()
+	table := l.v.table()
+	l.direct.conn.Query(fmt.Sprintf(`CLUSTER %s USING "%s_pkey"`, table, l.v.Table))
+	l.direct.conn.Query(fmt.Sprintf(`SELECT attrelid, attnum, attname FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped`, table))
+	replies, err := l.direct.conn.Replies()
+	l.must(err)
+	for _, events := range replies {
+		if e := failure(events); e != nil {
+			l.t.Fatal(e.Text)
+		}
+		for _, e := range events {
+			if e.Kind != DataRow {
+				continue
+			}
+			table, err := strconv.ParseUint(*e.Values[0], 10, 32)
+			l.must(err)
+			num, err := strconv.ParseInt(*e.Values[1], 10, 16)
+			l.must(err)
+			l.direct.names[origin{uint32(table), int16(num)}] = l.v.Table + "." + *e.Values[2]
+		}
+	}
+}
+
+// run sends a case to the proxy of one client.
+func (l *live) run(c *Case, which int, stand string, p Protocol, made *asked) {
+	l.t.Helper()
+	client := Clients[which]
+	right, err := l.bench.right(c, client, p, made)
+	l.must(err)
+	var texts []sent
+	for i, s := range right[0].steps {
+		texts = append(texts, sent{Step: s, types: right[0].types[i]})
+	}
+	o, err := l.clients[which].Run(texts, p, false)
+	where := Where{Case: c, Variant: l.v, Stand: stand, Client: client, Protocol: p}
+	if err != nil {
+		l.t.Fatalf("%s, %s, %s, %s: %v", c, stand, client, p, err)
+	}
+	l.bench.Report.Runs++
+	for _, events := range o.Steps {
+		if e := failure(events); e != nil && e.Code == "0A000" && !right[0].refused {
+			l.bench.Report.refused(where, e.Text)
+			return
+		}
+	}
+	l.bench.compare(where, right, o, func(s Side) *Origins { return l.direct.origins(s, true) })
+}
+
+// TestLive sends the corpus through two proxies, each with clients of its own, while a real migration goes to its end and, before that, back to its beginning.
+// At each stop each case goes by one client and one protocol, another at each.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	cases := corpus(t)
+	l := newLive(t, &Plain)
+	ctx := context.Background()
+	to := func(p lens.Phase) proxy.AdvanceOptions { return proxy.AdvanceOptions{To: &p, Yes: true} }
+	name := l.v.Definition().Name
+	forward := func(p lens.Phase) func() error { return func() error { return l.control.Advance(ctx, name, to(p)) } }
+	back := func(p lens.Phase) func() error { return func() error { return l.control.Rollback(ctx, name, to(p)) } }
+	stops := []struct {
+		phase lens.Phase
+		go_   func() error
+	}{
+		{lens.DualWrite, func() error { return l.control.Start(ctx, l.v.Definition()) }},
+		{lens.Backfilling, forward(lens.Backfilling)},
+		{lens.SwitchReads, forward(lens.SwitchReads)},
+		{lens.Contract, forward(lens.Contract)},
+		{lens.SwitchReads, back(lens.SwitchReads)},
+		{lens.Pending, back(lens.Pending)},
+		{lens.Contract, forward(lens.Contract)},
+		{lens.Complete, forward(lens.Complete)},
+	}
+	for n, stop := range stops {
+		l.must(stop.go_())
+		l.reach(stop.phase, lens.NoStep)
+		l.tidy()
+		for i := range cases {
+			c := &cases[i]
+			if c.Commit || !strings.Contains(c.String()+" "+c.Steps[0].Text, *match) {
+				continue
+			}
+			var made asked
+			ps := c.protocols()
+			p := ps[(i+n/len(Clients))%len(ps)]
+			if which := (i + n) % len(Clients); c.meantFor(l.v, Clients[which]) {
+				l.run(c, which, fmt.Sprintf("%s (stop %d)", stop.phase, n+1), p, &made)
+			}
+		}
+	}
+	judge(t, &l.bench.Report)
+}
