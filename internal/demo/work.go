@@ -286,19 +286,25 @@ func (w *worker) addOrder(ctx context.Context) error {
 	return w.changed(ctx, id, u, nil, "INSERT 0 1", "INSERT INTO orders (user_id, total) VALUES ($1, $2)", id, total)
 }
 
-// transaction writes two rows and commits; what it wrote must be seen inside it, and after it.
+// transaction writes three rows and commits; what it wrote must be seen inside it, and after it.
 func (w *worker) transaction(ctx context.Context) error { return w.inTransaction(ctx, "COMMIT") }
 
-// rollback writes two rows and takes it back.
+// rollback writes three rows and takes it back.
 func (w *worker) rollback(ctx context.Context) error { return w.inTransaction(ctx, "ROLLBACK") }
 
 func (w *worker) inTransaction(ctx context.Context, end string) (err error) {
 	id, before := w.pick()
 	u, added := before, w.newUser()
 	u.name = w.newName()
+	other, v := w.pick() // in no order of keys: whoever else locks rows must give way
+	if other == id {
+		return w.readByKey(ctx)
+	}
+	v.logins++
 	defer func() {
 		if err != nil {
 			w.lose(id)
+			w.lose(other)
 			w.lost[added.email] = true
 		}
 	}()
@@ -309,6 +315,9 @@ func (w *worker) inTransaction(ctx context.Context, end string) (err error) {
 		return err
 	}
 	if err := w.tag(ctx, "UPDATE 1", w.app.sql("UPDATE users SET $c = $2 WHERE id = $1"), id, u.name); err != nil {
+		return err
+	}
+	if err := w.rows(ctx, [][]any{{v.name, v.logins}}, w.app.sql("UPDATE users SET logins = logins + 1 WHERE id = $1 RETURNING $c, logins"), other); err != nil {
 		return err
 	}
 	sql := w.app.sql("INSERT INTO users ($c, email) VALUES ($1, $2) RETURNING id")
@@ -327,6 +336,7 @@ func (w *worker) inTransaction(ctx context.Context, end string) (err error) {
 		return w.rows(ctx, [][]any{{before.name}}, w.app.sql("SELECT $c FROM users WHERE $c IN ($1, $2)"), before.name, added.name)
 	}
 	w.put(id, u)
+	w.put(other, v)
 	newID, ok := a.rows[0][0].(int64)
 	if !ok {
 		return w.failed(sql, nil, fmt.Errorf("%w: got %v for a key", errWrong, a.rows))
