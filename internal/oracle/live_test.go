@@ -31,6 +31,7 @@ type live struct {
 	v       *Variant
 	direct  *Database // the database itself, past the proxies
 	control *migrate.Controller
+	has     [2]bool    // whether the table has the column of that side
 	clients []*session // by place in Clients: those of old code at one proxy, those of new code at the other
 }
 
@@ -117,32 +118,34 @@ func startProxy(t *testing.T, dsn string) (string, *migrate.Controller) {
 }
 
 // reach waits until the migration stands settled at the phase, with nothing more to be done.
-func (l *live) reach(phase lens.Phase, step lens.Step) {
+func (l *live) reach(phase lens.Phase) {
+	l.t.Helper()
+	l.until(func(m *migrate.MigrationStatus) bool { return m.Phase == phase && m.Step == lens.NoStep })
+}
+
+// until waits until the migration is settled, with nothing more to be done, and stands as it should.
+func (l *live) until(stands func(*migrate.MigrationStatus) bool) {
 	l.t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		text, err := l.control.Status(context.Background())
-		if err != nil {
-			l.t.Fatal(err)
-		}
+		l.must(err)
 		var s migrate.Status
-		if err := json.Unmarshal(text, &s); err != nil {
-			l.t.Fatal(err)
-		}
+		l.must(json.Unmarshal(text, &s))
 		if len(s.Migrations) == 1 {
-			m := s.Migrations[0]
+			m := &s.Migrations[0]
 			if m.Error != "" && m.Working == "" {
-				l.t.Fatalf("on the way to %s: %s", phase, m.Error)
+				l.t.Fatal(m.Error)
 			}
-			if m.Phase == phase && m.Step == step && m.Settled && m.Working == "" {
+			if m.Settled && m.Working == "" && stands(m) {
 				return
 			}
 		}
 		select {
 		case <-deadline:
-			l.t.Fatalf("waiting for %s, and it stands so:\n%s", phase, text)
+			l.t.Fatalf("waited %s for a phase, and it stands so:\n%s", patience, text)
 		case <-tick.C:
 		}
 	}
@@ -155,13 +158,12 @@ func (l *live) must(err error) {
 	}
 }
 
-// tidy lays the rows in the order of their ids, as the references have them, which the backfill has changed; and it learns the columns' numbers,
-// since a column that was dropped and added again has another.
-func (l *live) tidy() {
+// ask runs texts on the database itself, past the proxies, and gives the rows of all.
+func (l *live) ask(texts ...string) (rows [][]*string) {
 	l.t.Helper()
-	table := l.v.table()
-	l.direct.conn.Query(fmt.Sprintf(`CLUSTER %s USING "%s_pkey"`, table, l.v.Table))
-	l.direct.conn.Query(fmt.Sprintf(`SELECT attrelid, attnum, attname FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped`, table))
+	for _, q := range texts {
+		l.direct.conn.Query(q)
+	}
 	replies, err := l.direct.conn.Replies()
 	l.must(err)
 	for _, events := range replies {
@@ -169,16 +171,50 @@ func (l *live) tidy() {
 			l.t.Fatal(e.Text)
 		}
 		for _, e := range events {
-			if e.Kind != DataRow {
-				continue
+			if e.Kind == DataRow {
+				rows = append(rows, e.Values)
 			}
-			table, err := strconv.ParseUint(*e.Values[0], 10, 32)
-			l.must(err)
-			num, err := strconv.ParseInt(*e.Values[1], 10, 16)
-			l.must(err)
-			l.direct.names[origin{uint32(table), int16(num)}] = l.v.Table + "." + *e.Values[2]
 		}
 	}
+	return rows
+}
+
+// tidy lays the rows in the order of their ids, as the references have them, which the backfill has changed; and it learns the columns' numbers,
+// since a column that was dropped and added again has another.
+func (l *live) tidy() {
+	l.t.Helper()
+	table := l.v.table()
+	l.has = [2]bool{}
+	for _, row := range l.ask(
+		fmt.Sprintf(`CLUSTER %s USING "%s_pkey"`, table, l.v.Table),
+		fmt.Sprintf(`SELECT attrelid, attnum, attname FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped`, table),
+	) {
+		table, err := strconv.ParseUint(*row[0], 10, 32)
+		l.must(err)
+		num, err := strconv.ParseInt(*row[1], 10, 16)
+		l.must(err)
+		l.direct.names[origin{uint32(table), int16(num)}] = l.v.Table + "." + *row[2]
+		for s, n := range l.v.Names {
+			l.has[s] = l.has[s] || *row[2] == n
+		}
+	}
+}
+
+// reset brings the data back to the seed after texts that were committed, and gives the ids of the rows that they left apart.
+func (l *live) reset() (apart string) {
+	l.t.Helper()
+	form := OldOnly
+	if !l.has[OldSide] {
+		form = NewOnly
+	}
+	if l.has[OldSide] && l.has[NewSide] {
+		n := l.v.column(NewSide)
+		for _, row := range l.ask(fmt.Sprintf(`SELECT id FROM %s WHERE %s IS NOT NULL AND %[2]s IS DISTINCT FROM %s ORDER BY id`, l.v.table(), n, l.v.column(OldSide))) {
+			apart += " row " + *row[0]
+		}
+	}
+	l.ask(l.v.seed(form)...)
+	return apart
 }
 
 // run sends a case to the proxy of one client.
@@ -191,10 +227,13 @@ func (l *live) run(c *Case, which int, stand string, p Protocol, made *asked) {
 	for i, s := range right[0].steps {
 		texts = append(texts, sent{Step: s, types: right[0].types[i]})
 	}
-	o, err := l.clients[which].Run(texts, p, false)
+	o, err := l.clients[which].Run(texts, p, c.Commit)
 	where := Where{Case: c, Variant: l.v, Stand: stand, Client: client, Protocol: p}
 	if err != nil {
 		l.t.Fatalf("%s, %s, %s, %s: %v", c, stand, client, p, err)
+	}
+	if c.Commit {
+		o.Apart = l.reset()
 	}
 	l.bench.Report.Runs++
 	for _, events := range o.Steps {
@@ -209,7 +248,6 @@ func (l *live) run(c *Case, which int, stand string, p Protocol, made *asked) {
 // TestLive sends the corpus through two proxies, each with clients of its own, while a real migration goes to its end and, before that, back to its beginning.
 // At each stop each case goes by one client and one protocol, another at each.
 func TestLive(t *testing.T) {
-	t.Parallel()
 	cases := corpus(t)
 	l := newLive(t, &Plain)
 	ctx := context.Background()
@@ -217,9 +255,21 @@ func TestLive(t *testing.T) {
 	name := l.v.Definition().Name
 	forward := func(p lens.Phase) func() error { return func() error { return l.control.Advance(ctx, name, to(p)) } }
 	back := func(p lens.Phase) func() error { return func() error { return l.control.Rollback(ctx, name, to(p)) } }
+	unproved := func() error {
+		o := to(lens.SwitchReads)
+		o.Unproved = true
+		return l.control.Advance(ctx, name, o)
+	}
+	proof := func() error {
+		if err := l.control.Verify(ctx, name, false); err != nil {
+			return err
+		}
+		l.until(func(m *migrate.MigrationStatus) bool { return m.Proved })
+		return nil
+	}
 	stops := []struct {
 		phase lens.Phase
-		go_   func() error
+		set   func() error
 	}{
 		{lens.DualWrite, func() error { return l.control.Start(ctx, l.v.Definition()) }},
 		{lens.Backfilling, forward(lens.Backfilling)},
@@ -227,16 +277,18 @@ func TestLive(t *testing.T) {
 		{lens.Contract, forward(lens.Contract)},
 		{lens.SwitchReads, back(lens.SwitchReads)},
 		{lens.Pending, back(lens.Pending)},
+		{lens.SwitchReads, unproved},
+		{lens.SwitchReads, proof},
 		{lens.Contract, forward(lens.Contract)},
 		{lens.Complete, forward(lens.Complete)},
 	}
 	for n, stop := range stops {
-		l.must(stop.go_())
-		l.reach(stop.phase, lens.NoStep)
+		l.must(stop.set())
+		l.reach(stop.phase)
 		l.tidy()
 		for i := range cases {
 			c := &cases[i]
-			if c.Commit || !strings.Contains(c.String()+" "+c.Steps[0].Text, *match) {
+			if !strings.Contains(c.String()+" "+c.Steps[0].Text, *match) {
 				continue
 			}
 			var made asked
