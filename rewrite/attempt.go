@@ -147,6 +147,9 @@ func (a *attempt) find(schema, name string) *catalog.Relation {
 		}
 		return a.state.Catalog.Relation(schema, name)
 	}
+	if oid, asked := a.set.Means[name]; asked {
+		return a.state.Catalog.ByOID(oid) // nil also where the table is newer than the catalog: it is another one then
+	}
 	if !slices.ContainsFunc(a.set.Path, isTemp) && slices.Contains(a.set.Temp, name) {
 		return nil
 	}

@@ -269,6 +269,12 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 		it.covers = append(it.covers, leaf.covers...)
 		it.cols = append(it.cols, leaf.cols...)
 		it.open = it.open || leaf.open
+		for n, l := range leaf.hidden {
+			if it.hidden == nil {
+				it.hidden = map[string]*lens.Lens{}
+			}
+			it.hidden[n] = l
+		}
 	}
 	it.shape = renameColumns(it.shape, j.Alias.Colnames)
 	if len(it.covers) > 0 {

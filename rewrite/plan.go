@@ -65,6 +65,8 @@ type Settings struct {
 	Path []string
 	// Temp are the names of the relations in the session's temporary schema.
 	Temp []string
+	// Means says which relation each migrating table's bare name means in the session, by OID; 0 where it means none. Nil where nobody asked.
+	Means map[string]uint32
 	// ServerMajor is the server's major version: 15.
 	ServerMajor int
 	// Encoding is client_encoding as PostgreSQL spells it: "UTF8".

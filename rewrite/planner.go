@@ -308,7 +308,12 @@ var nestingWords = map[string]bool{
 func (set *Settings) key() string {
 	temp := slices.Clone(set.Temp)
 	sort.Strings(temp)
+	var means strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(set.Means)) {
+		fmt.Fprintf(&means, "%d %s\x01", set.Means[name], name)
+	}
 	return strings.Join([]string{
+		means.String(),
 		string(set.Version), strings.Join(set.Path, "\x01"), strings.Join(temp, "\x01"), set.Encoding, fmt.Sprint(set.Backslash, set.ServerMajor),
 	}, "\x00")
 }

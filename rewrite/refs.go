@@ -50,6 +50,9 @@ func (a *attempt) columnRef(c *pg.ColumnRef, sc *scope) *ref {
 		if col := it.column(name); col != nil {
 			return &ref{item: it, column: col}
 		}
+		if l := it.hidden[name]; l != nil && !it.open {
+			a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %s does not exist", strings.Join(names[len(names)-2:], ".")))
+		}
 		return nil
 	}
 	col := it.lens.Column(name)
@@ -79,6 +82,11 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 	matters := row != nil || capturable(sc, nil, name, nil)
 	r, unsure := lookup(sc, name)
 	if !matters {
+		if r == nil && !unsure {
+			if l := hiddenBy(sc, name); l != nil {
+				a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %q does not exist", name))
+			}
+		}
 		return r
 	}
 	l := a.visibleLens(sc, name, row)
@@ -116,6 +124,18 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 		}
 	}
 	return r
+}
+
+// hiddenBy gives the table behind a sub-select that stands in for it, of which a name is a column on the other side only.
+func hiddenBy(sc *scope, name string) *lens.Lens {
+	for ; sc != nil; sc = sc.parent {
+		for _, it := range sc.items {
+			if l := it.hidden[name]; l != nil {
+				return l
+			}
+		}
+	}
+	return nil
 }
 
 // note records what a name of a migration was resolved to, so that two sides can be compared.

@@ -5,6 +5,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -93,4 +94,14 @@ func (s *State) HasMigration(name string) bool {
 		}
 	}
 	return false
+}
+
+// TableNames gives the bare names of the tables that migrate, in order and each once: Settings.Means is about them.
+func (s *State) TableNames() []string {
+	var names []string
+	for i := range s.migrations {
+		names = append(names, s.migrations[i].Definition.Table.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -79,7 +79,7 @@ const (
 var (
 	unsettlingWords  = newWordSet([]string{"search_path", "set_config", "temp", "temporary", "pg_temp", "segue.version", "client_encoding", "standard_conforming_strings"})
 	unsettlingStarts = map[string]Unsettling{
-		"reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle,
+		"reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle, "create": Unsettle,
 		"rollback": Restores, "abort": Restores,
 	}
 )

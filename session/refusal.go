@@ -174,7 +174,7 @@ func refuseExpired() *rewrite.Refusal {
 func refuseTogether() *rewrite.Refusal {
 	return &rewrite.Refusal{
 		Code:    "0A000",
-		Message: "this message sets what names are resolved by, or may set it, and uses a migrating table",
+		Message: "segue: this message sets what names are resolved by, or may set it, and uses a migrating table",
 		Hint:    "Send the statements in messages of their own.",
 	}
 }

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"slices"
+
 	"segue/rewrite"
 	"segue/rewrite/lens"
 )
@@ -170,6 +172,10 @@ func (s *Session) State() *rewrite.State { return s.state }
 // boundary puts a pending state in force where the session is at a transaction boundary.
 func (s *Session) boundary() {
 	if s.pending != nil && s.AtBoundary() {
+		// A name can mean another table than it did, and other names are asked for.
+		if s.state.Catalog != s.pending.Catalog || !slices.Equal(s.state.TableNames(), s.pending.TableNames()) {
+			s.dirty = true
+		}
 		s.state, s.pending = s.pending, nil
 	}
 }

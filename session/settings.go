@@ -2,7 +2,10 @@ package session
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"segue/rewrite"
 	"segue/rewrite/lens"
@@ -28,8 +31,26 @@ const probeSQL = `SELECT k, v FROM (` +
 	` AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()` +
 	` UNION ALL SELECT 'encoding', 2, 0, pg_catalog.current_setting('client_encoding')` +
 	` UNION ALL SELECT 'strings', 2, 0, pg_catalog.current_setting('standard_conforming_strings')` +
-	` UNION ALL SELECT 'version', 2, 0, pg_catalog.current_setting('segue.version', true)` +
-	`) AS q(k, o, n, v) ORDER BY o, n`
+	` UNION ALL SELECT 'version', 2, 0, pg_catalog.current_setting('segue.version', true)`
+
+const probeEnd = `) AS q(k, o, n, v) ORDER BY o, n`
+
+// probeText is the question in full: also what relation each migrating table's bare name means, which the path and the proxy's catalog cannot
+// tell where a table of the same name was made a moment ago.
+func probeText(st *rewrite.State) string {
+	var b strings.Builder
+	b.WriteString(probeSQL)
+	for _, name := range st.TableNames() {
+		quoted := "'" + strings.ReplaceAll(name, "'", "''") + "'"
+		if strings.Contains(name, `\`) {
+			quoted = "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+		}
+		b.WriteString(` UNION ALL SELECT 'means', 3, 0, pg_catalog.concat(pg_catalog.to_regclass(pg_catalog.quote_ident(` + quoted +
+			`))::pg_catalog.oid, ' ', ` + quoted + `)`)
+	}
+	b.WriteString(probeEnd)
+	return b.String()
+}
 
 // maxSettings bounds the answer, in bytes.
 const maxSettings = 1 << 20
@@ -65,7 +86,7 @@ func (s *Session) ask() {
 	}
 	open := s.pipeline
 	s.probe = probe{running: true, synced: !open}
-	p := s.sendParse(probeName, probeSQL, noTypes)
+	p := s.sendParse(probeName, probeText(s.state), noTypes)
 	p.own, p.probe = true, probing
 
 	at := s.toServer.begin('B')
@@ -142,6 +163,17 @@ func (s *Session) answer(m []byte) {
 		p.got.Encoding = value[1]
 	case "strings":
 		p.got.Backslash = value[1] == "off"
+	case "means":
+		oid, name, _ := strings.Cut(value[1], " ")
+		n, err := strconv.ParseUint(oid, 10, 32)
+		if err != nil && oid != "" { // no such relation is an empty one
+			p.refusal = refuseAnswer()
+			return
+		}
+		if p.got.Means == nil {
+			p.got.Means = map[string]uint32{}
+		}
+		p.got.Means[name] = uint32(n)
 	case "version":
 		if !null[1] {
 			p.version = value[1]
@@ -183,7 +215,7 @@ func (s *Session) answered() {
 
 func sameSettings(a, b *rewrite.Settings) bool {
 	return a.Version == b.Version && a.ServerMajor == b.ServerMajor && a.Encoding == b.Encoding && a.Backslash == b.Backslash &&
-		slices.Equal(a.Path, b.Path) && slices.Equal(a.Temp, b.Temp)
+		slices.Equal(a.Path, b.Path) && slices.Equal(a.Temp, b.Temp) && maps.Equal(a.Means, b.Means)
 }
 
 // parameter notes what the server reports of a setting.

@@ -21,13 +21,6 @@ func usersState(t testing.TB, epoch int64, none bool) *rewrite.State {
 	if st := states[key]; st != nil {
 		return st
 	}
-	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
-	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
-		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
-		{Name: "name", Num: 2, Type: text},
-		{Name: "email", Num: 3, Type: text},
-		{Name: "full_name", Num: 4, Type: text},
-	}}
 	var ms []rewrite.Migration
 	if !none {
 		ms = append(ms, rewrite.Migration{
@@ -38,13 +31,25 @@ func usersState(t testing.TB, epoch int64, none bool) *rewrite.State {
 			Stage: lens.Stage{Phase: lens.DualWrite}, OldNums: map[string]int16{"name": 2}, Seq: 1,
 		})
 	}
-	st, err := rewrite.NewState(epoch, catalog.New([]*catalog.Relation{users}, nil, nil), ms)
+	st, err := rewrite.NewState(epoch, usersCatalog, ms)
 	if err != nil {
 		t.Fatal(err)
 	}
 	states[key] = st
 	return st
 }
+
+// usersCatalog is one for all epochs, as it is where no epoch changes the schema.
+var usersCatalog = func() *catalog.Catalog {
+	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
+		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
+		{Name: "name", Num: 2, Type: text},
+		{Name: "email", Num: 3, Type: text},
+		{Name: "full_name", Num: 4, Type: text},
+	}}
+	return catalog.New([]*catalog.Relation{users}, nil, nil)
+}()
 
 var (
 	stateMu sync.Mutex
