@@ -71,7 +71,7 @@ $(TOOLS):
 
 .PHONY: setup
 setup: toolchain
-	@scripts/setup-postgres
+	@.ci/setup-postgres
 
 .PHONY: toolchain
 toolchain:
