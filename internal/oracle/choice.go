@@ -62,7 +62,7 @@ func shrink(made []uint32, limit int, fails func([]uint32) (bool, error)) ([]uin
 				}
 			}
 		}
-		for i := range len(made) {
+		for i := range made {
 			if made[i] == 0 {
 				continue
 			}

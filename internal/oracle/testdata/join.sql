@@ -58,15 +58,12 @@ SELECT users.{c}, orders.name FROM users JOIN orders USING (id) ORDER BY id
 
 SELECT u.{c} FROM users u JOIN people p USING (id) ORDER BY id
 
-@origins any
 SELECT {c} FROM users JOIN (SELECT 'Ann' AS {c}) x USING ({c}) ORDER BY users.id
 
 @only old
-@origins any
 SELECT name, users.id, orders.id FROM users JOIN orders USING (name) ORDER BY 1, 2, 3
 
 @only new
-@origins any
 SELECT full_name, users.id, people.id FROM users JOIN people USING (full_name) ORDER BY 1, 2, 3
 
 SELECT {c} FROM users u JOIN users v USING ({c}) ORDER BY {c}, u.id, v.id

@@ -60,3 +60,39 @@ SELECT {c} FROM users WHERE id = 1 FOR UPDATE NOWAIT
 SELECT nothing
 ---
 SELECT {c} FROM users
+
+@live
+@auto none
+@origins any
+CREATE SCHEMA other
+---
+CREATE TABLE other.users AS SELECT 1 AS id, 't' AS name, 'f' AS full_name
+---
+SELECT name, full_name FROM other.users
+---
+SET LOCAL search_path TO other, public
+---
+SELECT name, full_name FROM users
+---
+SELECT {c} FROM public.users ORDER BY id
+---
+SET LOCAL search_path TO public
+---
+SELECT {c} FROM users ORDER BY id
+
+@live
+@auto none
+@origins any
+CREATE SCHEMA other
+---
+CREATE TABLE other.users AS SELECT 1 AS id, 't' AS name, 'f' AS full_name
+---
+SAVEPOINT a
+---
+SELECT set_config('search_path', 'other, public', true)
+---
+SELECT name, full_name FROM users
+---
+ROLLBACK TO a
+---
+SELECT {c} FROM users ORDER BY id

@@ -394,7 +394,6 @@ SELECT u.id, x.{c} FROM users u, unnest(ARRAY[u.{c}]) AS x({c}) ORDER BY u.id
 
 SELECT u.id, l.{c} FROM users u, LATERAL (SELECT u.{c} || '!') AS l({c}) ORDER BY u.id
 
-@auto none
 SELECT x.{c} FROM (users u JOIN (SELECT id AS i FROM orders) o ON o.i = u.id) AS x ORDER BY x.i
 
 @origins any
