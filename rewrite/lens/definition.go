@@ -3,6 +3,7 @@ package lens
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
@@ -179,10 +180,23 @@ type NewColumn struct {
 	As      string // what version new calls it
 	Type    string // as SQL; "" for the old column's
 	Up      Form   // over the old columns
+	Convert Form   // Up as the definition has it: without the function that Up calls where a value that does not convert becomes NULL
 	NotNull bool
 }
 
-// Group gives the columns that the definition ties together. An error says which expression is not one.
+// FormError says which key of a definition has an expression or a type that is none.
+type FormError struct {
+	Key string // dotted; an element of a list as in columns.add[0].up
+	Err error
+}
+
+// Error is the key and what is wrong there.
+func (e *FormError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap gives what is wrong.
+func (e *FormError) Unwrap() error { return e.Err }
+
+// Group gives the columns that the definition ties together. An error is a *FormError.
 func (d *Definition) Group() (*Group, error) {
 	g := &Group{Lossy: contains(d.Allow, "lossy")}
 	switch {
@@ -190,21 +204,21 @@ func (d *Definition) Group() (*Group, error) {
 		r := d.RenameColumn
 		g.Same = true
 		g.Old = []OldColumn{{Name: r.From, Down: Form{{Column: r.To}}}}
-		g.New = []NewColumn{{Name: r.To, As: r.To, Up: Form{{Column: r.From}}}}
+		g.New = []NewColumn{{Name: r.To, As: r.To, Up: Form{{Column: r.From}}, Convert: Form{{Column: r.From}}}}
 	case d.ChangeType != nil:
 		c := d.ChangeType
 		g.OnErrorNull = c.OnError == "null"
-		up, err := ParseForm(c.Up, []string{c.Column})
+		n, err := d.newColumn("change_type", AddColumn{Name: c.To, Type: c.Type, Up: c.Up, NotNull: c.NotNull}, []string{c.Column}, g.OnErrorNull)
 		if err != nil {
-			return nil, fmt.Errorf("change_type.up: %w", err)
+			return nil, err
 		}
-		o, n := OldColumn{Name: c.Column}, NewColumn{Name: c.To, As: c.To, Type: c.Type, Up: up, NotNull: c.NotNull}
 		if c.AppName != "" {
 			n.As = c.AppName
 		}
+		o := OldColumn{Name: c.Column}
 		if c.Down != "" {
-			if o.Down, err = ParseForm(c.Down, []string{c.To}); err != nil {
-				return nil, fmt.Errorf("change_type.down: %w", err)
+			if o.Down, err = valueForm("change_type.down", c.Down, []string{c.To}); err != nil {
+				return nil, err
 			}
 		}
 		g.Old, g.New = []OldColumn{o}, []NewColumn{n}
@@ -216,24 +230,67 @@ func (d *Definition) Group() (*Group, error) {
 			added[i] = a.Name
 		}
 		for i, a := range c.Add {
-			up, err := ParseForm(a.Up, c.Drop)
+			n, err := d.newColumn(fmt.Sprintf("columns.add[%d]", i), a, c.Drop, g.OnErrorNull)
 			if err != nil {
-				return nil, fmt.Errorf("columns.add[%d].up: %w", i, err)
+				return nil, err
 			}
-			g.New = append(g.New, NewColumn{Name: a.Name, As: a.Name, Type: a.Type, Up: up, NotNull: a.NotNull})
+			g.New = append(g.New, n)
 		}
 		for _, name := range c.Drop {
 			o := OldColumn{Name: name}
 			if down, ok := c.Down[name]; ok {
 				var err error
-				if o.Down, err = ParseForm(down, added); err != nil {
-					return nil, fmt.Errorf("columns.down.%s: %w", name, err)
+				if o.Down, err = valueForm("columns.down."+name, down, added); err != nil {
+					return nil, err
 				}
 			}
 			g.Old = append(g.Old, o)
 		}
 	}
 	return g, nil
+}
+
+// newColumn reads what a definition says of a column that comes; key is the table that says it.
+func (d *Definition) newColumn(key string, a AddColumn, old []string, orNull bool) (NewColumn, error) {
+	n := NewColumn{Name: a.Name, As: a.Name, Type: a.Type, NotNull: a.NotNull}
+	if err := ParseType(a.Type); err != nil {
+		return n, &FormError{Key: key + ".type", Err: err}
+	}
+	var err error
+	if n.Convert, err = valueForm(key+".up", a.Up, old); err != nil {
+		return n, err
+	}
+	n.Up = n.Convert
+	if orNull {
+		n.Up = n.Convert.call(UpFunction(d.Name, a.Name))
+	}
+	return n, nil
+}
+
+// valueForm reads an expression of a definition. One that is a column alone is put in brackets: its type may be another one than that of
+// the column it is for, so it is to be cast as every other one is.
+func valueForm(key, expr string, columns []string) (Form, error) {
+	f, err := ParseForm(expr, columns)
+	if err != nil {
+		return nil, &FormError{Key: key, Err: err}
+	}
+	if f.Plain() != "" {
+		f = Form{{Text: "("}, f[0], {Text: ")"}}
+	}
+	return f, nil
+}
+
+// UpFunction names, as SQL, the function by which a value that does not convert becomes NULL. Its parameters are those old columns that the
+// expression names, in the order in which it names them first.
+func UpFunction(migration, column string) string {
+	const longest = 63 // of PostgreSQL's names, in bytes
+	name := "up_" + migration + "_" + column
+	if len(name) > longest {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(column)) // never fails, says hash.Hash
+		name = fmt.Sprintf("up_%s_%08x", migration, h.Sum32())
+	}
+	return catalog.QuoteQualified("segue", name)
 }
 
 // Has says whether a name is a column of one side as that side's code calls it.

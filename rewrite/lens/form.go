@@ -1,6 +1,7 @@
 package lens
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -81,6 +82,46 @@ func ParseForm(expr string, columns []string) (Form, error) {
 		f = append(f, Part{Text: rest})
 	}
 	return f, nil
+}
+
+// ParseType says whether a text is one type's name as SQL, such as "bigint" or "character varying(40)".
+func ParseType(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New(`is missing: give the new column's type, such as type = "bigint"`)
+	}
+	sql := "SELECT (NULL::" + text + "\n)"
+	tree, err := pg.Parse(sql)
+	if err != nil || len(tree.Stmts) != 1 || len(tree.Stmts[0].Stmt.GetSelectStmt().GetTargetList()) != 1 {
+		return fmt.Errorf("%q is no type's name", text)
+	}
+	cast := tree.Stmts[0].Stmt.GetSelectStmt().TargetList[0].GetResTarget().GetVal().GetTypeCast()
+	if !cast.GetArg().GetAConst().GetIsnull() || cast.TypeName.Setof || cast.TypeName.PctType {
+		return fmt.Errorf("%q is no type's name", text)
+	}
+	return nil
+}
+
+// Columns gives the columns that a form names, in the order in which it names them first.
+func (f Form) Columns() []string {
+	var out []string
+	for _, p := range f {
+		if p.Column != "" && !contains(out, p.Column) {
+			out = append(out, p.Column)
+		}
+	}
+	return out
+}
+
+// call is a call of a function, given as SQL, with the form's columns.
+func (f Form) call(function string) Form {
+	out := Form{{Text: function + "("}}
+	for i, c := range f.Columns() {
+		if i > 0 {
+			out = append(out, Part{Text: ", "})
+		}
+		out = append(out, Part{Column: c})
+	}
+	return append(out, Part{Text: ")"})
 }
 
 func contains(list []string, s string) bool {

@@ -61,6 +61,8 @@ type Column struct {
 	// Unreadable says why the column cannot be read; "" where it can.
 	Unreadable string
 
+	// Hides is the physical column of the other side that this column stands for alone; "" where there is none.
+	Hides string
 	// Infer is the physical column whose unique index ON CONFLICT infers; "" where there is none that stands for this column alone.
 	Infer string
 
@@ -230,6 +232,7 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 			other = m.Group.Old[0].Name
 		}
 	}
+	c.Hides = other
 	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
 	switch {
 	case other == "":
