@@ -29,11 +29,30 @@ type Plan struct {
 	// Copy says that the text contains a COPY FROM STDIN or TO STDOUT.
 	Copy bool
 
-	edits []edit // sorted
-	spans []span // how SQL came from the client's text, for ClientPosition
-	text  string // the client's text
+	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
+	edits []edit                 // sorted
+	spans []span                 // how SQL came from the client's text, for ClientPosition
+	text  string                 // the client's text
 	// bytesOnly says that positions count bytes: the encoding has one byte a character.
 	bytesOnly bool
+}
+
+type tableColumn struct{ table, column string }
+
+// ClientName gives the name by which the client's code calls a column that an error of the server names: the column itself, unless it is
+// the other side's.
+func (p *Plan) ClientName(table, column string) string {
+	if name, ok := p.names[tableColumn{table, column}]; ok {
+		return name
+	}
+	return column
+}
+
+// ClientNames calls f with each column that may be named in an error and that the client's code calls by another name.
+func (p *Plan) ClientNames(f func(table, column, name string)) {
+	for k, name := range p.names {
+		f(k.table, k.column, name)
+	}
 }
 
 // Result is what a result's RowDescription must say instead of what the server says.

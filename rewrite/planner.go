@@ -229,6 +229,16 @@ func (a *attempt) plan() *Plan {
 		p.Kind, p.Refusal, p.SQL = Refuse, a.refusal, ""
 		return p
 	}
+	for _, l := range a.lenses {
+		for i := range l.Columns {
+			if c := &l.Columns[i]; c.Tie != nil && c.Hides != "" {
+				if p.names == nil {
+					p.names = map[tableColumn]string{}
+				}
+				p.names[tableColumn{l.Relation.Name, c.Hides}] = c.Name
+			}
+		}
+	}
 	if len(a.list) == 0 {
 		return p
 	}
