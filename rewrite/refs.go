@@ -208,7 +208,11 @@ func (a *attempt) read(c *pg.ColumnRef, r *ref, qualifier string) {
 	if qualifier == "" {
 		return // refused already
 	}
-	a.add(replace, from, to, sqlText(r.lens.Read.SQL(qualifier, "")))
+	form := r.lens.Read.SQL(qualifier, "")
+	if plain == "" && a.isPunct(to+1, '[') {
+		form = "(" + form + ")" // only a plain column takes a subscript without brackets
+	}
+	a.add(replace, from, to, sqlText(form))
 }
 
 // starInExpression handles `t.*` where it is no target: as a whole row, or spread out in ROW(...), neither of which shows

@@ -177,7 +177,9 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
 		toOwn()
 	case t.Same && (!t.Own || !t.OldSide && (opaque || !a.once(g))):
 		// One name for another; where both stand, the old one, and the guard fills the new one.
-		a.rename(list[0].tok, list[0].target.Name, t.Others[0].Target)
+		for _, as := range list {
+			a.rename(as.tok, as.target.Name, t.Others[0].Target)
+		}
 	case t.Own && t.OldSide && (opaque || mixed || !a.once(g)):
 		toOwn() // the guard fills the other side
 	case opaque || mixed:
