@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-
-	"segue/rewrite/lens"
 )
 
 // The pages of testdata/pages: a TOML file, and what becomes of it. `go test ./config -rewrite` writes the answers anew.
@@ -67,25 +65,6 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		}
 		if err := Default(os.Getenv).ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ReadSettings(%s): %v; want %q", path, err, want)
-		}
-	}
-}
-
-// What came in as JSON has been through no TOML.
-func TestPatternsThatAreNotCarriedOutYet(t *testing.T) {
-	rename := &lens.RenameColumn{From: "a", To: "b"}
-	for key, change := range map[string]func(*lens.Definition){
-		"change_type": func(d *lens.Definition) { d.RenameColumn, d.ChangeType = nil, &lens.ChangeType{Column: "a", To: "b"} },
-		"columns":     func(d *lens.Definition) { d.Columns = &lens.Columns{Drop: []string{"a"}} },
-		"allow":       func(d *lens.Definition) { d.Allow = []string{"lossy"} },
-	} {
-		def := &lens.Definition{Name: "m", Table: lens.TableName{Schema: "public", Name: "t"}, RenameColumn: rename}
-		if err := ValidateDefinition(def); err != nil {
-			t.Fatal(err)
-		}
-		change(def)
-		if err := ValidateDefinition(def); err == nil || err.Error() != key+": "+notYet[key] {
-			t.Errorf("%s: %v", key, err)
 		}
 	}
 }

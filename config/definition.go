@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,12 +11,8 @@ import (
 
 // notYet are the words of migration definitions that are known and that this build does not carry out.
 var notYet = map[string]string{
-	"change_type": "changing a column's type is not carried out by this build; [rename_column] is the pattern that is",
-	"split_table": "splitting a table is not carried out by this build; [rename_column] is the pattern that is",
-	"columns":     "the general form of column changes is not carried out by this build; [rename_column] is the pattern that is",
-	"app_name":    "is not carried out by this build; remove it",
+	"split_table": "splitting a table is not carried out by this build; [rename_column], [change_type] and [columns] are the patterns that are",
 	"proof":       "this build proves by a scan only; remove it",
-	"allow":       "this build carries out no migration that has a hazard to allow; remove it",
 }
 
 var migrationName = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
@@ -56,14 +53,10 @@ func ValidateDefinition(def *lens.Definition) error {
 		return &Error{Key: "name", Problem: fmt.Sprintf("%q is a version's name; choose another", def.Name)}
 	case def.Table == lens.TableName{}:
 		return &Error{Key: "table", Problem: `is missing: name the table with its schema, such as table = "public.users"`}
-	case def.ChangeType != nil:
-		return &Error{Key: "change_type", Problem: notYet["change_type"]}
-	case def.Columns != nil:
-		return &Error{Key: "columns", Problem: notYet["columns"]}
-	case len(def.Allow) > 0:
-		return &Error{Key: "allow", Problem: notYet["allow"]}
-	case def.RenameColumn == nil:
+	case patterns(def) == 0:
 		return &Error{Problem: `has no pattern: say what changes, such as [rename_column] with from = "name" and to = "full_name"`}
+	case patterns(def) > 1:
+		return &Error{Key: def.Pattern(), Problem: "stands beside another pattern: one migration carries out one; make two migrations of it"}
 	}
 	if err := identifier("table", def.Table.Schema); err != nil {
 		return err
@@ -71,21 +64,48 @@ func ValidateDefinition(def *lens.Definition) error {
 	if err := identifier("table", def.Table.Name); err != nil {
 		return err
 	}
-	r := def.RenameColumn
-	if err := identifier("rename_column.from", r.From); err != nil {
+	for _, word := range def.Allow {
+		if word != "lossy" {
+			return &Error{Key: "allow", Problem: fmt.Sprintf(`%q is no hazard that can be allowed; "lossy" is the one that can`, word)}
+		}
+	}
+	var err *Error
+	switch {
+	case def.RenameColumn != nil:
+		err = validateRename(def)
+	case def.ChangeType != nil:
+		err = validateChangeType(def.ChangeType)
+	default:
+		err = validateColumns(def.Columns)
+	}
+	if err != nil {
 		return err
 	}
-	if err := identifier("rename_column.to", r.To); err != nil {
-		return err
-	}
-	if r.From == r.To {
-		return &Error{Key: "rename_column.to", Problem: fmt.Sprintf("is the same as from, %q: give the column's new name", r.To)}
+	if _, err := def.Group(); err != nil {
+		var form *lens.FormError
+		if !errors.As(err, &form) {
+			return &Error{Problem: err.Error()}
+		}
+		return &Error{Key: form.Key, Problem: oneLine(form.Err.Error())}
 	}
 	if def.Backfill.MaxRowsPerSecond < 0 {
 		return &Error{Key: "backfill.max_rows_per_second", Problem: "is negative; 0 means no limit"}
 	}
 	return nil
 }
+
+func patterns(def *lens.Definition) int {
+	n := 0
+	for _, there := range []bool{def.RenameColumn != nil, def.ChangeType != nil, def.Columns != nil} {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// oneLine puts a text that quotes somebody's SQL into one line.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // reservedVersion says whether a version of that name means something else than a migration.
 func reservedVersion(name string) bool {

@@ -92,6 +92,9 @@ func decode(file, text string, out any, later map[string]string) (*document, err
 		if _, ok := known[key.String()]; ok {
 			continue
 		}
+		if _, ok := known[append(key[:len(key)-1:len(key)-1], anyWord).String()]; ok {
+			continue
+		}
 		if say := later[key[len(key)-1]]; say != "" {
 			return nil, doc.at(key, say)
 		}
@@ -111,7 +114,11 @@ func decode(file, text string, out any, later map[string]string) (*document, err
 
 // at makes an error about a key.
 func (d *document) at(key toml.Key, problem string) *Error {
-	return &Error{File: d.file, Line: d.line(key), Key: key.String(), Problem: problem}
+	e := &Error{File: d.file, Line: d.line(key), Key: key.String(), Problem: problem}
+	if e.Line == 0 && len(key) > 1 {
+		e.Line = d.lineInList(key)
+	}
+	return e
 }
 
 // locate gives an error about a key its place in the file, where the key is in it.
@@ -122,10 +129,52 @@ func (d *document) locate(err error) error {
 	}
 	located := *e
 	located.File = d.file
+	if m := element.FindStringSubmatch(e.Key); m != nil {
+		located.Line = d.elementLine(m[1], m[2])
+	}
 	for key := toml.Key(strings.Split(e.Key, ".")); len(key) > 0 && located.Line == 0; key = key[:len(key)-1] {
 		located.Line = d.line(key)
 	}
 	return &located
+}
+
+// element is a key in an element of a list of tables: columns.add[0].up.
+var element = regexp.MustCompile(`^([a-z_.]+)\[(\d+)\]`)
+
+// lineInList gives the first line that a key stands in below [[its list]], or 0.
+func (d *document) lineInList(key toml.Key) int {
+	line, inside, word := 0, false, key[len(key)-1]
+	for text := range strings.Lines(d.text) {
+		line++
+		text = strings.TrimSpace(text)
+		if strings.HasPrefix(text, "[") {
+			inside = strings.HasPrefix(strings.Join(strings.Fields(text), ""), "[["+key[:len(key)-1].String()+"]]")
+		}
+		if rest, ok := strings.CutPrefix(text, word); inside && ok && strings.HasPrefix(strings.TrimSpace(rest), "=") {
+			return line
+		}
+	}
+	return 0
+}
+
+// elementLine gives the line of the i-th [[list]], or 0.
+func (d *document) elementLine(list, i string) int {
+	want, err := strconv.Atoi(i)
+	if err != nil {
+		return 0
+	}
+	line := 0
+	for text := range strings.Lines(d.text) {
+		line++
+		head := strings.Join(strings.Fields(text), "")
+		if strings.HasPrefix(head, "[["+list+"]]") {
+			if want == 0 {
+				return line
+			}
+			want--
+		}
+	}
+	return 0
 }
 
 var lineOf = regexp.MustCompile(`^toml: (?:line (\d+) )?(?:\(last key "(.*?)"\))?: (?:toml: )?`)
@@ -232,6 +281,13 @@ func knownKeys(t reflect.Type, under toml.Key) map[string]toml.Key {
 		if ft.Kind() == reflect.Pointer {
 			ft = ft.Elem()
 		}
+		switch {
+		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct: // [[...]]
+			ft = ft.Elem()
+		case ft.Kind() == reflect.Map:
+			word := append(append(toml.Key(nil), key...), anyWord)
+			known[word.String()] = word
+		}
 		if ft.Kind() == reflect.Struct && !reflect.PointerTo(ft).Implements(textUnmarshaler) {
 			for k, v := range knownKeys(ft, key) {
 				known[k] = v
@@ -241,12 +297,18 @@ func knownKeys(t reflect.Type, under toml.Key) map[string]toml.Key {
 	return known
 }
 
+// anyWord stands in knownKeys for every word of a table that has no fixed ones.
+const anyWord = "*"
+
 var textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 
 // nearest finds the known key that was most likely meant: one that differs by a slip of the pen, or the same word in another table.
 func nearest(key toml.Key, known map[string]toml.Key) string {
 	best, distance := "", 1+max(2, len(key[len(key)-1])/3)
 	for name, k := range known {
+		if k[len(k)-1] == anyWord {
+			continue
+		}
 		n := slip(key.String(), name)
 		if k[len(k)-1] == key[len(key)-1] {
 			n = min(n, 1)

@@ -100,7 +100,9 @@ func (o *explainOptions) state(ctx context.Context) (*rewrite.State, error) {
 	var cat *catalog.Catalog
 	var rel *catalog.Relation
 	if o.control == "" {
-		rel = namedColumns(def, o.columns)
+		if rel, err = namedColumns(def, o.columns); err != nil {
+			return nil, err
+		}
 		cat = catalog.New([]*catalog.Relation{rel}, nil, nil)
 	} else {
 		ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
@@ -112,19 +114,23 @@ func (o *explainOptions) state(ctx context.Context) (*rewrite.State, error) {
 			return nil, fmt.Errorf("migration %s: the database of --control has no table %s", def.Name, def.Table)
 		}
 	}
-	nums, err := reshape(rel, def, stage)
+	m, err := reshape(rel, def, stage)
 	if err != nil {
 		return nil, err
 	}
-	return rewrite.NewState(1, cat, []rewrite.Migration{{Definition: def, Stage: stage, OldNums: nums, Seq: 1}})
+	return rewrite.NewState(1, cat, []rewrite.Migration{*m})
 }
 
 // catalogTimeout bounds reading the tables of --control.
 const catalogTimeout = 30 * time.Second
 
 // namedColumns makes a table of just the columns that are named, which are of type text.
-func namedColumns(def *lens.Definition, others []string) *catalog.Relation {
+func namedColumns(def *lens.Definition, others []string) (*catalog.Relation, error) {
 	const firstUserOID, textOID = 16384, 25
+	group, err := def.Group()
+	if err != nil {
+		return nil, fmt.Errorf("migration %s: %w", def.Name, err)
+	}
 	rel := &catalog.Relation{OID: firstUserOID, Schema: def.Table.Schema, Name: def.Table.Name, Kind: catalog.Table}
 	add := func(name string) {
 		if name != "" && rel.Column(name) == nil {
@@ -136,41 +142,52 @@ func namedColumns(def *lens.Definition, others []string) *catalog.Relation {
 	for _, name := range others {
 		add(strings.TrimSpace(name))
 	}
-	for _, p := range def.Pairs() {
-		add(p.Old)
+	for _, o := range group.Old {
+		add(o.Name)
 	}
-	return rel
+	return rel, nil
 }
 
-// reshape gives the relation, which nobody else uses yet, the columns that it has at a stage, whichever it has now. It gives the
-// numbers of the old columns.
-func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (map[string]int16, error) {
-	nums := map[string]int16{}
-	for _, p := range def.Pairs() {
-		o, n := rel.Column(p.Old), rel.Column(p.New)
-		if o == nil && n == nil {
-			return nil, fmt.Errorf("migration %s: table %s has no column %s", def.Name, def.Table, catalog.QuoteIdent(p.Old))
-		}
-		old := stage.Phase < lens.Complete || stage.Step == lens.WriteNew
-		added := stage.Phase > lens.Pending
-		if o == nil {
-			column := *n
-			column.Name = p.Old
-			rel.Columns = append([]catalog.Column{column}, rel.Columns...)
-			o = &column
-		}
-		nums[p.Old] = o.Num
-		if n == nil {
-			column := *o
-			column.Name = p.New
-			column.Num = rel.Columns[len(rel.Columns)-1].Num + 1
-			rel.Columns = append(rel.Columns, column)
-		}
-		rel.Columns = slices.DeleteFunc(rel.Columns, func(c catalog.Column) bool {
-			return c.Name == p.Old && !old || c.Name == p.New && !added
-		})
+// reshape gives the relation, which nobody else uses yet, the columns that it has at a stage, whichever it has now. It gives the migration as
+// it stands there.
+func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (*rewrite.Migration, error) {
+	group, err := def.Group()
+	if err != nil {
+		return nil, fmt.Errorf("migration %s: %w", def.Name, err)
 	}
-	return nums, nil
+	m := &rewrite.Migration{Definition: def, Stage: stage, OldNums: map[string]int16{}, OldTypes: map[string]catalog.Type{}, Seq: 1}
+	gone := map[string]bool{}
+	var old []catalog.Column
+	for _, o := range group.Old {
+		c := rel.Column(o.Name)
+		switch {
+		case c != nil:
+			old = append(old, *c)
+		case group.Same && rel.Column(group.New[0].Name) != nil: // the migration is complete there
+			made := *rel.Column(group.New[0].Name)
+			made.Name = o.Name
+			rel.Columns = append([]catalog.Column{made}, rel.Columns...)
+			old = append(old, made)
+		default:
+			return nil, fmt.Errorf("migration %s: table %s has no column %s", def.Name, def.Table, catalog.QuoteIdent(o.Name))
+		}
+		m.OldNums[o.Name], m.OldTypes[o.Name] = old[len(old)-1].Num, old[len(old)-1].Type
+		gone[o.Name] = stage.Phase >= lens.Complete && stage.Step != lens.WriteNew
+	}
+	for _, n := range group.New {
+		gone[n.Name] = stage.Phase == lens.Pending
+		if rel.Column(n.Name) != nil {
+			continue
+		}
+		made := old[0]
+		made.Name, made.Num = n.Name, rel.Columns[len(rel.Columns)-1].Num+1
+		if n.Type != "" {
+			made.Type, made.Default = catalog.Type{Mod: -1, SQL: n.Type}, ""
+		}
+		rel.Columns = append(rel.Columns, made)
+	}
+	rel.Columns = slices.DeleteFunc(rel.Columns, func(c catalog.Column) bool { return gone[c.Name] })
+	return m, nil
 }
 
 // explanationText gives the statement, and in comments what is to be known of it, so that the output is SQL, too.
