@@ -25,10 +25,10 @@ func (s *Session) failed(m []byte) error {
 func (s *Session) failedPipeline(e *entry, m []byte) {
 	switch {
 	case e.probe != notProbe && s.probe.synced:
-		s.probe.refusal = serverRefusal(m[headerLen:])
+		s.probe.refusal = s.serverRefusal(e, m[headerLen:])
 	case e.probe != notProbe: // in the client's pipeline, the error stands for its statement
 		s.probe.failed = true
-		s.toClient.add(m)
+		s.passError(e, m)
 	default:
 		s.passError(e, m)
 	}

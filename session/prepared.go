@@ -30,9 +30,18 @@ func (s *Session) bind(size int) (bool, error) {
 			return false, s.violation("08P01", "the names in a Bind are longer than %d bytes", s.limit)
 		}
 	}
-	r, v, ok := s.statement(name)
+	r, v, ok := s.statement(name, use{})
 	if !ok {
 		return false, nil
+	}
+	var st steps
+	var plans []*rewrite.Plan
+	var rows []executed
+	if v.refusal == nil && r != nil && len(r.effect.acts) > 0 {
+		st = s.follow(r.effect.acts, r)
+		if plans, rows, v, ok = s.prepareExecuted(&st, use{ends: r.effect.ends || st.effect.ends}); !ok {
+			return false, nil
+		}
 	}
 	key := clip(portal)
 	if v.refusal == nil && r != nil && r.noteworthy() && len(s.portals) >= maxPortals {
@@ -49,9 +58,14 @@ func (s *Session) bind(size int) (bool, error) {
 	if v.refusal == nil && r != nil {
 		e.plan = r.plan
 		s.used(r.plan)
+		for _, p := range plans {
+			s.used(p)
+		}
 	}
 	if r != nil && r.noteworthy() {
-		s.set(e, true, string(key), &record{plan: r.plan, effect: r.effect})
+		p := &record{plan: r.plan, effect: r.effect, steps: st.list, rows: rows}
+		p.effect.with(&st.effect)
+		s.set(e, true, string(key), p)
 	} else if s.portals[string(key)] != nil {
 		s.set(e, true, string(key), &record{gone: true})
 	}
@@ -67,14 +81,14 @@ func (r *record) noteworthy() bool {
 
 // statement finds a prepared statement for a message that will use it, and prepares it anew where it was planned under another state or other
 // settings. ok is false where the message has to wait. A name that the session does not know is nil: it is the server's business, which
-// has the right error, or has it from an SQL-level PREPARE.
-func (s *Session) statement(name []byte) (r *record, v verdict, ok bool) {
+// has the right error.
+func (s *Session) statement(name []byte, u use) (r *record, v verdict, ok bool) {
 	r = s.statements[string(clip(name))]
 	if r == nil {
 		return nil, verdict{}, true
 	}
-	if r.pending && r.segment != s.segment && r.older != nil {
-		// An earlier pipeline made this version. If it failed, the older one is what the message will meet.
+	if r.pending && r.older != nil && (r.segment != s.segment || r.byQuery) {
+		// An earlier pipeline or a Query made this version. If it failed, the older one is what the message will meet.
 		s.awaited = r
 		s.await(forRecord)
 		return nil, verdict{}, false
@@ -82,34 +96,63 @@ func (s *Session) statement(name []byte) (r *record, v verdict, ok bool) {
 	if r.gone {
 		return nil, verdict{}, true
 	}
-	return s.refresh(string(name), r)
+	return s.refresh(string(name), r, u)
 }
 
 // refresh prepares a statement anew where that is needed, under the client's own name, so that SQL's DEALLOCATE and EXECUTE and
 // pg_prepared_statements go on to know it. It gives the version that the message will meet.
-func (s *Session) refresh(name string, r *record) (*record, verdict, bool) {
-	if r.state == s.state && !r.absent && (!r.mentions || r.settings == s.settings && !s.dirty && !s.expired) {
-		if r.mentions && !s.gate.Admit(s.pid) {
+func (s *Session) refresh(name string, r *record, u use) (*record, verdict, bool) {
+	fresh := r.state == s.state && !r.absent
+	if fresh && !r.mentions {
+		return r, verdict{}, true
+	}
+	ends := u.ends || r.effect.ends
+	if s.refuses() && !ends {
+		return r, verdict{}, true // the server will not run it
+	}
+	if fresh && r.settings == s.settings && !s.dirty && !s.expired {
+		if !s.gate.Admit(s.pid) {
 			s.block = OnGate
 			return nil, verdict{}, false
 		}
 		return r, verdict{}, true
 	}
-	v, ok := s.judge(r.source.text, nil)
+	if s.probe.refusal != nil && s.probe.anew {
+		if s.probe.refusal.Code == inFailedTransaction {
+			return r, verdict{refusal: refuseEnding(), always: true}, true
+		}
+		return r, verdict{refusal: s.probe.refusal, always: true}, true
+	}
+	v, ok := s.judge(r.source.text, &effect{ends: ends}, nil)
 	if !ok || v.refusal != nil {
 		return r, v, ok
 	}
-	sql, settings := r.source.text, (*rewrite.Settings)(nil)
+	next := record{source: r.source, effect: r.effect, plan: v.plan, sql: r.source.text, state: s.state}
 	if v.plan != nil {
-		sql, settings = v.plan.SQL, s.settings
+		next.sql, next.settings, next.mentions = v.plan.SQL, s.settings, true
 	}
-	fresh := record{source: r.source, effect: r.effect, plan: v.plan, sql: sql, state: s.state, settings: settings, mentions: v.plan != nil}
-	if !r.absent && sql == r.sql {
-		r.plan, r.state, r.settings, r.mentions = fresh.plan, fresh.state, fresh.settings, fresh.mentions
+	if !r.absent && next.sql == r.sql {
+		r.plan, r.state, r.settings, r.mentions = next.plan, next.state, next.settings, next.mentions
 		return r, verdict{}, true
 	}
-	s.prepareAnew(name, &fresh)
-	return &fresh, verdict{}, true
+	if !u.query {
+		s.prepareAnew(name, &next)
+		return &next, verdict{}, true
+	}
+	s.askFor(func() { s.prepareAnew(name, &next) })
+	return nil, verdict{}, false
+}
+
+// askFor sends messages of the session's own before a Query, and waits for their outcome.
+func (s *Session) askFor(send func()) {
+	if s.unsure {
+		s.await(forPipeline)
+		return
+	}
+	s.probe = probe{running: true, synced: !s.pipeline, anew: true}
+	from := s.queue.n
+	send()
+	s.endQuestion(from)
 }
 
 // trialName is the name that a new text is prepared under first. Where that fails, in an aborted transaction or since the text does, the server
@@ -119,55 +162,84 @@ const trialName = "segue trial"
 // prepareAnew puts a new version in a statement's place. The error of the trial, if there is one, stands for the message that the
 // statement was wanted for.
 func (s *Session) prepareAnew(name string, fresh *record) {
-	e := s.sendParse(trialName, fresh.sql, fresh.source.oids)
-	e.own, e.plan = true, fresh.plan
+	send := func(sql, name string, shift int) *entry {
+		if fresh.source.bySQL {
+			return s.sendPrepare(sql, fresh.plan, shift)
+		}
+		e := s.sendParse(name, sql, fresh.source.oids)
+		e.own, e.plan = true, fresh.plan
+		return e
+	}
+	trial, shift := fresh.sql, 0
+	if fresh.source.bySQL {
+		if text, n, ok := renamed(fresh.sql, trialName); ok {
+			trial, shift = text, n
+		}
+	}
+	send(trial, trialName, shift)
 	s.sendClose('S', trialName)
-	e = s.sendClose('S', name)
+	e := s.sendClose('S', name)
 	s.set(e, false, clip(name), &record{source: fresh.source, effect: fresh.effect, absent: true})
-	e = s.sendParse(name, fresh.sql, fresh.source.oids)
-	e.own, e.plan = true, fresh.plan
+	e = send(fresh.sql, name, 0)
 	s.set(e, false, clip(name), fresh)
+	if fresh.source.bySQL {
+		s.sendClose('P', preparer)
+		s.sendClose('S', preparer)
+	}
 }
 
 // describe deals with a Describe. It says whether the message is dealt with.
 func (s *Session) describe(m []byte) bool {
 	kind, name, ok := target(m)
 	var plan *rewrite.Plan
+	var rows []executed
 	switch {
 	case ok && kind == 'S':
-		r, v, ok := s.statement(name)
+		r, v, ok := s.statement(name, use{})
 		if !ok {
 			return false
 		}
+		if v.refusal == nil && r != nil {
+			plan = r.plan
+			if len(r.effect.acts) > 0 {
+				st := s.follow(r.effect.acts, r)
+				if _, rows, v, ok = s.prepareExecuted(&st, use{}); !ok {
+					return false
+				}
+			}
+		}
 		if v.refusal != nil {
 			s.sendRefusal(v.refusal, v.always)
-		} else if r != nil {
-			plan = r.plan
 		}
 	case ok && kind == 'P':
 		if r := s.portals[string(clip(name))]; r != nil {
-			plan = r.plan
+			plan, rows = r.plan, r.rows
 		}
 	}
 	s.toServer.add(m)
 	s.pipeline = true
-	s.queue.push('D').plan = plan
+	e := s.queue.push('D')
+	e.plan, e.rows = plan, rows
 	return true
 }
 
 // execute deals with an Execute.
 func (s *Session) execute(m []byte) {
+	var r *record
+	if name, _, ok := cut(m[headerLen:]); ok {
+		r = s.portals[string(clip(name))]
+	}
+	if r != nil && s.tooMuch(r.steps) {
+		s.sendRefusal(refuseTexts(s.limit), false) // the client's Execute is skipped
+		r = nil
+	}
 	s.toServer.add(m)
 	s.pipeline = true
 	e := s.queue.push('E')
-	name, _, ok := cut(m[headerLen:])
-	if !ok {
-		return
-	}
-	if r := s.portals[string(clip(name))]; r != nil {
+	if r != nil {
 		e.plan = r.plan
 		s.unsettle(r.effect)
-		s.dropStatements(e, r.effect.drops)
+		s.apply(e, r.steps, r.plan)
 	}
 }
 

@@ -21,11 +21,13 @@ type entry struct {
 	statement int // Query: index of the statement in the text that is being answered
 
 	plan    *rewrite.Plan    // maps error positions and patches results; nil: nothing to patch
+	shift   int              // how many characters later than in plan a position is
+	rows    []executed       // patch the results of EXECUTE
 	refusal *rewrite.Refusal // the client gets it in the place of the poison's error
 	always  bool             // or in the place of any error
 
 	changes []change // what becomes of statements and portals if it succeeds, in order
-	tags    int      // how many DEALLOCATE and DISCARD ALL have been confirmed by their command tags
+	tags    int      // how many PREPARE, DEALLOCATE and DISCARD ALL have been confirmed by their command tags
 }
 
 // copyEnd is the kind of the entry of a CopyDone or CopyFail.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"segue/rewrite"
 )
@@ -92,11 +93,18 @@ func (s *Session) passError(e *entry, m []byte) {
 		e.refusal = nil
 		return
 	}
-	if e.plan == nil || e.plan.Kind != rewrite.Rewrite {
+	s.passFields('E', e, m)
+}
+
+// passFields gives the client an ErrorResponse or a NoticeResponse with its position in the client's text.
+func (s *Session) passFields(typ byte, e *entry, m []byte) {
+	if e == nil || e.plan == nil || e.plan.Kind != rewrite.Rewrite && e.shift == 0 {
 		s.toClient.add(m)
 		return
 	}
-	at := s.toClient.begin('E')
+	body := m[headerLen:]
+	column, name := clientName(e.plan, body)
+	at := s.toClient.begin(typ)
 	for len(body) > 1 && body[0] != 0 {
 		value, rest, ok := cut(body[1:])
 		if !ok {
@@ -104,18 +112,45 @@ func (s *Session) passError(e *entry, m []byte) {
 		}
 		code := body[0]
 		body = rest
-		if code != 'P' {
+		switch {
+		case name != "" && code == 'c':
+			s.toClient.field(code, name)
+			continue
+		case name != "" && code == 'M':
+			s.toClient.field(code, strings.Replace(view(value), `"`+column+`"`, `"`+name+`"`, 1))
+			continue
+		case code != 'P':
 			s.toClient.field(code, view(value))
 			continue
 		}
-		if n, err := strconv.Atoi(view(value)); err == nil {
-			if n = s.planner.position(e.plan, n); n > 0 {
-				s.toClient.field('P', strconv.Itoa(n))
-			}
+		if n := s.position(e, value); n > 0 {
+			s.toClient.field('P', strconv.Itoa(n))
 		}
 	}
 	s.toClient.buf = append(s.toClient.buf, 0)
 	s.toClient.end(at)
+}
+
+// clientName gives the column that an error names by the other side's name, and what the client's code calls it. Errors say which column they
+// are about in fields of their own (23502), or in their message alone (42804).
+func clientName(p *rewrite.Plan, body []byte) (column, name string) {
+	table := string(errorField(body, 't'))
+	if c := string(errorField(body, 'c')); c != "" {
+		if n := p.ClientName(table, c); n != c {
+			return c, n
+		}
+		return "", ""
+	}
+	if view(errorField(body, 'C')) != "42804" {
+		return "", ""
+	}
+	message := string(errorField(body, 'M'))
+	p.ClientNames(func(_, c, n string) {
+		if strings.Contains(message, `"`+c+`"`) {
+			column, name = c, n
+		}
+	})
+	return column, name
 }
 
 // passRefusal gives the client a refusal in the place of the server's error, whose severity it keeps, since that is in the language of the
@@ -135,11 +170,24 @@ func (s *Session) passRefusal(r *rewrite.Refusal, body []byte) {
 	s.toClient.end(at)
 }
 
-// serverRefusal makes a refusal of an error that the server gave to a message of the session's own.
-func serverRefusal(body []byte) *rewrite.Refusal {
+// position finds a position of the server's in the client's text; 0 where it is none.
+func (s *Session) position(e *entry, value []byte) int {
+	n, err := strconv.Atoi(view(value))
+	if err != nil {
+		return 0
+	}
+	n -= e.shift
+	if n > 0 && e.plan != nil && e.plan.Kind == rewrite.Rewrite {
+		n = s.planner.position(e.plan, n)
+	}
+	return max(n, 0)
+}
+
+// serverRefusal makes a refusal of an error that the server gave to a message of the session's own, that of entry e.
+func (s *Session) serverRefusal(e *entry, body []byte) *rewrite.Refusal {
 	return &rewrite.Refusal{
 		Code: string(errorField(body, 'C')), Message: string(errorField(body, 'M')),
-		Detail: string(errorField(body, 'D')), Hint: string(errorField(body, 'H')),
+		Detail: string(errorField(body, 'D')), Hint: string(errorField(body, 'H')), Position: s.position(e, errorField(body, 'P')),
 	}
 }
 
@@ -167,6 +215,24 @@ func refuseExpired() *rewrite.Refusal {
 		Message: "the proxy has lost its place among the proxies, so it cannot tell which columns this statement may use",
 		Detail:  "The statement was not run.",
 		Hint:    "Try again. If this lasts, see that the proxy reaches the database over its control connection: segue status.",
+	}
+}
+
+// refuseEnding refuses a text that may end a failed transaction and then runs what cannot be prepared before that.
+func refuseEnding() *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "0A000",
+		Message: "this message may end a failed transaction, and executes a prepared statement on a migrating table",
+		Hint:    "Send the statements in messages of their own.",
+	}
+}
+
+// refuseDeep refuses what cannot be followed.
+func refuseDeep() *rewrite.Refusal {
+	return &rewrite.Refusal{
+		Code:    "54001",
+		Message: fmt.Sprintf("prepared statements that EXECUTE others are nested deeper than %d levels", maxExecutes),
+		Hint:    "EXECUTE the innermost one itself.",
 	}
 }
 

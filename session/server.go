@@ -46,11 +46,16 @@ func (s *Session) serverStep() (bool, error) {
 	}
 	size := 1 + int(length)
 	switch typ {
-	case 'N', 'A', 'd', 'c', 'v': // notices, notifications, COPY data: they answer nothing
+	case 'A', 'd', 'c', 'v': // notifications, COPY data: they answer nothing
 		f.stream(size, false)
 		return true, nil
+	case 'N':
+		if !s.noticed(size) {
+			return true, nil
+		}
+		fallthrough
 	case 'D', 'T':
-		if !s.wanted(typ) {
+		if typ != 'N' && !s.wanted(typ) {
 			break
 		}
 		fallthrough
@@ -76,6 +81,18 @@ func (s *Session) serverStep() (bool, error) {
 	return true, nil
 }
 
+// noticed says whether a notice must be held whole, since its position is in a text of the session's own. Otherwise it is passed, or dropped
+// where the client knows nothing of what it is about.
+func (s *Session) noticed(size int) bool {
+	s.queue.settle(false)
+	e := s.queue.head()
+	if e != nil && !e.own && e.plan != nil && e.plan.Kind == rewrite.Rewrite && size <= s.limit {
+		return true
+	}
+	s.server.stream(size, e != nil && e.own)
+	return false
+}
+
 // wanted says whether a row or its description must be held whole.
 func (s *Session) wanted(typ byte) bool {
 	s.queue.settle(true)
@@ -91,11 +108,15 @@ func (s *Session) wanted(typ byte) bool {
 
 // result is what the entry's next RowDescription must be patched with, or nil.
 func (s *Session) result(e *entry) *rewrite.Result {
-	if e.plan == nil {
-		return nil
+	if e.plan != nil {
+		for i := range e.plan.Results {
+			if r := &e.plan.Results[i]; r.Statement == e.statement && len(r.Origins) > 0 {
+				return r
+			}
+		}
 	}
-	for i := range e.plan.Results {
-		if r := &e.plan.Results[i]; r.Statement == e.statement && len(r.Origins) > 0 {
+	for _, x := range e.rows {
+		if r := &x.plan.Results[0]; x.statement == e.statement && len(r.Origins) > 0 {
 			return r
 		}
 	}
@@ -182,6 +203,9 @@ func (s *Session) reply(typ byte, m []byte) error {
 		return nil
 	case 'E':
 		return s.failed(m)
+	case 'N':
+		s.passFields('N', s.queue.head(), m)
+		return nil
 	case 'Z':
 		return s.ready(m)
 	}
@@ -259,7 +283,7 @@ func (s *Session) complete(e *entry, m []byte) {
 	if len(e.changes) > 0 {
 		tag, _, _ := cut(m[headerLen:])
 		switch view(tag) {
-		case "DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL":
+		case "PREPARE", "DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL":
 			e.tags++
 			s.confirm(e, e.tags)
 		}

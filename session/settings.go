@@ -71,6 +71,7 @@ const (
 type probe struct {
 	running bool
 	synced  bool // it ends with a Sync of its own
+	anew    bool // it is no question, but a statement that is prepared anew before a Query
 	size    int
 	got     rewrite.Settings
 	version string
@@ -84,38 +85,42 @@ func (s *Session) ask() {
 		s.await(forPipeline)
 		return
 	}
-	open := s.pipeline
-	s.probe = probe{running: true, synced: !open}
-	p := s.sendParse(probeName, probeText(s.state), noTypes)
-	p.own, p.probe = true, probing
+	s.probe = probe{running: true, synced: !s.pipeline}
+	from := s.queue.n
+	s.sendParse(probeName, probeText(s.state), noTypes).own = true
 
 	at := s.toServer.begin('B')
 	s.toServer.text(probeName)
 	s.toServer.text(probeName)
 	s.toServer.buf = append(s.toServer.buf, 0, 0, 0, 0, 0, 0) // no parameters; all results as text
 	s.toServer.end(at)
-	e := s.queue.push('B')
-	e.own, e.probe = true, probing
+	s.queue.push('B').own = true
 
 	at = s.toServer.begin('E')
 	s.toServer.text(probeName)
 	s.toServer.buf = append(s.toServer.buf, 0, 0, 0, 0) // all rows
 	s.toServer.end(at)
-	e = s.queue.push('E')
-	e.own, e.probe = true, probing
+	s.queue.push('E').own = true
 
-	s.sendClose('P', probeName).probe = probing
-	last := s.sendClose('S', probeName)
-	if open {
-		last.probe = probeLast
-		s.toServer.end(s.toServer.begin('H'))
-	} else {
-		last.probe = probing
+	s.sendClose('P', probeName)
+	s.sendClose('S', probeName)
+	s.endQuestion(from)
+}
+
+// endQuestion ends messages of the session's own, from that entry of the queue on, and waits for their outcome. In a client's pipeline they must not
+// end it.
+func (s *Session) endQuestion(from int) {
+	if s.probe.synced {
 		s.toServer.end(s.toServer.begin('S'))
-		e := s.queue.push('S')
-		e.own, e.probe = true, probeLast
+		s.queue.push('S').own = true
 		s.pipeline = false
+	} else {
+		s.toServer.end(s.toServer.begin('H'))
 	}
+	for i := from; i < s.queue.n; i++ {
+		s.queue.at(i).probe = probing
+	}
+	s.queue.at(s.queue.n - 1).probe = probeLast
 	s.await(forProbe)
 }
 
@@ -194,7 +199,7 @@ func refuseAnswer() *refusal {
 func (s *Session) answered() {
 	p := &s.probe
 	p.running = false
-	if p.refusal != nil {
+	if p.refusal != nil || p.anew {
 		return
 	}
 	got := p.got

@@ -19,18 +19,23 @@ type verdict struct {
 	plan    *rewrite.Plan
 	refusal *refusal
 	always  bool // the refusal is given in the place of any error of the server
+	asIs    bool // unplanned since the transaction has failed: the server will not run it, and knows why
 }
 
 // judge plans a text. ok is false where that has to wait; then nothing was sent but perhaps a look at the settings, and the message is
-// to be dealt with from its beginning when the wait is over. effect is the text's where it is a Query: nil for a Parse, which runs nothing.
-func (s *Session) judge(text string, e *effect) (v verdict, ok bool) {
+// to be dealt with from its beginning when the wait is over. e is what running the message does, and st are the steps of a Query: nil for
+// a Parse, which runs nothing.
+func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) {
 	if !s.state.Mentions(text) || inert(text) {
 		return verdict{}, true
+	}
+	if s.refuses() && !e.ends {
+		return verdict{asIs: true}, true
 	}
 	if s.expired {
 		return verdict{refusal: refuseExpired()}, true
 	}
-	if e != nil && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text) {
+	if st != nil && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
 		return verdict{refusal: refuseTogether()}, true
 	}
 	if s.dirty {
@@ -54,23 +59,10 @@ func (s *Session) judge(text string, e *effect) (v verdict, ok bool) {
 	return verdict{plan: p}, true
 }
 
-// mixes says whether, in a text of several statements, one that mentions a migrating table comes after one that changes the settings. What it
-// means cannot be known before the first has run.
-func (s *Session) mixes(text string) bool {
-	if strings.IndexByte(text, ';') < 0 {
-		return false
-	}
-	for _, backslash := range []bool{false, true} {
-		after := false
-		for _, st := range split(text, backslash) {
-			if after && s.state.Mentions(st) {
-				return true
-			}
-			e := effectOf(st)
-			after = after || e.unsettles == unsettle || e.ends && s.unsettled
-		}
-	}
-	return false
+// refuses says whether the server refuses to run anything but the end of a transaction, since the transaction under way has failed.
+// Texts that are no end go to the server as they are then: it says what is wrong with them, which may also be their syntax.
+func (s *Session) refuses() bool {
+	return s.tx == 'E' && !s.ending || s.probe.refusal != nil && s.probe.refusal.Code == inFailedTransaction
 }
 
 // used counts the sending of a planned statement.
@@ -90,16 +82,26 @@ func (s *Session) query(m []byte) bool {
 		return true
 	}
 	text := view(body[:i])
-	eff := effectOf(text)
-	v, ok := s.judge(text, &eff)
+	eff := effectOf(text, s.scs == "off")
+	st := s.follow(eff.acts, nil)
+	eff.with(&st.effect)
+	v, ok := s.judge(text, &eff, &st)
 	if !ok {
 		return false
+	}
+	plans, rows, v2, ok := s.judgeSteps(text, &eff, &st)
+	if !ok {
+		return false
+	}
+	if v.refusal == nil && v2.refusal != nil {
+		v = v2
 	}
 	var e *entry
 	switch {
 	case v.refusal != nil:
 		e = s.sendQuery(poison)
 		e.refusal, e.always = v.refusal, v.always
+		return true
 	case v.plan != nil && v.plan.Kind == rewrite.Rewrite:
 		e = s.sendQuery(v.plan.SQL)
 		e.plan = v.plan
@@ -108,27 +110,26 @@ func (s *Session) query(m []byte) bool {
 		e = s.pushQuery()
 		e.plan = v.plan
 	}
-	if v.refusal == nil {
-		s.unsettle(eff)
-		s.dropStatements(e, eff.drops)
-		s.used(v.plan)
+	e.rows = rows
+	s.unsettle(eff)
+	s.apply(e, st.list, v.plan)
+	s.used(v.plan)
+	for _, p := range plans {
+		s.used(p)
 	}
 	return true
 }
 
-// dropStatements notes what a message's DEALLOCATE and DISCARD ALL will drop. The unnamed statement stays.
-func (s *Session) dropStatements(e *entry, drops []drop) {
-	for i, d := range drops {
-		if d.name != "" {
-			s.setTagged(e, false, clip(d.name), &record{gone: true}, i+1)
-			continue
-		}
-		for name := range s.statements {
-			if name != "" {
-				s.setTagged(e, false, name, &record{gone: true}, i+1)
-			}
-		}
+// judgeSteps judges what a Query PREPAREs and EXECUTEs.
+func (s *Session) judgeSteps(text string, e *effect, st *steps) (plans []*rewrite.Plan, rows []executed, v verdict, ok bool) {
+	if s.tooMuch(st.list) {
+		return nil, nil, verdict{refusal: refuseTexts(s.limit)}, true
 	}
+	plans, rows, v, ok = s.prepareExecuted(st, use{query: true, ends: e.ends})
+	if ok && v.refusal == nil && len(plans) > 0 && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
+		v.refusal = refuseTogether()
+	}
+	return plans, rows, v, ok
 }
 
 // parse deals with a Parse. It says whether the message is dealt with.
@@ -142,7 +143,8 @@ func (s *Session) parse(m []byte) bool {
 		return true
 	}
 	text := view(body)
-	v, ok := s.judge(text, nil)
+	eff := effectOf(text, s.scs == "off")
+	v, ok := s.judge(text, &eff, nil)
 	if !ok {
 		return false
 	}
@@ -158,7 +160,10 @@ func (s *Session) parse(m []byte) bool {
 		return true
 	}
 	src := &source{text: string(body), oids: append([]byte(nil), oids...)}
-	r := &record{source: src, effect: effectOf(src.text), plan: v.plan, sql: src.text, state: s.state}
+	r := &record{source: src, effect: effectOf(src.text, s.scs == "off"), plan: v.plan, sql: src.text, state: s.state}
+	if v.asIs {
+		r.state = nil
+	}
 	if v.plan != nil {
 		r.mentions, r.settings, r.sql = true, s.settings, v.plan.SQL
 	}

@@ -1,57 +1,6 @@
 package session
 
-import (
-	"strings"
-
-	"segue/rewrite"
-)
-
-// effect is what running a text does to what the session knows.
-type effect struct {
-	unsettles rewrite.Unsettling
-	ends      bool // may end a transaction, or go back to a savepoint
-	drops     []drop
-}
-
-// drop is one statement that drops prepared statements, as its command tag will confirm.
-type drop struct {
-	name string // the prepared statement; all where it is ""
-}
-
-// none says that running the text does nothing to what the session knows.
-func (e *effect) none() bool { return e.unsettles == rewrite.Settled && !e.ends && len(e.drops) == 0 }
-
-// effectOf judges a text by its bytes. Where it errs, it errs on the side of an effect, but for drops, which are exact: statements at the top
-// level of the text.
-func effectOf(sql string) effect {
-	e := effect{unsettles: rewrite.Unsettles(sql)}
-	dropping := false
-	for rest := sql; ; {
-		rest = rest[blank(rest):]
-		if n := wordLen(rest); n > 0 {
-			switch kindOf(rest[:n]) {
-			case endsTransaction, mayEnd:
-				e.ends = true
-			case dropsStatements:
-				dropping = true
-			case otherWord, runsNothing:
-			}
-		}
-		i := strings.IndexByte(rest, ';') // one in a string or a comment too
-		if i < 0 {
-			break
-		}
-		rest = rest[i+1:]
-	}
-	if dropping {
-		for _, st := range split(sql, false) {
-			if d, ok := dropOf(st); ok {
-				e.drops = append(e.drops, d)
-			}
-		}
-	}
-	return e
-}
+import "strings"
 
 type wordKind int
 
@@ -59,18 +8,21 @@ const (
 	otherWord wordKind = iota
 	runsNothing
 	endsTransaction
-	mayEnd // PREPARE TRANSACTION, or PREPARE of a statement
+	prepares // PREPARE of a statement, or PREPARE TRANSACTION
 	dropsStatements
+	executes
+	mayExecute // EXPLAIN, CREATE TABLE AS
 )
 
-// kinds are the first words of statements that matter to a session. But for PREPARE, none of these statements reads or writes a column.
+// kinds are the first words of statements that matter to a session.
 var kinds = map[string]wordKind{
 	"begin": runsNothing, "start": runsNothing, "savepoint": runsNothing, "lock": runsNothing, "set": runsNothing, "reset": runsNothing,
 	"show": runsNothing, "listen": runsNothing, "unlisten": runsNothing, "notify": runsNothing, "checkpoint": runsNothing,
 	"release": runsNothing,
 	"commit":  endsTransaction, "end": endsTransaction, "rollback": endsTransaction, "abort": endsTransaction,
-	"prepare":    mayEnd,
+	"prepare":    prepares,
 	"deallocate": dropsStatements, "discard": dropsStatements,
+	"execute": executes, "explain": mayExecute, "create": mayExecute,
 }
 
 // kindOf is the kind of a statement's first word. It allocates nothing, as it is asked for every statement.
@@ -94,8 +46,12 @@ func kindOf(word string) wordKind {
 func inert(sql string) bool {
 	rest := sql[blank(sql):]
 	n := wordLen(rest)
-	k := kindOf(rest[:n])
-	return k != otherWord && k != mayEnd && !several(sql)
+	switch kindOf(rest[:n]) {
+	case runsNothing, endsTransaction, dropsStatements:
+		return !several(sql)
+	case otherWord, prepares, executes, mayExecute:
+	}
+	return false
 }
 
 // several says whether a text may have more than one statement.
@@ -104,28 +60,6 @@ func several(sql string) bool {
 		return false
 	}
 	return len(split(sql, false)) > 1 || strings.IndexByte(sql, '\\') >= 0 && len(split(sql, true)) > 1
-}
-
-// dropOf reads DEALLOCATE [PREPARE] name, DEALLOCATE [PREPARE] ALL and DISCARD ALL.
-func dropOf(st string) (drop, bool) {
-	word, rest := nextWord(st)
-	switch word {
-	case "deallocate":
-		name, after := nextWord(rest)
-		if name == "prepare" {
-			if next, _ := nextWord(after); next != "" {
-				name = next
-			}
-		}
-		if name == "all" {
-			return drop{}, true
-		}
-		return drop{name: strings.TrimPrefix(name, `"`)}, name != ""
-	case "discard":
-		what, _ := nextWord(rest)
-		return drop{}, what == "all"
-	}
-	return drop{}, false
 }
 
 // nextWord reads an identifier: unquoted ones are folded to lower case, quoted ones are given with a quote before them.
@@ -154,26 +88,32 @@ func split(sql string, backslash bool) []string {
 		start = i + 1
 	}
 	for i := 0; i < len(sql); {
-		switch c := sql[i]; {
-		case c == ';':
+		if sql[i] == ';' {
 			end(i)
-			i++
-		case c == '\'':
-			i += quotedLen(sql[i:], '\'', backslash || escapeString(sql[:i]))
-		case c == '"':
-			i += quotedLen(sql[i:], '"', false)
-		case c == '$' && (i == 0 || !isWord(sql[i-1])):
-			i += dollarLen(sql[i:])
-		case c == '-' || c == '/':
-			i += max(1, blank(sql[i:]))
-		default:
-			i++
 		}
+		i += lexeme(sql, i, backslash)
 	}
 	if start < len(sql) {
 		end(len(sql))
 	}
 	return out
+}
+
+// lexeme gives the length of what begins at i and must not be looked into: a word, a quoted thing, a comment, or one byte.
+func lexeme(s string, i int, backslash bool) int {
+	switch c := s[i]; {
+	case c == '\'':
+		return quotedLen(s[i:], '\'', backslash || escapeString(s[:i]))
+	case c == '"':
+		return quotedLen(s[i:], '"', false)
+	case c == '$':
+		return dollarLen(s[i:])
+	case c == '-' || c == '/':
+		return max(1, blank(s[i:]))
+	case isWord(c):
+		return wordLen(s[i:])
+	}
+	return 1
 }
 
 // escapeString says whether the text before a quote makes it E'...'.

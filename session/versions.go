@@ -8,6 +8,10 @@ import "segue/rewrite"
 
 // record is one version of a prepared statement or of a portal.
 type record struct {
+	// Of a portal: what running it makes, drops and EXECUTEs, and the plans of the rows that it gives by EXECUTE.
+	steps []step
+	rows  []executed
+
 	// source is what the client said to make the statement; nil for portals and for what is gone.
 	source *source
 	effect effect
@@ -22,15 +26,17 @@ type record struct {
 	absent bool // the server has none, but the client has: it could not be prepared anew
 
 	pending bool    // not confirmed
+	byQuery bool    // a Query made it, which can fail without a Sync before what comes next
 	segment int     // the client's Syncs before the message that made it
 	older   *record // while pending: what is there if the message fails
 }
 
-// source is a client's Parse. All versions of the statement share it.
+// source is a client's Parse or PREPARE. All versions of the statement share it.
 type source struct {
-	text string
-	oids []byte // the number of parameter types and the types, as in the message
-	refs int    // records that are alive
+	text  string
+	bySQL bool   // text is a PREPARE
+	oids  []byte // of a Parse: the number of parameter types and the types, as in the message
+	refs  int    // records that are alive
 }
 
 func (s *source) size() int { return len(s.text) + len(s.oids) + 256 }
@@ -40,7 +46,7 @@ type change struct {
 	portal     bool
 	name       string
 	prev, next *record // prev is nil where there was none
-	tag        int     // of a DEALLOCATE or DISCARD: the how manieth command tag of the message confirms it, from 1; 0: the message's own reply
+	tag        int     // of a PREPARE, DEALLOCATE or DISCARD: the how manieth command tag of the message confirms it, from 1; 0: the message's own reply
 }
 
 // maxName is how many bytes of a name PostgreSQL tells apart, NAMEDATALEN - 1.
@@ -66,7 +72,7 @@ func (s *Session) setTagged(e *entry, portal bool, name string, next *record, ta
 	if next.gone && prev == nil {
 		return
 	}
-	next.pending, next.segment, next.older = true, s.segment, prev
+	next.pending, next.byQuery, next.segment, next.older = true, e.kind == 'Q', s.segment, prev
 	if next.source != nil {
 		if next.source.refs == 0 {
 			s.texts += next.source.size()
@@ -148,7 +154,7 @@ func (s *Session) restore(u undo) {
 		}
 	}
 	for k, prev := range u {
-		if m := s.names(k.portal); prev != nil {
+		if m := s.names(k.portal); prev != nil && (prev.pending || !prev.gone) {
 			m[k.name] = prev
 		} else {
 			delete(m, k.name)
