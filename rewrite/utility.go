@@ -29,7 +29,7 @@ func (a *attempt) statement(n *pg.Node) {
 		for _, t := range x.PrepareStmt.Argtypes {
 			a.rowType(t.GetTypeName())
 		}
-		a.query(x.PrepareStmt.Query, nil, nil)
+		a.result(a.query(x.PrepareStmt.Query, nil, nil)) // what EXECUTE gives
 		a.prepares = append(a.prepares, x.PrepareStmt.Name)
 	case *pg.Node_DeclareCursorStmt:
 		a.query(x.DeclareCursorStmt.Query, nil, nil)
