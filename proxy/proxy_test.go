@@ -149,7 +149,7 @@ func noMigrations(t testing.TB) *rewrite.State {
 func renaming(t testing.TB, epoch int64, phase lens.Phase) *rewrite.State {
 	t.Helper()
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
-	users := &catalog.Relation{OID: 16384, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
+	users := &catalog.Relation{OID: usersOID(t), Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
 		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
 		{Name: "name", Num: 2, Type: text},
 		{Name: "full_name", Num: 3, Type: text},
@@ -167,7 +167,34 @@ func renaming(t testing.TB, epoch int64, phase lens.Phase) *rewrite.State {
 	return s
 }
 
-const usersTable = "CREATE TABLE users (id int PRIMARY KEY, name text, full_name text)"
+// usersTable is for the databases of tests with a state of renaming, which have the table from their template.
+const usersTable = "TRUNCATE users"
+
+// usersOID gives the OID of table users in every database that is made after the first call: sessions ask the server what a migrating table's name means,
+// and the answer has to fit the state's catalog.
+func usersOID(t testing.TB) uint32 {
+	t.Helper()
+	usersMade.Do(func() {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, pgtest.Shared().DSN("template1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, conn, "CREATE TABLE users (id int PRIMARY KEY, name text, full_name text)")
+		if err := conn.QueryRow(ctx, "SELECT 'users'::regclass::oid").Scan(&usersNumber); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(ctx); err != nil { // CREATE DATABASE wants its template to itself
+			t.Fatal(err)
+		}
+	})
+	return usersNumber
+}
+
+var (
+	usersMade   sync.Once
+	usersNumber uint32
+)
 
 // running is a proxy that is served until the test ends.
 type running struct {
