@@ -26,6 +26,7 @@ import (
 //	@star            uses the table's shape, of which version auto sees the old one: not compared for new code there
 //	@rows any        rows are not compared
 //	@origins any     the columns' origins are not compared
+//	@fails a, b ...  may fail with one of these SQLSTATEs where the reference does not: a value that the other side has no form for; the rest says why
 //	@error any       of a text's several errors of class 42, any may be told
 //	@commit          the texts run outside of a transaction
 //	@simple          the simple protocol only
@@ -37,6 +38,7 @@ type Case struct {
 	Line     int
 	Steps    []Step
 	Refused  bool
+	Fails    []string // SQLSTATEs
 	Auto     string
 	Star     bool
 	AnyRows  bool
@@ -141,6 +143,12 @@ func (c *Case) directive(s *Step, line string) error {
 		}
 	case "refused":
 		c.Refused = true
+	case "fails":
+		codes := failCodes.FindString(rest)
+		if codes == "" || strings.TrimSpace(rest[len(codes):]) == "" {
+			return fmt.Errorf("@fails %s: give SQLSTATEs, and the reason behind them", rest)
+		}
+		c.Fails = strings.FieldsFunc(codes, func(r rune) bool { return r == ',' || r == ' ' })
 	case "auto":
 		c.Auto = rest
 	case "star":
@@ -165,6 +173,16 @@ func (c *Case) directive(s *Step, line string) error {
 		return fmt.Errorf("@%s is no directive", word)
 	}
 	return nil
+}
+
+var failCodes = regexp.MustCompile(`^([0-9A-Z]{5}(, )?)+ `)
+
+// mayFail says that an outcome is an error that the case allows.
+func (c *Case) mayFail(o *Outcome) bool {
+	return slices.ContainsFunc(o.Steps, func(events []Event) bool {
+		e := failure(events)
+		return e != nil && slices.Contains(c.Fails, e.Code)
+	})
 }
 
 // protocols gives the protocols that the case goes by.
@@ -196,7 +214,7 @@ var writing = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|truncate|cop
 
 // meantFor says whether the case is meant for the variant and the client.
 func (c *Case) meantFor(v *Variant, client Client) bool {
-	if client.Version == lens.Auto && (c.Auto == "none" || c.Star && client.Side == NewSide) {
+	if client.Version == lens.Auto && (c.Auto == "none" || client.Side == NewSide && (c.Star || v.sameName())) {
 		return false
 	}
 	return c.meant(v, client.Side)

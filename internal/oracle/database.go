@@ -42,16 +42,22 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 		}
 		d.names[origin{rel.OID, 0}] = t + ", whole row"
 	}
-	if f != RefNew {
-		// A proxy that has not seen the column go speaks of it by its number.
-		table := d.snap.relation(v.Table).OID
-		d.names[origin{table, oldNum}] = v.Table + "." + v.Names[OldSide]
-		d.names[origin{table, newNum}] = v.Table + "." + v.Names[NewSide]
+	table := d.snap.relation(v.Table)
+	for s := range v.Columns {
+		for i := range v.Columns[s] {
+			c := &v.Columns[s][i]
+			switch {
+			case f != RefNew: // a proxy that has not seen the column go speaks of it by its number
+				d.names[origin{table.OID, v.num(Side(s), i)}] = v.Table + "." + c.Name
+			case Side(s) == NewSide:
+				d.names[origin{table.OID, table.Column(c.as()).Num}] = v.Table + "." + c.Name
+			}
+		}
 	}
 	if d.types, err = ownTypes(ctx, setup); err != nil {
 		return nil, err
 	}
-	d.session = session{begin: v.begin(), contents: v.contents(f), seed: strings.Join(v.seed(f), ";\n"), logical: f.logical}
+	d.session = session{begin: v.begin(), contents: [2]string{v.contents(f, OldSide), v.contents(f, NewSide)}, seed: strings.Join(v.seed(f), ";\n"), logical: f.logical}
 	d.conn, err = Dial(ctx, dsn)
 	return d, err
 }
@@ -72,11 +78,16 @@ func ownTypes(ctx context.Context, conn *pgx.Conn) (map[uint32]string, error) {
 	return types, err
 }
 
-// origins gives the names of columns as code of a side calls them. alike says that both of the migrating columns count as the side's own.
+// origins gives the names of columns as code of a side calls them. alike says that a migrating column may be called by the other side's: where one
+// stands for one, that one; else there is none that could be named, and no origin counts.
 func (d *Database) origins(s Side, alike bool) *Origins {
+	v := d.Variant
 	o := &Origins{names: d.names, types: d.types, logical: map[string]string{}}
-	if alike {
-		o.logical[d.Variant.Table+"."+d.Variant.Names[1-s]] = d.Variant.Table + "." + d.Variant.Names[s]
+	switch {
+	case alike && v.single():
+		o.logical[v.Table+"."+v.Columns[1-s][0].Name] = v.Table + "." + v.Columns[s][0].Name
+	case alike:
+		o.any = true
 	}
 	return o
 }

@@ -101,6 +101,7 @@ type Origins struct {
 	names   map[origin]string // "users.name"; a whole row's number is 0
 	types   map[uint32]string // the types that are not PostgreSQL's own
 	logical map[string]string // columns that count as another one: the migrating column's other name
+	any     bool              // no origin counts
 }
 
 type origin struct {
@@ -109,7 +110,7 @@ type origin struct {
 }
 
 func (o *Origins) of(f Field) string {
-	if o == nil {
+	if o == nil || o.any {
 		return "any"
 	}
 	if f.Table == 0 && f.Num == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"segue/rewrite"
+	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
@@ -41,13 +42,18 @@ func NewLab(ctx context.Context, v *Variant, create func() string) (_ *Lab, err 
 			return nil, err
 		}
 	}
+	nums, types := map[string]int16{}, map[string]catalog.Type{}
+	for i, o := range v.Columns[OldSide] {
+		nums[o.Name] = v.num(OldSide, i)
+		types[o.Name] = l.forms[OldOnly].snap.relation(v.Table).Column(o.Name).Type
+	}
 	for _, st := range Stands {
 		snap := l.forms[st.Physical].snap
 		if st.Catalog != st.Physical {
 			snap = snap.outdated(v.Table, l.forms[st.Catalog].snap)
 		}
 		state, err := rewrite.NewState(7, snap.catalog(), []rewrite.Migration{{
-			Definition: v.Definition(), Stage: st.Stage, OldNums: map[string]int16{v.Names[OldSide]: oldNum}, Seq: 1,
+			Definition: v.Definition(), Stage: st.Stage, OldNums: nums, OldTypes: types, Seq: 1,
 		}})
 		if err != nil {
 			return nil, err
@@ -98,7 +104,8 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 	where := Where{Case: c, Variant: l.Variant, Stand: Stands[stand].Name, Client: client, Protocol: p}
 	var texts []sent
 	var plans []*rewrite.Plan
-	key := fmt.Sprint(Stands[stand].Physical)
+	view := l.Variant.view(right[0].schema)
+	key := fmt.Sprint(Stands[stand].Physical, view)
 	for i, s := range right[0].steps {
 		plan := l.Plan(l.states[stand], s.Text, settings)
 		plans = append(plans, plan)
@@ -120,7 +127,7 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 	o := ran[key]
 	if o == nil {
 		var err error
-		if o, err = db.Run(texts, p, c.Commit); err != nil {
+		if o, err = db.Run(texts, p, c.Commit, view); err != nil {
 			return err
 		}
 		ran[key] = o

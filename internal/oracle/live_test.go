@@ -65,7 +65,7 @@ func newLive(t *testing.T, v *Variant) *live {
 		}
 		closes(t, conn.Close)
 		form := [...]Form{OldOnly, RefNew}[c.Side]
-		l.clients = append(l.clients, &session{conn: conn, begin: v.begin(), contents: v.contents(form)})
+		l.clients = append(l.clients, &session{conn: conn, begin: v.begin(), contents: [2]string{v.contents(form, c.Side), v.contents(form, c.Side)}})
 	}
 	return l
 }
@@ -194,8 +194,8 @@ func (l *live) tidy() {
 		num, err := strconv.ParseInt(*row[1], 10, 16)
 		l.must(err)
 		l.direct.names[origin{uint32(table), int16(num)}] = l.v.Table + "." + *row[2]
-		for s, n := range l.v.Names {
-			l.has[s] = l.has[s] || *row[2] == n
+		for s := range l.v.Columns {
+			l.has[s] = l.has[s] || *row[2] == l.v.Columns[s][0].Name
 		}
 	}
 }
@@ -227,7 +227,7 @@ func (l *live) run(c *Case, which int, stand string, p Protocol, made *asked) {
 	for i, s := range right[0].steps {
 		texts = append(texts, sent{Step: s, types: right[0].types[i]})
 	}
-	o, err := l.clients[which].Run(texts, p, c.Commit)
+	o, err := l.clients[which].Run(texts, p, c.Commit, client.Side)
 	where := Where{Case: c, Variant: l.v, Stand: stand, Client: client, Protocol: p}
 	if err != nil {
 		l.t.Fatalf("%s, %s, %s, %s: %v", c, stand, client, p, err)

@@ -89,7 +89,10 @@ type Report struct {
 	Refused     map[string]int
 	Differences []Difference
 	// Wrong are refusals that must not be: of a case that is not marked, or without what a refusal must have.
-	Wrong []Difference
+	Wrong     []Difference
+	Otherwise int // runs that failed as their case says they may where the reference does not
+	// failedCases has the cases of those runs.
+	failedCases map[*Case]bool
 	// refusedCases has the marked cases that were refused somewhere.
 	refusedCases map[*Case]bool
 }
@@ -99,6 +102,15 @@ func (r *Report) compared(w Where, diff string) {
 	if diff != "" {
 		r.Differences = append(r.Differences, Difference{w, diff})
 	}
+}
+
+// otherwise takes a run that failed as its case allows.
+func (r *Report) otherwise(w Where) {
+	if r.failedCases == nil {
+		r.failedCases = map[*Case]bool{}
+	}
+	r.failedCases[w.Case] = true
+	r.Otherwise++
 }
 
 // planned takes a planner's refusal.
@@ -125,10 +137,11 @@ func (r *Report) refused(w Where, message string) {
 	}
 }
 
-// NeedlessMarks gives the cases that are marked as refused, of those that were run, and were refused nowhere.
+// NeedlessMarks gives the cases, of those that were run, that are marked as refused and were refused nowhere, or that may fail and did not.
 func (r *Report) NeedlessMarks(ran []*Case) []*Case {
 	return slices.DeleteFunc(slices.Clone(ran), func(c *Case) bool {
-		return !c.Refused && c.Auto != "refused" || r.refusedCases[c]
+		refused := !c.Refused && c.Auto != "refused" || r.refusedCases[c]
+		return refused && (c.Fails == nil || r.failedCases[c])
 	})
 }
 

@@ -4,64 +4,75 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"segue/rewrite/catalog"
 )
 
-// seedUsers are the rows that every case begins with: name, email, age as SQL. An id is the place in the list, from 1.
-var seedUsers = [][3]string{
-	{`'Ann'`, `'ann@x'`, `30`},
-	{`'Bob'`, `'bob@x'`, `25`},
-	{`'Ann'`, `NULL`, `41`},
-	{`'O''Brien'`, `'ob@x'`, `NULL`},
-	{`''`, `'e5@x'`, `18`},
-	{`NULL`, `'null@x'`, `60`},
-	{`'Zoë'`, `'zoe@x'`, `99`},
-	{`'abcdefghijklmnopqrstuvwxyz0123456789ABCD'`, `'long@x'`, `7`},
-	{`'ann'`, `'ann2@x'`, `30`},
-	{`'name'`, `NULL`, `NULL`},
-	{`'42'`, `'42@x'`, `42`},
-	{`'Carl'`, `'carl@x'`, `41`},
+// seedNames are what a renamed column holds in the rows that every case begins with.
+var seedNames = [][]string{
+	{`'Ann'`}, {`'Bob'`}, {`'Ann'`}, {`'O''Brien'`}, {`''`}, {`NULL`}, {`'Zoë'`}, {`'abcdefghijklmnopqrstuvwxyz0123456789ABCD'`}, {`'ann'`}, {`'name'`}, {`'42'`}, {`'Carl'`},
 }
 
-// unfilled says whether the row's new column is still empty where the form has such rows.
-func unfilled(id int) bool { return id%2 == 0 }
+// seedRest is the rest of those rows: email and age as SQL. An id is the place in the list, from 1.
+var seedRest = [...][2]string{
+	{`'ann@x'`, `30`}, {`'bob@x'`, `25`}, {`NULL`, `41`}, {`'ob@x'`, `NULL`}, {`'e5@x'`, `18`}, {`'null@x'`, `60`},
+	{`'zoe@x'`, `99`}, {`'long@x'`, `7`}, {`'ann2@x'`, `30`}, {`NULL`, `NULL`}, {`'42@x'`, `42`}, {`'carl@x'`, `41`},
+}
+
+// notFilled is true, as SQL over the row's id, where the row's new columns are still empty in a form that has such rows.
+const notFilled = "id % 2 = 0"
+
+// unfilled says the same of a row that is there.
+func unfilled(id int) bool { return id%2 == 0 && id <= len(seedRest) }
 
 // seed gives the statements that bring a database of that form to the state that cases begin with. Rows are written once, with
 // the guard off, so that they lie in the same order in every form.
 func (v *Variant) seed(f Form) []string {
 	t := v.table()
-	guard := f >= Unfilled && f < NewOnly
 	sql := []string{`TRUNCATE ` + t + `, orders, people`}
-	if guard {
+	if f.guarded() {
 		sql = append(sql, `ALTER TABLE `+t+` DISABLE TRIGGER zz_guard`)
 	}
-	var cols []string
-	for _, s := range []Side{OldSide, NewSide} {
-		if f.has(s) {
-			cols = append(cols, v.column(s))
+	var rows, names, cols, values []string
+	for i, rest := range seedRest {
+		r := []string{strconv.Itoa(i + 1)}
+		for j, c := range v.Columns[OldSide] {
+			value := v.Seed[i][j]
+			if value == `NULL` && c.NotNull {
+				value = c.Default
+			}
+			r = append(r, "("+value+")::"+c.Type)
+		}
+		rows = append(rows, "("+strings.Join(append(r, rest[0], rest[1]), ", ")+")")
+	}
+	for i, c := range v.Columns[OldSide] {
+		names = append(names, catalog.QuoteIdent(c.Name))
+		if f.has(OldSide) {
+			cols = append(cols, names[i])
+			values = append(values, "s."+names[i])
 		}
 	}
-	var rows []string
-	for i, r := range seedUsers {
-		name := r[0]
-		if name == `NULL` && !v.Null {
-			name = `'anon'`
-		}
-		values := []string{name}
-		if f.has(OldSide) && f.has(NewSide) {
-			if f == Unfilled && unfilled(i+1) {
-				values = append(values, `NULL`)
-			} else {
-				values = append(values, name)
+	if f.has(NewSide) {
+		for i, up := range v.image(NewSide, "s") {
+			c := &v.Columns[NewSide][i]
+			name := c.Name
+			if f == RefNew {
+				name = c.as()
 			}
+			if f == Unfilled {
+				up = "CASE WHEN s." + notFilled + " THEN NULL ELSE " + up + " END"
+			}
+			cols = append(cols, catalog.QuoteIdent(name))
+			values = append(values, up)
 		}
-		rows = append(rows, fmt.Sprintf(`(%d, %s, %s, %s)`, i+1, strings.Join(values, ", "), r[1], r[2]))
 	}
 	sql = append(sql,
-		fmt.Sprintf(`INSERT INTO %s (id, %s, email, age) VALUES %s`, t, strings.Join(cols, ", "), strings.Join(rows, ", ")),
+		fmt.Sprintf(`INSERT INTO %s (id, %s, email, age) SELECT s.id, %s, s.email, s.age FROM (VALUES %s) AS s (id, %s, email, age) ORDER BY s.id`,
+			t, strings.Join(cols, ", "), strings.Join(values, ", "), strings.Join(rows, ", "), strings.Join(names, ", ")),
 		`INSERT INTO orders VALUES (1, 1, 10.50, 'Ann'), (2, 1, 20, 'book'), (3, 2, 5, NULL), (4, 3, 7.25, 'Bob'), (5, NULL, 1, 'x'), (6, 7, 3, 'Zoë')`,
 		`INSERT INTO people VALUES (1, 'Ann'), (2, 'Carl'), (3, NULL), (30, 'Bob')`,
 	)
-	if guard {
+	if f.guarded() {
 		sql = append(sql, `ALTER TABLE `+t+` ENABLE ALWAYS TRIGGER zz_guard`)
 	}
 	return append(sql, `ANALYZE `+t)
@@ -72,22 +83,36 @@ func (v *Variant) begin() string {
 	return fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%s', 'id'), 100), setval('ticks', 1000), setseed(0.25)`, v.table())
 }
 
-// contents gives the query of everything that a statement may have changed. Where the form has both columns, the new one is the last
-// of the first result.
-func (v *Variant) contents(f Form) string {
-	own, extra := v.column(OldSide), ""
+// contents gives the query of everything that a statement may have changed, as code of a side sees it. Where the form has both sides, the last two
+// columns of the first result say whether the row's sides agree, and whether its new columns are all NULL.
+func (v *Variant) contents(f Form, s Side) string {
+	var cols []string
+	extra := ""
 	switch {
-	case !f.has(OldSide):
-		own = v.column(NewSide)
-	case f.has(NewSide):
-		extra = ", " + v.column(NewSide)
+	case f == RefNew:
+		for i := range v.Columns[NewSide] {
+			cols = append(cols, "t."+catalog.QuoteIdent(v.Columns[NewSide][i].as()))
+		}
+	case f.has(OldSide) && f.has(NewSide):
+		cols = v.each(s, "t")
+		empty := unset(v.each(NewSide, "t"))
+		if s == NewSide {
+			for i, up := range v.image(NewSide, "t") {
+				cols[i] = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", empty, up, cols[i])
+			}
+		}
+		extra = ", " + v.agree("t") + ", " + empty
+	case f.has(s):
+		cols = v.each(s, "t")
+	default:
+		cols = v.image(s, "t")
 	}
-	return fmt.Sprintf(`SELECT id, %s, email, age, created_at%s FROM %s ORDER BY id; SELECT * FROM orders ORDER BY id; SELECT * FROM people ORDER BY id;
-		SELECT last_value FROM ticks; SELECT pg_sequence_last_value(pg_get_serial_sequence('%s', 'id'))`, own, extra, v.table(), v.table())
+	return fmt.Sprintf(`SELECT id, %s, email, age, created_at%s FROM %s t ORDER BY id; SELECT * FROM orders ORDER BY id; SELECT * FROM people ORDER BY id;
+		SELECT last_value FROM ticks; SELECT pg_sequence_last_value(pg_get_serial_sequence('%s', 'id'))`, strings.Join(cols, ", "), extra, v.table(), v.table())
 }
 
-// logical takes the new column out of the rows of contents' first result, and says where the columns do not agree: apart, or empty
-// where that form may not have it.
+// logical takes what only a migrating table has out of the rows of contents' first result, and says which rows' sides do not agree where that
+// form may not have it.
 func (f Form) logical(events []Event) (out []Event, apart string) {
 	if !f.has(OldSide) || !f.has(NewSide) {
 		return events, ""
@@ -97,19 +122,14 @@ func (f Form) logical(events []Event) (out []Event, apart string) {
 		switch {
 		case !first:
 		case e.Kind == RowDescription:
-			e.Fields = e.Fields[:len(e.Fields)-1]
+			e.Fields = e.Fields[:len(e.Fields)-2]
 		case e.Kind == DataRow:
-			last := len(e.Values) - 1
-			id, o, n := *e.Values[0], e.Values[1], e.Values[last]
+			last := len(e.Values) - 2
+			id, agrees, empty := *e.Values[0], *e.Values[last], *e.Values[last+1]
+			if i, err := strconv.Atoi(id); agrees != "t" && (f != Unfilled || empty != "t" || err != nil || !unfilled(i)) {
+				apart += fmt.Sprintf("row %s: %s\n", id, showAll(e.Values[1:last]))
+			}
 			e.Values = e.Values[:last]
-			if same(o, n) {
-				break
-			}
-			i, err := strconv.Atoi(id)
-			if f == Unfilled && n == nil && err == nil && i <= len(seedUsers) && unfilled(i) {
-				break
-			}
-			apart += fmt.Sprintf("row %s: the old column has %s, the new one %s\n", id, show(o), show(n))
 		case e.Kind == CommandComplete:
 			first = false
 		}
@@ -118,16 +138,17 @@ func (f Form) logical(events []Event) (out []Event, apart string) {
 	return out, apart
 }
 
-func same(a, b *string) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return *a == *b
-}
-
 func show(v *string) string {
 	if v == nil {
 		return "NULL"
 	}
 	return strconv.Quote(*v)
+}
+
+func showAll(values []*string) string {
+	var out []string
+	for _, v := range values {
+		out = append(out, show(v))
+	}
+	return strings.Join(out, ", ")
 }

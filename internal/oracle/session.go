@@ -20,9 +20,9 @@ type Outcome struct {
 // session is a connection on which cases are run, each from the same beginning. It is used by one goroutine at a time.
 type session struct {
 	conn     *Conn
-	begin    string // sets what a rollback does not undo
-	contents string // asks for everything that a statement may have changed
-	seed     string // brings the data back to the beginning, after texts that were committed; "": the owner does it
+	begin    string    // sets what a rollback does not undo
+	contents [2]string // ask for everything that a statement may have changed, as code of each side sees it
+	seed     string    // brings the data back to the beginning, after texts that were committed; "": the owner does it
 	// logical takes what only a migrating table has out of contents' events, and says where it is not in agreement; nil: there is nothing to take out.
 	logical func([]Event) ([]Event, string)
 }
@@ -35,8 +35,8 @@ func (s *session) Close() error {
 	return s.conn.Close()
 }
 
-// Run runs texts one after the other: in a transaction that is rolled back, or each committed by itself.
-func (s *session) Run(steps []sent, p Protocol, commit bool) (*Outcome, error) {
+// Run runs texts of one side's code one after the other: in a transaction that is rolled back, or each committed by itself.
+func (s *session) Run(steps []sent, p Protocol, commit bool, side Side) (*Outcome, error) {
 	c := s.conn
 	c.Query(s.begin)
 	if !commit {
@@ -49,7 +49,7 @@ func (s *session) Run(steps []sent, p Protocol, commit bool) (*Outcome, error) {
 			c.Send(st.Step, p, st.types)
 		}
 		if writing.MatchString(st.Text) {
-			c.Query(s.contents)
+			c.Query(s.contents[side])
 		}
 	}
 	c.Query("ROLLBACK")

@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"fmt"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -11,155 +10,108 @@ import (
 // Side is the schema that code was written for.
 type Side int
 
-// The two sides of a rename.
+// The two sides of a migration.
 const (
 	OldSide Side = iota
 	NewSide
 )
 
-// Variant is one renamed column: how the table and the column are called, and what the column may hold.
-type Variant struct {
-	Name  string
-	Table string    // as it is, not quoted
-	Names [2]string // the column's name, by Side
-	// Null says that the column takes NULL and has no default; else it is NOT NULL DEFAULT 'anon'.
-	Null bool
+// String names the side.
+func (s Side) String() string { return [...]string{"old", "new"}[s] }
+
+// Column is a column that a migration takes away or brings.
+type Column struct {
+	Name    string // as it is in the migrating table
+	As      string // what its side's code calls it, and the reference of that side; "" for Name
+	Type    string // as SQL
+	NotNull bool
+	Default string // as SQL; "" for none
 }
 
-// Variants are the renames that every case is run over, those with a file of their own aside.
+func (c *Column) as() string {
+	if c.As != "" {
+		return c.As
+	}
+	return c.Name
+}
+
+// Variant is one migration of one table: what the columns are called, and what they may hold. The rest of the table is the same in all.
+type Variant struct {
+	Name    string
+	Table   string      // as it is, not quoted
+	Columns [2][]Column // of each side, in the order in which they stand in the table
+	// Pattern is the migration's definition, but for its name and its table.
+	Pattern lens.Definition
+	// Seed is what the old columns hold in the rows that every case begins with, as SQL; NULL becomes the default where a column does not take it.
+	Seed [][]string
+	// Folder has the variant's cases, in testdata.
+	Folder string
+	// Words are what generated statements write into the columns of each side: values that have a form on the other side.
+	Words [2][]string
+}
+
+// rename makes a variant that renames a column.
+func rename(name, table, from, to string, strict bool) Variant {
+	c := Column{Type: "varchar(40)", NotNull: strict}
+	if strict {
+		c.Default = "'anon'"
+	}
+	o, n := c, c
+	o.Name, n.Name = from, to
+	return Variant{
+		Name: name, Table: table, Columns: [2][]Column{{o}, {n}}, Seed: seedNames, Folder: ".",
+		Pattern: lens.Definition{RenameColumn: &lens.RenameColumn{From: from, To: to}},
+	}
+}
+
+// The renames that every case of testdata itself is run over, those with a file of their own aside.
 var (
-	Plain    = Variant{Name: "plain", Table: "users", Names: [2]string{"name", "full_name"}, Null: true}
-	Required = Variant{Name: "required", Table: "users", Names: [2]string{"name", "full_name"}}
-	Quoted   = Variant{Name: "quoted", Table: "User Table", Names: [2]string{"User Name", "order"}, Null: true}
+	Plain    = rename("plain", "users", "name", "full_name", false)
+	Required = rename("required", "users", "name", "full_name", true)
+	Quoted   = rename("quoted", "User Table", "User Name", "order", false)
 )
 
-// Definition is the migration that renames the variant's column.
+// Definition is the variant's migration.
 func (v *Variant) Definition() *lens.Definition {
-	return &lens.Definition{
-		Name:         "users_full_name",
-		Table:        lens.TableName{Schema: "public", Name: v.Table},
-		RenameColumn: &lens.RenameColumn{From: v.Names[OldSide], To: v.Names[NewSide]},
+	d := v.Pattern
+	d.Name = "users_full_name"
+	d.Table = lens.TableName{Schema: "public", Name: v.Table}
+	return &d
+}
+
+// single says that one column takes the place of one.
+func (v *Variant) single() bool { return len(v.Columns[OldSide]) == 1 && len(v.Columns[NewSide]) == 1 }
+
+// sameName says that both sides call their columns by the same name, so that only the version can tell which is meant.
+func (v *Variant) sameName() bool {
+	return v.Columns[OldSide][0].as() == v.Columns[NewSide][0].as()
+}
+
+// view is the side as which the contents are looked at for code of a side: a rename's look the same from both.
+func (v *Variant) view(s Side) Side {
+	if v.Pattern.RenameColumn != nil {
+		return OldSide
 	}
+	return s
 }
 
 // table is the table's name as SQL.
 func (v *Variant) table() string { return catalog.QuoteIdent(v.Table) }
 
-// column is the column's name as SQL.
-func (v *Variant) column(s Side) string { return catalog.QuoteIdent(v.Names[s]) }
+// column is the name of a side's first column in the migrating table, as SQL.
+func (v *Variant) column(s Side) string { return catalog.QuoteIdent(v.Columns[s][0].Name) }
 
-// Expand puts the names of one side in the place of a text's tokens: {c} is the migrating column, {q} the same in quotes, {C} in
-// capitals (not for quoted variants), {other} what the other side calls it, {t} the table.
+// Expand puts the names of one side in the place of a text's tokens: {c} is the side's first migrating column, {d} its last, {q} the first in quotes,
+// {C} in capitals (not for quoted variants), {other} what the other side calls its own, {t} the table.
 func (v *Variant) Expand(text string, s Side) string {
+	cols := v.Columns[s]
+	first := cols[0].as()
 	return strings.NewReplacer(
-		"{c}", v.column(s),
-		"{q}", `"`+v.Names[s]+`"`,
-		"{C}", strings.ToUpper(v.Names[s]),
-		"{other}", v.column(1-s),
+		"{c}", catalog.QuoteIdent(first),
+		"{d}", catalog.QuoteIdent(cols[len(cols)-1].as()),
+		"{q}", `"`+first+`"`,
+		"{C}", strings.ToUpper(first),
+		"{other}", catalog.QuoteIdent(v.Columns[1-s][0].as()),
 		"{t}", v.table(),
 	).Replace(text)
-}
-
-// Form is the physical form that the table has at some point of the migration.
-type Form int
-
-// The forms, in the order in which a migration goes through them.
-const (
-	OldOnly  Form = iota // before expand
-	Unfilled             // both columns and the guard; half of the rows not filled
-	Filled               // every row filled, the new column indexed and as strict as the old one
-	Released             // after (a3): the old column lost its constraints and its default, the new one has them
-	NewOnly              // the old column is gone
-	RefNew               // the reference of new code: a table that was made with the new column at its end
-)
-
-// String names the form.
-func (f Form) String() string {
-	return [...]string{"old only", "unfilled", "filled", "released", "new only", "reference of new code"}[f]
-}
-
-// The attribute numbers of the two columns in every form but the reference of new code.
-const (
-	oldNum = 2
-	newNum = 6
-)
-
-// has says whether the form has the column of that side.
-func (f Form) has(s Side) bool {
-	if s == OldSide {
-		return f < NewOnly
-	}
-	return f > OldOnly
-}
-
-// ddl gives the statements that make the form's schema, without rows.
-func (v *Variant) ddl(f Form) []string {
-	t, o, n := v.table(), v.column(OldSide), v.column(NewSide)
-	strict := ""
-	if !v.Null {
-		strict = " NOT NULL DEFAULT 'anon'"
-	}
-	first, last := o+" varchar(40)"+strict+",", ""
-	if f == RefNew {
-		first, last = "", ", "+n+" varchar(40)"+strict
-	}
-	index := o
-	if f == RefNew {
-		index = n
-	}
-	sql := []string{
-		fmt.Sprintf(`CREATE TABLE %s (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, %s email text UNIQUE, age int,
-			created_at timestamptz NOT NULL DEFAULT '2024-01-01 00:00:00+00'%s)`, t, first, last),
-		fmt.Sprintf(`CREATE INDEX users_by_name ON %s (%s)`, t, index),
-		fmt.Sprintf(`CREATE TABLE orders (id int PRIMARY KEY, user_id bigint REFERENCES %s ON DELETE CASCADE, total numeric, name text)`, t),
-		`CREATE TABLE people (id int PRIMARY KEY, full_name text)`,
-		`CREATE SEQUENCE ticks`,
-		`CREATE FUNCTION tick() RETURNS text VOLATILE LANGUAGE sql AS $$ SELECT 'tick ' || nextval('ticks') $$`,
-		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
-	}
-	if f == OldOnly || f == RefNew {
-		return sql
-	}
-	sql = append(sql, fmt.Sprintf(`ALTER TABLE %s ADD COLUMN %s varchar(40)`, t, n))
-	sql = append(sql, v.guard(f)...)
-	if f >= Filled {
-		sql = append(sql, fmt.Sprintf(`CREATE INDEX users_by_full_name ON %s (%s)`, t, n))
-		if !v.Null {
-			sql = append(sql, fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN %s SET NOT NULL`, t, n))
-		}
-	}
-	if f >= Released && !v.Null {
-		sql = append(sql, fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL, ALTER COLUMN %[2]s DROP DEFAULT, ALTER COLUMN %s SET DEFAULT 'anon'`, t, o, n))
-	}
-	if f == NewOnly {
-		sql = append(sql, `DROP TRIGGER zz_guard ON `+t, fmt.Sprintf(`ALTER TABLE %s DROP COLUMN %s`, t, o))
-	}
-	return sql
-}
-
-// guard gives the trigger that keeps both columns in agreement, as design section 7 has it.
-func (v *Variant) guard(f Form) []string {
-	apart := `RAISE EXCEPTION 'both columns were written, with different values' USING ERRCODE = '23514'`
-	if f >= Released && !v.Null {
-		apart = `IF NEW.$n = 'anon' THEN NEW.$n := NEW.$o; ELSE ` + apart + `; END IF`
-	}
-	body := `CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $g$
-BEGIN
-	IF TG_OP = 'INSERT' THEN
-		IF NEW.$n IS NULL THEN NEW.$n := NEW.$o;
-		ELSIF NEW.$o IS NULL THEN NEW.$o := NEW.$n;
-		ELSE ` + apart + `;
-		END IF;
-	ELSIF NEW.$n IS NOT DISTINCT FROM OLD.$n THEN NEW.$n := NEW.$o;
-	ELSIF NEW.$o IS NOT DISTINCT FROM OLD.$o THEN NEW.$o := NEW.$n;
-	ELSE RAISE EXCEPTION 'both columns were written, with different values' USING ERRCODE = '23514';
-	END IF;
-	RETURN NEW;
-END $g$`
-	trigger := `CREATE TRIGGER zz_guard BEFORE INSERT OR UPDATE ON $t FOR EACH ROW WHEN (NEW.$n IS DISTINCT FROM NEW.$o) EXECUTE FUNCTION guard()`
-	r := strings.NewReplacer("$t", v.table(), "$o", v.column(OldSide), "$n", v.column(NewSide))
-	return []string{
-		r.Replace(body), r.Replace(trigger),
-		r.Replace(`ALTER TABLE $t ENABLE ALWAYS TRIGGER zz_guard`),
-	}
 }
