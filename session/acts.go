@@ -152,7 +152,7 @@ func identifier(s string) (name, rest string, ok bool) {
 		if n < 3 || s[n-1] != '"' {
 			return "", "", false
 		}
-		name, rest, ok = strings.ReplaceAll(s[1:n-1], `""`, `"`), s[n:], true
+		name, rest, ok = strings.Clone(strings.ReplaceAll(s[1:n-1], `""`, `"`)), s[n:], true // names outlive the message
 	default:
 		n := wordLen(s)
 		name, rest, ok = fold(s[:n]), s[n:], n > 0 && (s[0] < '0' || s[0] > '9') && s[0] != '$'

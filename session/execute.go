@@ -76,44 +76,36 @@ func (f *follower) add(acts []act, of *record, outer *act) {
 	}
 }
 
-// executed is what a message EXECUTEs: for RowDescription's patches, by the statement in the message's text.
+// executed is a prepared statement on a migrating table that a message EXECUTEs.
 type executed struct {
-	statement int
+	statement int // index in the message's text
 	plan      *rewrite.Plan
+	rows      bool // the statement's rows are its
 }
 
 // prepareExecuted sees that the prepared statements which a message EXECUTEs are there as the state and the settings want them. Where one is to be prepared
-// anew for a Query, that happens by itself, and the Query waits for it: nothing could hold it back otherwise if that fails. plans are the
-// plans of those on migrating tables. ok is false where the message has to wait.
-func (s *Session) prepareExecuted(st *steps, use use) (plans []*rewrite.Plan, rows []executed, v verdict, ok bool) {
+// anew for a Query, that happens by itself, and the Query waits for it: nothing could hold it back otherwise if that fails. ok is false where the
+// message has to wait.
+func (s *Session) prepareExecuted(st *steps, u use) (done []executed, v verdict, ok bool) {
 	if st.deep {
-		return nil, nil, verdict{refusal: refuseDeep()}, true
+		return nil, verdict{refusal: refuseDeep()}, true
 	}
 	for _, a := range st.list {
 		if a.kind != runs {
 			continue
 		}
-		r, v, ok := s.statement([]byte(a.name), use)
+		r, v, ok := s.statement([]byte(a.name), u)
 		if !ok {
-			return nil, nil, v, false
+			return nil, v, false
 		}
 		if v.refusal != nil {
-			if r := v.refusal; r.Position > 0 { // it is one in another text
-				elsewhere := *r
-				elsewhere.Position = 0
-				v.refusal = &elsewhere
-			}
-			return nil, nil, v, true
+			return nil, v, true
 		}
-		if r == nil || r.plan == nil {
-			continue
-		}
-		plans = append(plans, r.plan)
-		if a.rows && len(r.plan.Results) > 0 {
-			rows = append(rows, executed{statement: a.statement, plan: r.plan})
+		if r != nil && r.plan != nil {
+			done = append(done, executed{statement: a.statement, plan: r.plan, rows: a.rows})
 		}
 	}
-	return plans, rows, verdict{}, true
+	return done, verdict{}, true
 }
 
 // mixes says whether, in a text of several statements, one that uses a migrating table comes after one that changes the settings. What it

@@ -35,11 +35,10 @@ func (s *Session) bind(size int) (bool, error) {
 		return false, nil
 	}
 	var st steps
-	var plans []*rewrite.Plan
-	var rows []executed
+	var done []executed
 	if v.refusal == nil && r != nil && len(r.effect.acts) > 0 {
 		st = s.follow(r.effect.acts, r)
-		if plans, rows, v, ok = s.prepareExecuted(&st, use{ends: r.effect.ends || st.effect.ends}); !ok {
+		if done, v, ok = s.prepareExecuted(&st, use{ends: r.effect.ends || st.effect.ends}); !ok {
 			return false, nil
 		}
 	}
@@ -58,12 +57,13 @@ func (s *Session) bind(size int) (bool, error) {
 	if v.refusal == nil && r != nil {
 		e.plan = r.plan
 		s.used(r.plan)
-		for _, p := range plans {
-			s.used(p)
+		e.executed = done
+		for _, x := range done {
+			s.used(x.plan)
 		}
 	}
 	if r != nil && r.noteworthy() {
-		p := &record{plan: r.plan, effect: r.effect, steps: st.list, rows: rows}
+		p := &record{plan: r.plan, effect: r.effect, steps: st.list, executed: done}
 		p.effect.with(&st.effect)
 		s.set(e, true, string(key), p)
 	} else if s.portals[string(key)] != nil {
@@ -192,7 +192,7 @@ func (s *Session) prepareAnew(name string, fresh *record) {
 func (s *Session) describe(m []byte) bool {
 	kind, name, ok := target(m)
 	var plan *rewrite.Plan
-	var rows []executed
+	var done []executed
 	switch {
 	case ok && kind == 'S':
 		r, v, ok := s.statement(name, use{})
@@ -203,7 +203,7 @@ func (s *Session) describe(m []byte) bool {
 			plan = r.plan
 			if len(r.effect.acts) > 0 {
 				st := s.follow(r.effect.acts, r)
-				if _, rows, v, ok = s.prepareExecuted(&st, use{}); !ok {
+				if done, v, ok = s.prepareExecuted(&st, use{}); !ok {
 					return false
 				}
 			}
@@ -213,13 +213,13 @@ func (s *Session) describe(m []byte) bool {
 		}
 	case ok && kind == 'P':
 		if r := s.portals[string(clip(name))]; r != nil {
-			plan, rows = r.plan, r.rows
+			plan, done = r.plan, r.executed
 		}
 	}
 	s.toServer.add(m)
 	s.pipeline = true
 	e := s.queue.push('D')
-	e.plan, e.rows = plan, rows
+	e.plan, e.executed = plan, done
 	return true
 }
 
@@ -237,7 +237,7 @@ func (s *Session) execute(m []byte) {
 	s.pipeline = true
 	e := s.queue.push('E')
 	if r != nil {
-		e.plan = r.plan
+		e.plan, e.executed = r.plan, r.executed
 		s.unsettle(r.effect)
 		s.apply(e, r.steps, r.plan)
 	}

@@ -20,11 +20,11 @@ type entry struct {
 	count     int // copyEnd: how many of them
 	statement int // Query: index of the statement in the text that is being answered
 
-	plan    *rewrite.Plan    // maps error positions and patches results; nil: nothing to patch
-	shift   int              // how many characters later than in plan a position is
-	rows    []executed       // patch the results of EXECUTE
-	refusal *rewrite.Refusal // the client gets it in the place of the poison's error
-	always  bool             // or in the place of any error
+	plan     *rewrite.Plan    // maps error positions and patches results; nil: nothing to patch
+	shift    int              // how many characters later than in plan a position is
+	executed []executed       // by EXECUTE: for what the plans say of results and of columns in errors
+	refusal  *rewrite.Refusal // the client gets it in the place of the poison's error
+	always   bool             // or in the place of any error
 
 	changes []change // what becomes of statements and portals if it succeeds, in order
 	tags    int      // how many PREPARE, DEALLOCATE and DISCARD ALL have been confirmed by their command tags

@@ -96,14 +96,27 @@ func (s *Session) passError(e *entry, m []byte) {
 	s.passFields('E', e, m)
 }
 
-// passFields gives the client an ErrorResponse or a NoticeResponse with its position in the client's text.
+// foreign says whether errors and notices of an entry may be about a text or columns that are not the client's.
+func (e *entry) foreign() bool {
+	return e.shift != 0 || e.plan != nil && e.plan.Kind == rewrite.Rewrite || len(e.executed) > 0
+}
+
+// passFields gives the client an ErrorResponse or a NoticeResponse with its position in the client's text and with the client's names.
 func (s *Session) passFields(typ byte, e *entry, m []byte) {
-	if e == nil || e.plan == nil || e.plan.Kind != rewrite.Rewrite && e.shift == 0 {
+	if e == nil || !e.foreign() {
 		s.toClient.add(m)
 		return
 	}
 	body := m[headerLen:]
-	column, name := clientName(e.plan, body)
+	column, name := "", ""
+	if e.plan != nil {
+		column, name = clientName(e.plan, body)
+	}
+	for _, x := range e.executed {
+		if x.statement == e.statement && name == "" {
+			column, name = clientName(x.plan, body)
+		}
+	}
 	at := s.toClient.begin(typ)
 	for len(body) > 1 && body[0] != 0 {
 		value, rest, ok := cut(body[1:])

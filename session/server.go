@@ -86,7 +86,7 @@ func (s *Session) serverStep() (bool, error) {
 func (s *Session) noticed(size int) bool {
 	s.queue.settle(false)
 	e := s.queue.head()
-	if e != nil && !e.own && e.plan != nil && e.plan.Kind == rewrite.Rewrite && size <= s.limit {
+	if e != nil && !e.own && e.foreign() && size <= s.limit {
 		return true
 	}
 	s.server.stream(size, e != nil && e.own)
@@ -115,9 +115,9 @@ func (s *Session) result(e *entry) *rewrite.Result {
 			}
 		}
 	}
-	for _, x := range e.rows {
-		if r := &x.plan.Results[0]; x.statement == e.statement && len(r.Origins) > 0 {
-			return r
+	for _, x := range e.executed { // of a single statement each
+		if x.rows && x.statement == e.statement && len(x.plan.Results) > 0 {
+			return &x.plan.Results[0]
 		}
 	}
 	return nil

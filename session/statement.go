@@ -89,7 +89,7 @@ func (s *Session) query(m []byte) bool {
 	if !ok {
 		return false
 	}
-	plans, rows, v2, ok := s.judgeSteps(text, &eff, &st)
+	done, v2, ok := s.judgeSteps(text, &eff, &st)
 	if !ok {
 		return false
 	}
@@ -110,26 +110,26 @@ func (s *Session) query(m []byte) bool {
 		e = s.pushQuery()
 		e.plan = v.plan
 	}
-	e.rows = rows
+	e.executed = done
 	s.unsettle(eff)
 	s.apply(e, st.list, v.plan)
 	s.used(v.plan)
-	for _, p := range plans {
-		s.used(p)
+	for _, x := range done {
+		s.used(x.plan)
 	}
 	return true
 }
 
 // judgeSteps judges what a Query PREPAREs and EXECUTEs.
-func (s *Session) judgeSteps(text string, e *effect, st *steps) (plans []*rewrite.Plan, rows []executed, v verdict, ok bool) {
+func (s *Session) judgeSteps(text string, e *effect, st *steps) (done []executed, v verdict, ok bool) {
 	if s.tooMuch(st.list) {
-		return nil, nil, verdict{refusal: refuseTexts(s.limit)}, true
+		return nil, verdict{refusal: refuseTexts(s.limit)}, true
 	}
-	plans, rows, v, ok = s.prepareExecuted(st, use{query: true, ends: e.ends})
-	if ok && v.refusal == nil && len(plans) > 0 && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
+	done, v, ok = s.prepareExecuted(st, use{query: true, ends: e.ends})
+	if ok && v.refusal == nil && len(done) > 0 && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
 		v.refusal = refuseTogether()
 	}
-	return plans, rows, v, ok
+	return done, v, ok
 }
 
 // parse deals with a Parse. It says whether the message is dealt with.

@@ -8,9 +8,9 @@ import "segue/rewrite"
 
 // record is one version of a prepared statement or of a portal.
 type record struct {
-	// Of a portal: what running it makes, drops and EXECUTEs, and the plans of the rows that it gives by EXECUTE.
-	steps []step
-	rows  []executed
+	// Of a portal: what running it makes, drops and EXECUTEs.
+	steps    []step
+	executed []executed
 
 	// source is what the client said to make the statement; nil for portals and for what is gone.
 	source *source
