@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -174,14 +175,24 @@ func (s *Server) Restart(ctx context.Context) (err error) {
 	}
 	s.cmd = s.command(context.WithoutCancel(ctx), "postgres", "-D", filepath.Join(s.Dir, "data"))
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("starting postgres: %w", err), s.log.Close())
-	}
+	// Should this process die, by a panic in a test or a kill, the server is to go with it: the kernel sees to that when the thread that started it
+	// ends, so that thread is kept for it.
+	s.cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	started := make(chan error)
 	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
-		_ = s.cmd.Wait() // its exit status says how it was stopped, which the one who stopped it knows
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait() // its exit status says how it was stopped, which the one who stopped it knows
+		}
 	}()
+	if err := <-started; err != nil {
+		return errors.Join(fmt.Errorf("starting postgres: %w", err), s.log.Close())
+	}
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	for {
