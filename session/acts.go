@@ -98,7 +98,7 @@ func actOf(st string, backslash bool) (act, bool) {
 		name, _, ok := identifier(rest)
 		return act{kind: runs, name: name, rows: true}, ok
 	case "explain", "create":
-		name, ok := executeIn(rest, backslash)
+		name, ok := executeIn(rest, backslash, word == "create")
 		return act{kind: runs, name: name}, ok
 	case "deallocate":
 		if w, after := nextWord(rest); w == "prepare" && blank(after) < len(after) {
@@ -116,14 +116,19 @@ func actOf(st string, backslash bool) (act, bool) {
 	return act{}, false
 }
 
-// executeIn finds the name behind the word EXECUTE in a text, outside of strings and comments.
-func executeIn(st string, backslash bool) (name string, ok bool) {
+// executeIn finds the name behind the word EXECUTE in a text, outside of strings and comments; behind AS EXECUTE where as is set.
+func executeIn(st string, backslash, as bool) (name string, ok bool) {
+	before := !as
 	for i := 0; i < len(st); {
 		n := lexeme(st, i, backslash)
-		if n == len("execute") && strings.EqualFold(st[i:i+n], "execute") {
+		word := st[i : i+n]
+		if before && strings.EqualFold(word, "execute") {
 			if name, _, ok := identifier(st[i+n:]); ok {
 				return name, true
 			}
+		}
+		if as && blank(word) == 0 {
+			before = strings.EqualFold(word, "as")
 		}
 		i += n
 	}

@@ -57,6 +57,12 @@ func (g *lockedGate) last() string {
 	return g.used[len(g.used)-1]
 }
 
+func (g *lockedGate) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.used)
+}
+
 type connection struct {
 	mu             sync.Mutex
 	woken          *sync.Cond

@@ -14,13 +14,15 @@ var (
 		"Query \"SELECT name FROM users\"", "Query \"SELECT 1\"", "Query BEGIN", "Query \"SET x = 1\"", "Query \"DEALLOCATE ALL\"", "Query \"SELECT nope FROM users\"",
 		"Parse \"\" \"SELECT name FROM users\"", "Parse a \"SELECT name FROM users\" 23", "Parse a \"SELECT 1\"", "Parse b \"ROLLBACK\"",
 		"Bind \"\" \"\"", "Bind p a x", "Bind p b", "Describe S a", "Describe P p", "Execute p 0", "Execute \"\" 1", "Close S a", "Close P p", "Sync", "Flush",
-		"CopyData x", "CopyDone", "CopyFail x", "Function 1 x", "Terminate",
+		"CopyData x", "CopyDone", "CopyFail x", "Function 1 x", "Terminate", "Query \"PREPARE a AS SELECT name FROM users\"", "Query \"EXECUTE a\"",
+		"Query \"EXECUTE \\\"q\\\"; ROLLBACK\"", "Parse c \"EXECUTE a\"", "Bind \"\" c", "Parse a \"PREPARE \\\"q\\\" AS SELECT name FROM users\"", "Query \"DEALLOCATE a\"",
 	}
 	serverFrames = []string{
 		"ParseComplete", "BindComplete", "CloseComplete", "NoData", "RowDescription a:1:1 b:2:2", "DataRow a b", "DataRow path public", "CommandComplete \"SELECT 1\"",
 		"CommandComplete DEALLOCATE", "CommandComplete \"DISCARD ALL\"", "EmptyQuery", "PortalSuspended", "Error ERROR 42703 x P=108", "Error ERROR 25P02 x", "Error FATAL 57P01 x",
 		"Ready I", "Ready T", "Ready E", "CopyIn x", "CopyOut x", "CopyData x", "CopyDone", "ParameterDescription 23", "Notice WARNING 1 x", "ParameterStatus a b",
 		"ParameterStatus client_encoding SJIS", "FunctionResult x", "Notification 1 a b", "CopyBoth x",
+		"CommandComplete PREPARE",
 	}
 )
 

@@ -1,0 +1,209 @@
+package session
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/internal/pgtest"
+)
+
+// simple runs a text as a Query and gives the rows' first columns, those of all its results.
+func simple(t *testing.T, conn *pgx.Conn, sql string) ([]string, error) {
+	t.Helper()
+	results, err := conn.PgConn().Exec(background, sql).ReadAll()
+	var out []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			out = append(out, string(row[0]))
+		}
+	}
+	return out, err
+}
+
+func TestExecuteFollowsTheState(t *testing.T) {
+	db := database(t)
+	d := openDoor(t, usersState(t, 1, true), wordPlanner{})
+	conn := connect(t, d.dsn("postgres", db))
+	gives := func(sql string, want ...string) {
+		t.Helper()
+		if got, err := simple(t, conn, sql); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s gives %q, %v, not %q", sql, got, err, want)
+		}
+	}
+	fails := func(sql, want string) {
+		t.Helper()
+		if _, err := simple(t, conn, sql); code(err) != want {
+			t.Fatalf("%s fails with %v, not %s", sql, err, want)
+		}
+	}
+	gives("PREPARE p (int) AS SELECT name FROM users WHERE id = $1")
+	gives("BEGIN; PREPARE q AS UPDATE users SET name = name || '!' WHERE id = 9 RETURNING name; ROLLBACK") // what is prepared stays
+	gives(`PREPARE "P" AS SELECT id FROM plain`)
+	if _, err := conn.Prepare(background, "protocol", "SELECT name FROM users WHERE id = $1"); err != nil {
+		t.Fatal(err)
+	}
+	gives("EXECUTE p(7)", "name 7")
+	gives("EXECUTE protocol(7)", "name 7")
+
+	d.setState(usersState(t, 2, false))
+	gives("EXECUTE p(7)", "two 7")
+	gives("EXECUTE p(8); EXECUTE protocol(7); EXECUTE q", "two 8", "two 7", "two 9!")
+	gives("SELECT name || ' ' || from_sql || ' ' || statement FROM pg_prepared_statements ORDER BY name",
+		"P true PREPARE \"P\" AS SELECT id FROM plain", "p true PREPARE p (int) AS SELECT n2 FROM users WHERE id = $1",
+		"protocol false SELECT n2 FROM users WHERE id = $1", "q true  PREPARE q AS UPDATE users SET n2 = n2 || '!' WHERE id = 9 RETURNING n2")
+
+	// bound by the protocol, and EXECUTE by it
+	d.setState(usersState(t, 3, false))
+	r := conn.PgConn().ExecPrepared(background, "p", [][]byte{[]byte("5")}, nil, nil).Read()
+	if r.Err != nil || string(r.Rows[0][0]) != "three 5" {
+		t.Fatalf("%q, %v", r.Rows, r.Err)
+	}
+	r = conn.PgConn().ExecParams(background, "EXECUTE protocol(6)", nil, nil, nil, nil).Read()
+	if r.Err != nil || string(r.Rows[0][0]) != "three 6" || r.FieldDescriptions[0].Name != "n3" {
+		t.Fatalf("%q, %v", r.Rows, r.Err)
+	}
+
+	// in a transaction the state stays; in a failed one nothing is prepared
+	gives("BEGIN")
+	d.setState(usersState(t, 4, false))
+	gives("EXECUTE q", "three 9!")
+	fails("SELECT 1/0", "22012")
+	fails("EXECUTE p(7)", "25P02")
+	fails("EXECUTE p(", "42601")
+	fails("SELECT FROM FROM users", "42601")
+	gives("ROLLBACK")
+	gives("BEGIN")
+	fails("SELECT 1/0", "22012")
+	fails("EXECUTE p(7)", "25P02")
+	fails("ROLLBACK; EXECUTE p(7)", "0A000")
+	gives("ROLLBACK")
+	gives("EXECUTE p(7)", "four 7")
+	gives("CREATE TEMP TABLE t AS EXECUTE p(7)")
+	gives("SELECT n4 FROM t", "four 7")
+
+	d.setState(usersState(t, 2, false))
+	gives("EXPLAIN (COSTS OFF, TIMING OFF, ANALYZE, SUMMARY OFF) EXECUTE q", "Update on users (actual rows=1 loops=1)",
+		"  ->  Index Scan using users_pkey on users (actual rows=1 loops=1)", "        Index Cond: (id = 9)")
+	if got, err := simple(t, conn, "EXECUTE q"); err != nil || got[0] != "two 9!!!" {
+		t.Fatalf("EXPLAIN ANALYZE ran another plan than EXECUTE: %q, %v", got, err)
+	}
+	gives("DEALLOCATE p")
+	fails("EXECUTE p(7)", "26000")
+	gives("DISCARD PLANS")
+	d.setState(usersState(t, 3, false))
+	gives("EXECUTE protocol(7)", "three 7")
+	gives("DEALLOCATE ALL")
+	fails("EXECUTE protocol(7)", "26000")
+}
+
+// A prepared utility statement that EXECUTE runs has its effects.
+func TestExecuteOfWhatExecutes(t *testing.T) {
+	db := database(t)
+	d := openDoor(t, usersState(t, 2, false), wordPlanner{})
+	conn := connect(t, d.dsn("postgres", db))
+	for name, text := range map[string]string{
+		"outside": "EXECUTE p", "make": "PREPARE p AS SELECT name FROM users WHERE id = 1", "drop": "DEALLOCATE p", "path": "SET search_path = nowhere",
+	} {
+		r := conn.PgConn().ExecParams(background, "SELECT 1", nil, nil, nil, nil).Read()
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		if _, err := conn.PgConn().Prepare(background, name, text, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gives := func(sql string, want ...string) {
+		t.Helper()
+		if got, err := simple(t, conn, sql); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s gives %q, %v, not %q", sql, got, err, want)
+		}
+	}
+	gives("EXECUTE make")
+	gives("EXECUTE p", "two 1")
+	d.setState(usersState(t, 3, false))
+	gives("EXECUTE outside", "three 1")
+	gives("EXECUTE drop")
+	if _, err := simple(t, conn, "EXECUTE outside"); code(err) != "26000" {
+		t.Fatal(err)
+	}
+	gives("EXECUTE make")
+	d.setState(usersState(t, 4, false))
+	if _, err := simple(t, conn, "EXECUTE path; EXECUTE p"); code(err) != "0A000" {
+		t.Fatal(err)
+	}
+	gives("EXECUTE p", "four 1")
+	gives("EXECUTE path")
+	if _, err := simple(t, conn, "EXECUTE p"); code(err) != "42P01" {
+		t.Fatal(err)
+	}
+}
+
+func TestExecuteCounts(t *testing.T) {
+	db := database(t)
+	d := openDoor(t, usersState(t, 2, false), wordPlanner{})
+	conn := connect(t, d.dsn("postgres", db))
+	pgtest.Exec(t, conn, "PREPARE p AS SELECT name FROM users WHERE id = 1", "PREPARE o AS SELECT 1")
+	before := d.gate.count()
+	for _, sql := range []string{"EXECUTE p; EXECUTE o; EXECUTE p", "EXECUTE o"} {
+		if _, err := simple(t, conn, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := conn.PgConn().ExecParams(background, "EXECUTE p", nil, nil, nil, nil).Read(); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if n := d.gate.count() - before; n != 3 || !strings.HasSuffix(d.gate.last(), "SELECT n2 FROM users WHERE id = 1") {
+		t.Errorf("%d uses are counted, the last of %q", n, d.gate.last())
+	}
+}
+
+func TestActs(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT 1":                                         "",
+		"PREPARE p AS SELECT 1":                            "makes p",
+		"prepare P(int, text) as select 1":                 "makes p",
+		"/* a */ PREPARE -- b\n \"P q\"AS SELECT 1; ":      "makes P q",
+		"PREPARE TRANSACTION 'x'":                          "",
+		"PREPARE transaction AS SELECT 1":                  "makes transaction",
+		"PREPARE transaction(int) AS SELECT $1":            "makes transaction",
+		"DEALLOCATE p":                                     "drops p",
+		"DEALLOCATE PREPARE p":                             "drops p",
+		"DEALLOCATE prepare":                               "drops prepare",
+		"DEALLOCATE all; DEALLOCATE PREPARE ALL":           "drops , drops ",
+		`DEALLOCATE "all"`:                                 "drops all",
+		"DISCARD ALL; DISCARD PLANS; DISCARD TEMP":         "drops ",
+		"EXECUTE p":                                        "runs p",
+		`EXECUTE "p""q"(1)`:                                `runs p"q`,
+		`EXECUTE U&"d\0061t\+000061"`:                      "runs data",
+		`EXECUTE u&"d!0061!!" UESCAPE '!' (1)`:             "runs da!",
+		"EXPLAIN (ANALYZE, BUFFERS) EXECUTE p(1)":          "runs p in it",
+		"EXPLAIN ANALYZE VERBOSE EXECUTE p":                "runs p in it",
+		"EXPLAIN SELECT 'EXECUTE q', $$EXECUTE r$$":        "",
+		"CREATE TEMP TABLE t AS EXECUTE p WITH NO DATA":    "runs p in it",
+		"EXPLAIN CREATE TABLE t AS EXECUTE p('EXECUTE q')": "runs p in it",
+		"CREATE TABLE executes (execute int)":              "",
+		"SELECT 1; EXECUTE p; SELECT ';EXECUTE q'":         "runs p",
+	} {
+		var got []string
+		for _, a := range effectOf(sql, false).acts {
+			s := map[actKind]string{makes: "makes ", drops: "drops ", runs: "runs "}[a.kind] + a.name
+			if a.kind == runs && !a.rows {
+				s += " in it"
+			}
+			got = append(got, s)
+		}
+		if s := strings.Join(got, ", "); s != want {
+			t.Errorf("%s: %q and not %q", sql, s, want)
+		}
+	}
+	long := strings.Repeat("é", 40)
+	if name, _, ok := identifier(long); !ok || name != strings.Repeat("é", 31) {
+		t.Errorf("a long name is %q", name)
+	}
+	if e := effectOf("PREPARE TRANSACTION 'x'", false); !e.ends {
+		t.Error("PREPARE TRANSACTION ends no transaction")
+	}
+}
