@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"segue/rewrite/catalog"
 )
 
 // The bounds of a batch, in rows.
@@ -48,6 +46,10 @@ func (w *work) backfill(ctx context.Context) error {
 }
 
 func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
+	g, err := readGroup(ctx, w.conn, w.m)
+	if err != nil {
+		return err
+	}
 	opt := w.m.Definition.Backfill
 	p := pace{target: time.Duration(opt.BatchTarget), rows: firstBatch}
 	if p.target == 0 {
@@ -71,7 +73,7 @@ func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 			return err
 		}
 		rate := float64(done-begunAt) / max(time.Since(began).Seconds(), 0.001)
-		filled, err := w.fill(ctx, keys, cursor, end, done, p.rows, rate)
+		filled, err := w.fill(ctx, g, keys, cursor, end, done, p.rows, rate)
 		switch code := sqlState(err); {
 		case code == "55P03" || code == "40P01": // a transaction holds some of its rows
 			p.rows = max(p.rows/2, smallestStep)
@@ -110,23 +112,25 @@ func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 // has to give way well before PostgreSQL's deadlock_timeout (1s by default), or else it is the application that gets the error.
 const batchLockTimeout = "200ms"
 
+// asWriter makes a transaction of the control connection one that writes the table's rows: it gives way to the applications', and the table's own
+// triggers run in it, which find what they name by the search path that the role and the database are set up with.
+func asWriter(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'; SET LOCAL search_path TO DEFAULT")
+	return err
+}
+
 // fill writes one batch and its progress; end is nil for the last one.
-func (w *work) fill(ctx context.Context, keys *keyset, from, end []string, done, rows int64, rate float64) (filled int64, err error) {
+func (w *work) fill(ctx context.Context, g *group, keys *keyset, from, end []string, done, rows int64, rate float64) (filled int64, err error) {
 	err = inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'"); err != nil {
+		if err := asWriter(ctx, tx); err != nil {
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)
-		filled = 0
-		for _, p := range w.m.Definition.Pairs() {
-			up := p.Up.SQL("r", "r."+catalog.QuoteIdent(p.Old))
-			n := catalog.QuoteIdent(p.New)
-			tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s = %s WHERE %s AND r.%s IS NULL AND %s IS NOT NULL", w.table, n, up, cond, n, up), args...)
-			if err != nil {
-				return fmt.Errorf("backfilling %s past (%s): %w", p.New, keyText(from), err)
-			}
-			filled += tag.RowsAffected()
+		tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", w.table, g.assignNew("r"), cond, g.unfilled("r")), args...)
+		if err != nil {
+			return fmt.Errorf("backfilling %s past (%s): %w", names(g.new), keyText(from), err)
 		}
+		filled = tag.RowsAffected()
 		sql, args := "UPDATE segue.migration SET cursor = $2, rows_done = $3, rows_total = greatest(rows_total, $3), rate = $4, throttled = '' WHERE name = $1",
 			[]any{w.name, end, done + rows, rate}
 		if end == nil {

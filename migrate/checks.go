@@ -18,6 +18,7 @@ import (
 type findings struct {
 	table    uint32
 	oldNums  map[string]int16
+	oldTypes map[string]catalog.Type
 	problems []string // each refuses the migration, and says what would help
 	later    []string // what `complete` will wait for
 }
@@ -35,16 +36,19 @@ func (f *findings) err(name string) error {
 }
 
 // check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
-func check(ctx context.Context, q queryer, def *lens.Definition) (*findings, error) {
-	f := &findings{oldNums: map[string]int16{}}
+func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
+	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}}
 	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkColumns, checkDependents, checkTriggers, checkRole}
 	for _, step := range steps {
-		if err := step(ctx, q, def, f); err != nil {
+		if err := step(ctx, conn, def, f); err != nil {
 			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
 		}
 		if f.table == 0 {
-			break // nothing else can be looked for
+			return f, nil // nothing else can be looked for
 		}
+	}
+	if err := checkForms(ctx, conn, def, f); err != nil {
+		return nil, fmt.Errorf("checking %s: %w", def.Table, err)
 	}
 	return f, nil
 }
@@ -111,53 +115,84 @@ func checkTable(ctx context.Context, q queryer, def *lens.Definition, f *finding
 
 // checkColumns demands that the old columns are there, plain, and that the new names are free.
 func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
-	for _, p := range def.Pairs() {
-		o := catalog.QuoteIdent(p.Old)
-		var num int16
-		var generated, identity, domain, volatile bool
-		err := q.QueryRow(ctx, `
-			SELECT a.attnum, a.attgenerated <> '', a.attidentity <> '', t.typtype = 'd',
-			       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
-			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-			WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, p.Old).Scan(&num, &generated, &identity, &domain, &volatile)
-		if errors.Is(err, pgx.ErrNoRows) {
-			f.refuse("%s has no column %s: correct `from`", def.Table, o)
-			continue
-		}
-		if err != nil {
+	old, added := columnNames(def)
+	for _, name := range old {
+		if err := checkOld(ctx, q, def, name, f); err != nil {
 			return err
 		}
-		f.oldNums[p.Old] = num
-		switch {
-		case generated:
-			f.refuse("column %s is generated: it cannot be written", o)
-		case identity:
-			f.refuse("column %s is an identity column, which this build does not migrate", o)
-		case domain:
-			f.refuse("column %s is of a domain, whose constraints adding a column would check row by row under a lock: this build does not migrate it", o)
-		case volatile:
-			f.refuse("the default of column %s is volatile, so two columns would get two values: this build does not migrate it", o)
-		}
+	}
+	for _, name := range added {
 		var taken, system bool
 		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attnum < 0), false) FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped",
-			f.table, p.New).Scan(&taken, &system); err != nil {
+			f.table, name).Scan(&taken, &system); err != nil {
 			return err
 		}
 		if system {
-			f.refuse("%s is the name of a system column: choose another `to`", catalog.QuoteIdent(p.New))
+			f.refuse("%s is the name of a system column: choose another `%s`", catalog.QuoteIdent(name), newKey(def))
 		} else if taken {
-			f.refuse("%s has a column %s already: choose another `to`, or drop that column", def.Table, catalog.QuoteIdent(p.New))
+			f.refuse("%s has a column %s already: choose another `%s`, or drop that column", def.Table, catalog.QuoteIdent(name), newKey(def))
 		}
-		functions, err := collect(ctx, q, `
-			SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1
-			WHERE p.proname = ANY ($2) AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.proargtypes[0] = c.reltype`,
-			pgx.RowTo[string], f.table, []string{p.Old, p.New})
-		if err != nil {
-			return err
-		}
-		for _, fn := range functions {
-			f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(p.Old))
-		}
+	}
+	functions, err := collect(ctx, q, `
+		SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1
+		WHERE p.proname = ANY ($2) AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.proargtypes[0] = c.reltype`,
+		pgx.RowTo[string], f.table, append(append([]string(nil), old...), added...))
+	if err != nil {
+		return err
+	}
+	for _, fn := range functions {
+		f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(old[0]))
+	}
+	return nil
+}
+
+// oldKey and newKey are the keys of the definition that name the columns.
+func oldKey(def *lens.Definition) string {
+	switch {
+	case def.ChangeType != nil:
+		return "column"
+	case def.Columns != nil:
+		return "drop"
+	}
+	return "from"
+}
+
+func newKey(def *lens.Definition) string {
+	if def.Columns != nil {
+		return "name"
+	}
+	return "to"
+}
+
+// checkOld demands that an old column is there and plain.
+func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string, f *findings) error {
+	o := catalog.QuoteIdent(name)
+	var num int16
+	var typ catalog.Type
+	var generated, identity, domain, volatile bool
+	err := q.QueryRow(ctx, `
+		SELECT a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', t.typtype = 'd',
+		       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
+		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, name).Scan(
+		&num, &typ.OID, &typ.Mod, &typ.SQL, &generated, &identity, &domain, &volatile)
+	if errors.Is(err, pgx.ErrNoRows) {
+		f.refuse("%s has no column %s: correct `%s`", def.Table, o, oldKey(def))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.oldNums[name], f.oldTypes[name] = num, typ
+	switch {
+	case generated:
+		f.refuse("column %s is generated: it cannot be written", o)
+	case identity:
+		f.refuse("column %s is an identity column, which this build does not migrate", o)
+	case domain:
+		f.refuse("column %s is of a domain, whose constraints adding a column would check row by row under a lock: this build does not migrate it", o)
+	case volatile:
+		f.refuse("the default of column %s is volatile, so two columns would get two values: this build does not migrate it", o)
 	}
 	return nil
 }
@@ -198,8 +233,9 @@ func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]depe
 
 // checkDependents refuses what stands on the column and is not mirrored by this build; views may stay until `complete`.
 func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
-	for _, p := range def.Pairs() {
-		num, found := f.oldNums[p.Old]
+	old, _ := columnNames(def)
+	for _, name := range old {
+		num, found := f.oldNums[name]
 		if !found {
 			continue
 		}
@@ -211,7 +247,7 @@ func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *fi
 		if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary AND $2 = ANY (indkey::int2[]))", f.table, num).Scan(&key); err != nil {
 			return err
 		}
-		o := catalog.QuoteIdent(p.Old)
+		o := catalog.QuoteIdent(name)
 		if key {
 			f.refuse("column %s is in the primary key, which is not migrated", o)
 		}
@@ -271,16 +307,14 @@ func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) 
 
 // overlaps says which other migration shares a column with a definition.
 func overlaps(def *lens.Definition, table uint32, ms []*migration) (string, bool) {
-	var mine []string
-	for _, p := range def.Pairs() {
-		mine = append(mine, p.Old, p.New)
-	}
+	old, added := columnNames(def)
+	mine := append(append([]string(nil), old...), added...)
 	for _, m := range ms {
 		if m.Name == def.Name || m.Table != table || m.Stand.Phase == lens.Retired {
 			continue
 		}
-		for _, p := range m.Definition.Pairs() {
-			if slices.Contains(mine, p.Old) || slices.Contains(mine, p.New) {
+		for _, name := range append(m.oldNames(), m.newNames()...) {
+			if slices.Contains(mine, name) {
 				return m.Name, true
 			}
 		}

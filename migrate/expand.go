@@ -17,61 +17,88 @@ func (w *work) expand() change {
 	to := w.m.Stand
 	to.Phase = lens.Expand
 	return change{name: "expand", to: to, ddl: func(ctx context.Context, tx pgx.Tx) error {
+		group, err := w.m.Definition.Group()
+		if err != nil {
+			return err
+		}
+		old, err := w.oldColumns(ctx, tx, group)
+		if err != nil {
+			return err
+		}
 		nums := map[string]int16{}
-		for _, p := range w.m.Definition.Pairs() {
-			num, err := w.addColumn(ctx, tx, p)
-			if err != nil {
+		for _, n := range group.New {
+			if nums[n.Name], err = w.addColumn(ctx, tx, n, old); err != nil {
 				return err
 			}
-			nums[p.New] = num
 		}
 		if err := makeGuard(ctx, tx, w.m, w.table); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
+		_, err = tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
 			backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name, nums)
 		return err
 	}}
 }
 
-// addColumn adds a new column that is in all like the old one, save for its default and NOT NULL, which come when it takes the old one's place.
-func (w *work) addColumn(ctx context.Context, tx pgx.Tx, p lens.Pair) (int16, error) {
-	o, err := readColumn(ctx, tx, w.m.Table, p.Old)
-	if err != nil {
-		return 0, err
+// oldColumns reads the old columns, which must be those that the migration was started on.
+func (w *work) oldColumns(ctx context.Context, q queryer, group *lens.Group) ([]*column, error) {
+	var out []*column
+	for _, o := range group.Old {
+		c, err := readColumn(ctx, q, w.m.Table, o.Name)
+		if err != nil {
+			return nil, err
+		}
+		if t, known := w.m.OldTypes[o.Name]; c.Num != w.m.OldNums[o.Name] || known && t.SQL != c.Type {
+			return nil, fmt.Errorf("column %s is another one than when the migration was started: `segue drop %s`, then start it anew", o.Name, w.name)
+		}
+		out = append(out, c)
 	}
-	if o.Num != w.m.OldNums[p.Old] {
-		return 0, fmt.Errorf("column %s is another one than when the migration was started: `segue drop %s`, then start it anew", p.Old, w.name)
-	}
-	n := catalog.QuoteIdent(p.New)
+	return out, nil
+}
+
+// addColumn adds a new column. What is granted on an old one is granted on it. Where it takes the place of one of its own type, it is in all like that
+// one, save for its default and NOT NULL, which come when it takes the old one's place.
+func (w *work) addColumn(ctx context.Context, tx pgx.Tx, x lens.NewColumn, old []*column) (int16, error) {
+	n := catalog.QuoteIdent(x.Name)
 	alter := "ALTER TABLE " + w.table + " "
-	add := alter + "ADD COLUMN " + n + " " + o.Type
-	if o.Collation != "" {
-		add += " COLLATE " + o.Collation
+	add := alter + "ADD COLUMN " + n + " "
+	var sqls []string
+	if o := old[0]; len(old) == 1 && len(w.m.newNames()) == 1 {
+		like := x.Type == "" || x.Type == o.Type
+		if like && o.Collation != "" {
+			sqls = append(sqls, add+o.Type+" COLLATE "+o.Collation)
+		} else if like {
+			sqls = append(sqls, add+o.Type)
+		} else {
+			sqls = append(sqls, add+x.Type)
+		}
+		if like && o.Storage != "" {
+			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET STORAGE "+o.Storage)
+		}
+		if like && o.Compress != "" {
+			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET COMPRESSION "+o.Compress)
+		}
+		if o.Options != "" {
+			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET ("+o.Options+")")
+		}
+		if o.Comment != nil {
+			sqls = append(sqls, "COMMENT ON COLUMN "+w.table+"."+n+" IS "+quoteLiteral(*o.Comment))
+		}
+	} else {
+		sqls = append(sqls, add+x.Type)
 	}
-	sqls := []string{add}
-	if o.Storage != "" {
-		sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET STORAGE "+o.Storage)
-	}
-	if o.Compress != "" {
-		sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET COMPRESSION "+o.Compress)
-	}
-	if o.Options != "" {
-		sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET ("+o.Options+")")
-	}
-	if o.Comment != nil {
-		sqls = append(sqls, "COMMENT ON COLUMN "+w.table+"."+n+" IS "+quoteLiteral(*o.Comment))
-	}
-	for _, g := range o.Grants {
-		privilege, to, _ := strings.Cut(g, "\n")
-		sqls = append(sqls, "GRANT "+privilege+" ("+n+") ON "+w.table+" "+to)
+	for _, o := range old {
+		for _, g := range o.Grants {
+			privilege, to, _ := strings.Cut(g, "\n")
+			sqls = append(sqls, "GRANT "+privilege+" ("+n+") ON "+w.table+" "+to)
+		}
 	}
 	for _, sql := range sqls {
 		if _, err := tx.Exec(ctx, sql); err != nil {
-			return 0, fmt.Errorf("adding column %s: %w", p.New, err)
+			return 0, fmt.Errorf("adding column %s: %w", x.Name, err)
 		}
 	}
-	c, err := readColumn(ctx, tx, w.m.Table, p.New)
+	c, err := readColumn(ctx, tx, w.m.Table, x.Name)
 	if err != nil {
 		return 0, err
 	}
@@ -84,17 +111,17 @@ func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 	if err := dropGuard(ctx, tx, w.m, w.table); err != nil {
 		return err
 	}
-	for _, p := range w.m.Definition.Pairs() {
+	for _, name := range w.m.newNames() {
 		var num int16
 		if err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT attnum FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped), 0)",
-			w.m.Table, p.New).Scan(&num); err != nil {
-			return fmt.Errorf("looking for column %s: %w", p.New, err)
+			w.m.Table, name).Scan(&num); err != nil {
+			return fmt.Errorf("looking for column %s: %w", name, err)
 		}
-		if num == 0 || num != w.m.NewNums[p.New] {
+		if num == 0 || num != w.m.NewNums[name] {
 			continue // it is gone, or another one has its name
 		}
-		if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(p.New)); err != nil {
-			return fmt.Errorf("dropping column %s: %w", p.New, err)
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(name)); err != nil {
+			return fmt.Errorf("dropping column %s: %w", name, err)
 		}
 	}
 	_, err := tx.Exec(ctx, `UPDATE segue.migration SET new_nums = NULL, guard = NULL, relaxed = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
@@ -113,9 +140,9 @@ func (w *work) dropOld() change {
 		if err := dropGuard(ctx, tx, w.m, w.table); err != nil {
 			return err
 		}
-		for _, p := range w.m.Definition.Pairs() {
-			if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(p.Old)); err != nil {
-				return fmt.Errorf("dropping column %s: %w", p.Old, err)
+		for _, name := range w.m.oldNames() {
+			if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(name)); err != nil {
+				return fmt.Errorf("dropping column %s: %w", name, err)
 			}
 		}
 		for _, x := range mirrors {

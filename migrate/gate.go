@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,7 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 	if !m.Backfilled {
 		missing = append(missing, fmt.Sprintf("the backfill is not through: `segue advance %s --to backfill`", m.Name))
 	}
-	mirrors, err := readMirrors(ctx, q, m)
+	mirrors, _, err := readMirrors(ctx, q, m)
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +65,17 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 		missing = append(missing, fmt.Sprintf("the table has not been analyzed: `segue advance %s --to backfill`", m.Name))
 	}
 	if m.Relaxed == nil {
-		for _, p := range m.Definition.Pairs() {
-			valid, err := notNullMirrored(ctx, q, m, p)
-			if err != nil {
-				return nil, err
+		g, err := readGroup(ctx, q, m)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range g.demands() {
+			var valid bool
+			if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1 AND conname = $2 AND convalidated)", m.Table, d.name).Scan(&valid); err != nil {
+				return nil, fmt.Errorf("looking for NOT NULL: %w", err)
 			}
 			if !valid {
-				missing = append(missing, fmt.Sprintf("NOT NULL of %s is not mirrored: `segue verify %s` does it", catalog.QuoteIdent(p.Old), m.Name))
+				missing = append(missing, fmt.Sprintf("it is not made sure %s: `segue verify %s` does it", d.what, m.Name))
 			}
 		}
 	}
@@ -91,33 +96,28 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 	return missing, nil
 }
 
-func notNullMirrored(ctx context.Context, q queryer, m *migration, p lens.Pair) (bool, error) {
-	var ok bool
-	if err := q.QueryRow(ctx, `
-		SELECT NOT COALESCE((SELECT attnotnull FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped), false)
-		       OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1 AND conname = $3 AND convalidated)`, m.Table, p.Old, notNullName(m.Name, p.New)).Scan(&ok); err != nil {
-		return false, fmt.Errorf("looking for NOT NULL: %w", err)
-	}
-	return ok, nil
-}
-
 // completeGate is what dropping the old column waits for: whatever still names it. An index goes with it, and has its mirror.
 func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]string, error) {
 	var missing []string
 	if !yes {
-		missing = append(missing, fmt.Sprintf("the old column goes, and there is no way back: `segue advance %s --to complete --yes`", m.Name))
+		missing = append(missing, oldGoes(m))
 	}
-	for _, p := range m.Definition.Pairs() {
-		deps, err := dependents(ctx, q, m.Table, m.OldNums[p.Old])
+	news := make([]string, 0, 1)
+	for _, name := range m.newNames() {
+		news = append(news, catalog.QuoteIdent(name))
+	}
+	instead := strings.Join(news, ", ")
+	for _, name := range m.oldNames() {
+		deps, err := dependents(ctx, q, m.Table, m.OldNums[name])
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range deps {
 			known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && d.kind == "i" && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
 				d.class == "pg_trigger" && m.Guard != nil && d.oid == m.Guard.Trigger ||
-				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, p.Old)), m.Definition.Table)
+				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), m.Definition.Table)
 			if !known {
-				missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)))
+				missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, catalog.QuoteIdent(name), instead))
 			}
 		}
 		triggers, err := collect(ctx, q, `
@@ -129,12 +129,24 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 			return nil, fmt.Errorf("reading the triggers: %w", err)
 		}
 		for _, t := range triggers {
-			if mentions(t.source, p.Old) {
-				missing = append(missing, fmt.Sprintf("the trigger %s (%s) names %s: let it use %s", catalog.QuoteIdent(t.name), t.function, catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)))
+			if mentions(t.source, name) {
+				missing = append(missing, fmt.Sprintf("the trigger %s (%s) names %s: let it use %s", catalog.QuoteIdent(t.name), t.function, catalog.QuoteIdent(name), instead))
 			}
 		}
 	}
 	return missing, nil
+}
+
+// oldGoes says what --yes is for.
+func oldGoes(m *migration) string {
+	what := "the old column goes"
+	if len(m.oldNames()) > 1 {
+		what = "the old columns go"
+	}
+	if g, err := m.Definition.Group(); err == nil && g.OneWay() {
+		what += ", old code can no longer read what has no `down`"
+	}
+	return fmt.Sprintf("%s, and there is no way back: `segue advance %s --to complete --yes`", what, m.Name)
 }
 
 // quietGate waits until nobody has used the old names for a while.
@@ -158,6 +170,17 @@ func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration
 	}
 	if since := time.Duration(seconds * float64(time.Second)); since < quiet {
 		users = append(users, fmt.Sprintf("uses have been counted for %v only, and --quiet-for is %v", since.Round(time.Second), quiet))
+	}
+	if c := m.Definition.ChangeType; c != nil && c.AppName != "" {
+		// The proxies that have not heard of it yet would still name the column as it was.
+		var clients int64
+		if err := q.QueryRow(ctx, "SELECT COALESCE(sum(sessions), 0)::bigint FROM segue.proxy").Scan(&clients); err != nil {
+			return nil, fmt.Errorf("looking for clients: %w", err)
+		}
+		if clients > 0 {
+			users = append(users, fmt.Sprintf("column %s gets the name %s at this moment, and the statements of %d connected clients could meet that: let there be none for a moment, or leave the migration at complete, where all goes on working",
+				catalog.QuoteIdent(c.To), catalog.QuoteIdent(c.AppName), clients))
+		}
 	}
 	return users, nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"segue/rewrite/catalog"
-	"segue/rewrite/lens"
 )
 
 // guardRecord is the guard as it was made. Mark tells any later change of it, also one that was taken back: each row's xmin is the transaction
@@ -18,7 +17,7 @@ type guardRecord struct {
 	Trigger  uint32 `json:"trigger"`
 	Function uint32 `json:"function"`
 	Enabled  string `json:"enabled"`
-	Source   string `json:"source"` // hash of the function's definition
+	Source   string `json:"source"` // hash of the definitions of its function and of those that its WHEN calls: `up` and `down` call no others
 	Mark     string `json:"mark"`
 }
 
@@ -30,110 +29,141 @@ func guardFunction(migration string) string {
 	return catalog.QuoteQualified("segue", "guard_"+migration)
 }
 
-// guardPair is one old and new column with what the guard needs to know about them.
-type guardPair struct {
-	lens.Pair
-	image bool   // the types' = means the same image
-	def   string // the default that stands on the new column and stood on the old one; "" for none
-}
-
-// differs is an SQL condition that is true where two values are not the same image. It is kept small where the type allows: PostgreSQL reads a WHEN
-// from its text form in every statement.
-func (p guardPair) differs(a, b string) string {
-	if p.image {
-		return fmt.Sprintf("%s IS DISTINCT FROM %s", a, b)
-	}
-	return fmt.Sprintf("NOT pg_catalog.record_image_eq(ROW(%s), ROW(%s))", a, b)
-}
-
-func (p guardPair) old(row string) string { return row + "." + catalog.QuoteIdent(p.Old) }
-func (p guardPair) new(row string) string { return row + "." + catalog.QuoteIdent(p.New) }
-func (p guardPair) up(row string) string  { return p.Up.SQL(row, p.old(row)) }
-func (p guardPair) down(row string) string {
-	return p.Down.SQL(row, p.new(row))
-}
-
-// apart is true where the row's group does not agree.
-func (p guardPair) apart(row string) string { return p.differs(p.new(row), p.up(row)) }
-
-// guardPairs reads what the guard needs of the old columns.
-func guardPairs(ctx context.Context, q queryer, m *migration) ([]guardPair, error) {
-	var out []guardPair
-	for _, p := range m.Definition.Pairs() {
-		c, err := readColumn(ctx, q, m.Table, p.Old)
-		if err != nil {
-			return nil, err
-		}
-		g := guardPair{Pair: p, image: c.Image, def: c.Default}
-		if m.Relaxed != nil {
-			g.def = m.Relaxed.Old[p.Old].Default
-		}
-		out = append(out, g)
-	}
-	return out, nil
-}
-
-// guardWhen is the trigger's WHEN: it is false for writes that agree already, which then never call the guard.
-func guardWhen(pairs []guardPair) string {
-	var conds []string
-	for _, p := range pairs {
-		conds = append(conds, p.apart("NEW"))
-	}
-	return strings.Join(conds, " OR ")
-}
-
 // ownTriggers is true where the table has BEFORE ROW triggers of its own for what is being done. They edit the old column after our rewrite, and their edit
 // must reach the new one. They are looked for when the guard is called, since one may be added at any time.
 const ownTriggers = `EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = TG_RELID AND NOT t.tgisinternal AND t.tgenabled <> 'D'
         AND t.tgtype::integer & 3 = 3 AND t.tgtype::integer & (CASE TG_OP WHEN 'INSERT' THEN 4 ELSE 16 END) <> 0
         AND t.tgname NOT LIKE '~segue\_%')`
 
-// guardBody writes the guard's function. relaxed is its form from (a3) on: the old column has lost its default to the new one, so a side that equals
-// the default is one that was not given; and the old side has no precedence any more.
-func guardBody(migration string, pairs []guardPair, relaxed bool) string {
+// guardBody writes the guard's function. relaxed is its form from (a3) on: the old columns have lost their defaults to the new ones, so a side that equals
+// the defaults is one that was not given; and the old side has no precedence any more.
+func guardBody(g *group, relaxed bool) string {
+	x := guardText{group: g, relaxed: relaxed}
 	var b strings.Builder
 	b.WriteString("DECLARE\n  old_moved boolean;\n  new_moved boolean;\nBEGIN\n")
-	for _, p := range pairs {
-		oldCol, newCol := p.old("NEW"), p.new("NEW")
-		fill := fmt.Sprintf("%s := %s;", newCol, p.up("NEW"))
-		fillOld := fmt.Sprintf("%s := %s;", oldCol, p.down("NEW"))
-		raise := fmt.Sprintf(`RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation',
-        MESSAGE = %s, HINT = %s,
-        SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = %s;`,
-			quoteLiteral(fmt.Sprintf("columns %s and %s were given different values", catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New))),
-			quoteLiteral(fmt.Sprintf("Migration %s keeps them the same: write one of them, or one value to both.", migration)), quoteLiteral(p.New))
-		own := ""
-		if !relaxed {
-			own = ownTriggers
-		}
-		fmt.Fprintf(&b, "  IF %s THEN\n", p.apart("NEW"))
-		fmt.Fprintf(&b, "    IF TG_OP = 'INSERT' THEN\n")
-		fmt.Fprintf(&b, "      IF %s IS NULL THEN\n        %s\n", newCol, fill)
-		fmt.Fprintf(&b, "      ELSIF %s IS NULL THEN\n        %s\n", oldCol, fillOld)
-		if relaxed && p.def != "" {
-			fmt.Fprintf(&b, "      ELSIF NOT (%s) THEN\n        %s\n", p.differs(newCol, "("+p.def+")"), fill)
-			fmt.Fprintf(&b, "      ELSIF NOT (%s) THEN\n        %s\n", p.differs(oldCol, "("+p.def+")"), fillOld)
-		}
-		if own != "" {
-			fmt.Fprintf(&b, "      ELSIF %s THEN\n        %s\n", own, fill)
-		}
-		fmt.Fprintf(&b, "      ELSE\n        %s\n      END IF;\n", raise)
-		fmt.Fprintf(&b, "    ELSE\n      old_moved := %s;\n      new_moved := %s;\n", p.differs(oldCol, p.old("OLD")), p.differs(newCol, p.new("OLD")))
-		fmt.Fprintf(&b, "      IF new_moved AND NOT old_moved THEN\n        %s\n", fillOld)
-		if own != "" {
-			fmt.Fprintf(&b, "      ELSIF new_moved AND NOT %s THEN\n        %s\n", own, raise)
-		} else {
-			fmt.Fprintf(&b, "      ELSIF new_moved THEN\n        %s\n", raise)
-		}
-		fmt.Fprintf(&b, "      ELSE\n        %s\n      END IF;\n    END IF;\n  END IF;\n", fill)
+	fmt.Fprintf(&b, "  IF %s THEN\n", g.apart("NEW"))
+	if cond := x.formless(); cond != "" {
+		fmt.Fprintf(&b, "    IF %s THEN\n      %s\n    END IF;\n", cond, x.raiseFormless())
 	}
-	b.WriteString("  RETURN NEW;\nEND")
+	b.WriteString("    IF TG_OP = 'INSERT' THEN\n")
+	x.insert(&b)
+	fmt.Fprintf(&b, "    ELSE\n      old_moved := %s;\n      new_moved := %s;\n", moved(g.old), moved(g.new))
+	x.update(&b)
+	b.WriteString("    END IF;\n")
+	if !g.Same && !(relaxed && g.OneWay()) {
+		fmt.Fprintf(&b, "    IF %s THEN\n      %s\n    END IF;\n", g.apart("NEW"), x.raiseFormless())
+	}
+	b.WriteString("  END IF;\n  RETURN NEW;\nEND")
 	return b.String()
 }
 
+// guardText writes the pieces of a guard's function.
+type guardText struct {
+	*group
+	relaxed bool
+}
+
+func (x guardText) insert(b *strings.Builder) {
+	fmt.Fprintf(b, "      IF %s THEN\n        %s\n", unset(x.new, "NEW"), x.fillNew())
+	fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", unset(x.old, "NEW"), x.fillOld())
+	if x.relaxed && x.oldDefaults() {
+		var atNew, atOld []string
+		for i, n := range x.new {
+			atNew = append(atNew, "NOT ("+n.differs(n.of("NEW"), "("+x.newDefault(i)+")")+")")
+		}
+		for _, o := range x.old {
+			atOld = append(atOld, "NOT ("+o.differs(o.of("NEW"), x.oldDefault(o.name))+")")
+		}
+		fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", strings.Join(atNew, " AND "), x.fillNew())
+		fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", strings.Join(atOld, " AND "), x.fillOld())
+	}
+	if !x.relaxed {
+		fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", ownTriggers, x.fillNew())
+	}
+	fmt.Fprintf(b, "      ELSE\n        %s\n      END IF;\n", x.raiseApart())
+}
+
+func (x guardText) update(b *strings.Builder) {
+	fmt.Fprintf(b, "      IF new_moved AND NOT old_moved THEN\n        %s\n", x.fillOld())
+	if x.relaxed {
+		fmt.Fprintf(b, "      ELSIF new_moved THEN\n        %s\n", x.raiseApart())
+	} else {
+		fmt.Fprintf(b, "      ELSIF new_moved AND NOT %s THEN\n        %s\n", ownTriggers, x.raiseApart())
+	}
+	if x.relaxed && x.OneWay() { // the old columns are not kept in step any more
+		fmt.Fprintf(b, "      ELSIF old_moved THEN\n        %s\n      END IF;\n", x.fillNew())
+		return
+	}
+	fmt.Fprintf(b, "      ELSE\n        %s\n      END IF;\n", x.fillNew())
+}
+
+// formless is true where one side is the image of the other and not the other way round: then there is nothing to fill, and one of them has no
+// form on the other side. "" where that is no error.
+func (x guardText) formless() string {
+	down := x.downApart("NEW")
+	if x.Same || x.Lossy || down == "" {
+		return ""
+	}
+	return fmt.Sprintf("NOT (%s) OR NOT (%s)", x.upApart("NEW"), down)
+}
+
+func (x guardText) fillNew() string {
+	var out []string
+	for i, n := range x.new {
+		out = append(out, fmt.Sprintf("%s := %s;", n.of("NEW"), x.up(i, "NEW")))
+	}
+	return strings.Join(out, " ")
+}
+
+func (x guardText) fillOld() string {
+	switch {
+	case x.OneWay() && x.relaxed:
+		return "NULL; -- there is no way back, and nobody reads the old side any more"
+	case x.OneWay():
+		return x.raise("integrity_constraint_violation", fmt.Sprintf("%s cannot be written while %s stands", plural("column", x.new), names(x.old)),
+			fmt.Sprintf("Migration %s has no way back: write the old side.", x.migration))
+	}
+	var out []string
+	for i, o := range x.old {
+		out = append(out, fmt.Sprintf("%s := %s;", o.of("NEW"), x.down(i, "NEW")))
+	}
+	return strings.Join(out, " ")
+}
+
+func (x guardText) raiseApart() string {
+	if x.single() {
+		return x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given different values", names(x.old), names(x.new)),
+			fmt.Sprintf("Migration %s keeps them the same: write one of them, or one value to both.", x.migration))
+	}
+	return x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given values that do not agree", names(x.old), names(x.new)),
+		fmt.Sprintf("Migration %s keeps them in agreement: write one side of it.", x.migration))
+}
+
+func (x guardText) raiseFormless() string {
+	hint := fmt.Sprintf("Migration %s carries what both sides can hold; one with allow = [\"lossy\"] would let the sides differ.", x.migration)
+	if x.Lossy {
+		hint = fmt.Sprintf("Migration %s carries what the other side can hold.", x.migration)
+	}
+	return x.raise("data_exception", fmt.Sprintf("what was written to %s has no form on the other side, %s, or would not come back from there as it is", names(x.old), names(x.new)), hint)
+}
+
+func (x guardText) raise(code, message, hint string) string {
+	return fmt.Sprintf(`RAISE EXCEPTION USING ERRCODE = '%s',
+        MESSAGE = %s, HINT = %s,
+        SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = %s;`, code, quoteLiteral(message), quoteLiteral(hint), quoteLiteral(x.new[0].name))
+}
+
+// plural writes a word and the names of columns behind it.
+func plural(word string, side []groupColumn) string {
+	if len(side) > 1 {
+		word += "s"
+	}
+	return word + " " + names(side)
+}
+
 // makeFunction creates or replaces the guard's function.
-func makeFunction(ctx context.Context, tx pgx.Tx, m *migration, pairs []guardPair, relaxed bool) error {
-	body := guardBody(m.Name, pairs, relaxed)
+func makeFunction(ctx context.Context, tx pgx.Tx, m *migration, g *group, relaxed bool) error {
+	body := guardBody(g, relaxed)
 	tag := "$guard$"
 	for i := 0; strings.Contains(body, tag); i++ {
 		tag = fmt.Sprintf("$guard%d$", i)
@@ -152,17 +182,17 @@ func makeFunction(ctx context.Context, tx pgx.Tx, m *migration, pairs []guardPai
 
 // makeGuard makes the guard, anew where there is one, and records it in the migration's row.
 func makeGuard(ctx context.Context, tx pgx.Tx, m *migration, table string) error {
-	pairs, err := guardPairs(ctx, tx, m)
+	g, err := readGroup(ctx, tx, m)
 	if err != nil {
 		return err
 	}
-	if err := makeFunction(ctx, tx, m, pairs, m.Relaxed != nil); err != nil {
+	if err := makeFunction(ctx, tx, m, g, m.Relaxed != nil); err != nil {
 		return err
 	}
 	trigger := catalog.QuoteIdent(guardTrigger(m.Name))
 	for _, sql := range []string{
 		"DROP TRIGGER IF EXISTS " + trigger + " ON " + table,
-		"CREATE TRIGGER " + trigger + " BEFORE INSERT OR UPDATE ON " + table + " FOR EACH ROW WHEN (" + guardWhen(pairs) + ") EXECUTE FUNCTION " + guardFunction(m.Name) + "()",
+		"CREATE TRIGGER " + trigger + " BEFORE INSERT OR UPDATE ON " + table + " FOR EACH ROW WHEN (" + g.apart("NEW") + ") EXECUTE FUNCTION " + guardFunction(m.Name) + "()",
 		"ALTER TABLE " + table + " ENABLE ALWAYS TRIGGER " + trigger, // logical replication applies as a replica
 	} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
@@ -204,8 +234,12 @@ func dropGuard(ctx context.Context, tx pgx.Tx, m *migration, table string) error
 func readGuard(ctx context.Context, q queryer, m *migration) (*guardRecord, error) {
 	g := &guardRecord{}
 	err := q.QueryRow(ctx, `
-		SELECT t.oid, p.oid, t.tgenabled::text, md5(pg_get_functiondef(p.oid)), t.xmin::text || '/' || p.xmin::text
-		FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = $1 AND t.tgname = $2`,
+		SELECT t.oid, t.tgfoid, t.tgenabled::text, f.source, t.xmin::text || '/' || f.mark
+		FROM pg_trigger t CROSS JOIN LATERAL (
+			SELECT md5(string_agg(pg_get_functiondef(p.oid), ' ' ORDER BY p.oid)) AS source, string_agg(p.xmin::text, '/' ORDER BY p.oid) AS mark
+			FROM pg_proc p WHERE p.oid = t.tgfoid OR p.oid IN (
+				SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_proc'::regclass)) f
+		WHERE t.tgrelid = $1 AND t.tgname = $2`,
 		m.Table, guardTrigger(m.Name)).Scan(&g.Trigger, &g.Function, &g.Enabled, &g.Source, &g.Mark)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -4,71 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"segue/rewrite/catalog"
 )
-
-// mirror is an index that involves an old column, with the one that takes its place on the new column.
-type mirror struct {
-	index  uint32 // of the old one
-	name   string // of the old one
-	schema string
-	def    string // pg_get_indexdef of the old one
-	space  string // its tablespace; "" for the database's
-	own    string // name of the mirror
-	exists bool   // the mirror is there
-	valid  bool
-}
-
-// mirrors lists the indexes that involve an old column in any way: as a key, in an expression or a predicate, or INCLUDEd.
-func (w *work) mirrors(ctx context.Context, q queryer) ([]mirror, error) {
-	return readMirrors(ctx, q, w.m)
-}
-
-func readMirrors(ctx context.Context, q queryer, m *migration) ([]mirror, error) {
-	var olds []string
-	for _, p := range m.Definition.Pairs() {
-		olds = append(olds, p.Old)
-	}
-	out, err := collect(ctx, q, `
-		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, '')
-		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
-		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
-		WHERE i.indrelid = $1 AND i.indisvalid AND pg_get_indexdef(c.oid) IS NOT NULL AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
-			SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
-		ORDER BY 2`, func(row pgx.CollectableRow) (x mirror, err error) {
-		return x, row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space)
-	}, m.Table, olds)
-	if err != nil {
-		return nil, fmt.Errorf("reading the indexes: %w", err)
-	}
-	for i := range out {
-		x := &out[i]
-		x.own = mirrorName(x.name, m.Name)
-		if err := q.QueryRow(ctx, `
-			SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, x.schema, x.own).Scan(&x.exists, &x.valid); err != nil {
-			return nil, fmt.Errorf("reading the index %s: %w", x.own, err)
-		}
-	}
-	return out, nil
-}
-
-// mirrorName derives the mirror's name, within PostgreSQL's 63 bytes, so that the same one is found again after a crash.
-func mirrorName(index, migration string) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(index + "\x00" + migration)) // never fails, says hash.Hash
-	suffix := fmt.Sprintf("_segue_%08x", h.Sum32())
-	if keep := 63 - len(suffix); len(index) > keep {
-		index = strings.ToValidUTF8(index[:keep], "")
-	}
-	return index + suffix
-}
 
 // buildMirrors makes what stands on the old columns stand on the new ones: indexes, statistics targets, NOT NULL. It goes on from wherever it was
 // cut off.
@@ -82,30 +23,37 @@ func (w *work) buildMirrors(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, p := range w.m.Definition.Pairs() {
-		o, err := readColumn(ctx, w.conn, w.m.Table, p.Old)
-		if err != nil {
+	g, err := readGroup(ctx, w.conn, w.m)
+	if err != nil {
+		return err
+	}
+	if g.single() {
+		if err := w.mirrorTarget(ctx, g.old[0].name, g.new[0].name); err != nil {
 			return err
 		}
-		n, err := readColumn(ctx, w.conn, w.m.Table, p.New)
-		if err != nil {
+	}
+	for _, d := range g.demands() {
+		if err := w.makeSure(ctx, d); err != nil {
 			return err
-		}
-		if o.Target != n.Target {
-			if err := w.alter(ctx, "mirror the statistics target", func(tx pgx.Tx) error {
-				_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS %d", w.table, catalog.QuoteIdent(p.New), o.Target))
-				return err
-			}); err != nil {
-				return err
-			}
-		}
-		if o.NotNull {
-			if err := w.checkNotNull(ctx, p.New); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// mirrorTarget gives the new column the old one's statistics target.
+func (w *work) mirrorTarget(ctx context.Context, old, added string) error {
+	o, err := readColumn(ctx, w.conn, w.m.Table, old)
+	if err != nil {
+		return err
+	}
+	n, err := readColumn(ctx, w.conn, w.m.Table, added)
+	if err != nil || o.Target == n.Target {
+		return err
+	}
+	return w.alter(ctx, "mirror the statistics target", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS %d", w.table, catalog.QuoteIdent(added), o.Target))
+		return err
+	})
 }
 
 // buildIndex builds one mirror without keeping writers waiting. What is left over from an attempt that failed is invalid, and goes first.
@@ -167,9 +115,9 @@ func (x mirror) definition(m *migration) (string, error) {
 	if !ok || !isIndex || create != "CREATE INDEX" {
 		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
 	}
-	columns := map[string]string{}
-	for _, p := range m.Definition.Pairs() {
-		columns[p.Old] = p.New
+	columns, err := x.places(m)
+	if err != nil {
+		return "", err
 	}
 	tokens := lexSQL(rest)
 	// The table's name ends at USING, a key word here: identifiers that look like it are quoted.
@@ -187,12 +135,30 @@ func (x mirror) definition(m *migration) (string, error) {
 	b.WriteString("CREATE INDEX CONCURRENTLY " + catalog.QuoteIdent(x.own) + " ON ")
 	for i, t := range tokens {
 		if n, migrates := columns[t.name]; migrates && i > using && isColumn(tokens, i) {
-			b.WriteString(catalog.QuoteIdent(n))
+			b.WriteString(n)
 			continue
 		}
 		b.WriteString(t.text)
 	}
 	return b.String(), nil
+}
+
+// places gives what stands in the mirror in the place of each old column, as SQL.
+func (x mirror) places(m *migration) (map[string]string, error) {
+	g, err := m.Definition.Group()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for i, o := range g.Old {
+		if x.kind != readMirror {
+			out[o.Name] = catalog.QuoteIdent(g.New[i].Name)
+			continue
+		}
+		// The very form that old code's reads have.
+		out[o.Name] = "((" + o.Down.Expand(catalog.QuoteIdent) + ")::" + m.OldTypes[o.Name].SQL + ")"
+	}
+	return out, nil
 }
 
 // isColumn says whether an identifier in an index's definition is a column: no function, no type after ::, nothing qualified, no method.
@@ -216,10 +182,10 @@ func isColumn(tokens []sqlToken, i int) bool {
 
 // sameIndex checks that the mirror is the old index on the other columns and nothing else: its keys, operator classes, collations and options.
 func (w *work) sameIndex(ctx context.Context, x mirror) error {
-	nums := map[int16]int16{}
-	for _, p := range w.m.Definition.Pairs() {
-		nums[w.m.OldNums[p.Old]] = w.m.NewNums[p.New]
+	if x.kind != sameMirror {
+		return nil // its columns are of other types, or are expressions
 	}
+	nums := map[int16]int16{w.m.OldNums[w.m.oldNames()[0]]: w.m.NewNums[w.m.newNames()[0]]}
 	type shape struct {
 		keys         []int16
 		rest         string
@@ -271,7 +237,7 @@ func (x mirror) takeName(ctx context.Context, tx pgx.Tx) error {
 		x.schema, x.name).Scan(&free); err != nil {
 		return fmt.Errorf("looking for the index %s: %w", x.name, err)
 	}
-	if !free || !x.exists {
+	if !free || !x.exists || x.kind == readMirror { // old code's own, which goes with it
 		return nil
 	}
 	if _, err := tx.Exec(ctx, "ALTER INDEX "+catalog.QuoteQualified(x.schema, x.own)+" RENAME TO "+catalog.QuoteIdent(x.name)); err != nil {

@@ -24,106 +24,117 @@ type constraints struct {
 // go through; and in the guard, the side at its default yields.
 func (w *work) writeNew() change {
 	to := stand{Live: true, Stage: lens.Stage{Phase: lens.Complete, Step: lens.WriteNew, Proved: w.m.Stand.Proved}}
-	ch := change{name: "write-new", to: to}
+	ch := change{name: "write-new", to: to, fixed: w.oneWay()} // without a way back, the old side does not have what is written from now on
 	if w.m.Relaxed != nil {
 		return ch // a change that was given up has done it
 	}
 	ch.ddl = func(ctx context.Context, tx pgx.Tx) error {
-		saved := relaxed{Old: map[string]constraints{}}
-		var sqls []string
-		for _, p := range w.m.Definition.Pairs() {
-			o, err := readColumn(ctx, tx, w.m.Table, p.Old)
-			if err != nil {
-				return err
-			}
-			saved.Old[p.Old] = constraints{NotNull: o.NotNull, Default: o.Default}
-			alterOld := "ALTER TABLE " + w.table + " ALTER COLUMN " + catalog.QuoteIdent(p.Old)
-			alterNew := "ALTER TABLE " + w.table + " ALTER COLUMN " + catalog.QuoteIdent(p.New)
-			if o.Default != "" {
-				sqls = append(sqls, alterOld+" DROP DEFAULT", alterNew+" SET DEFAULT "+o.Default)
-			}
-			if o.NotNull {
-				// The validated CHECK proves it without a scan, so it must go in a command after this one.
-				sqls = append(sqls, alterOld+" DROP NOT NULL", alterNew+" SET NOT NULL",
-					"ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(notNullName(w.name, p.New)))
-			}
-		}
-		for _, sql := range sqls {
-			if _, err := tx.Exec(ctx, sql); err != nil {
-				return err
-			}
-		}
-		m := *w.m
-		m.Relaxed = &saved
-		pairs, err := guardPairs(ctx, tx, &m)
+		g, err := readGroup(ctx, tx, w.m)
 		if err != nil {
 			return err
 		}
-		if err := makeFunction(ctx, tx, &m, pairs, true); err != nil {
+		saved := relaxed{Old: map[string]constraints{}}
+		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
+		var sqls []string
+		for _, o := range g.old {
+			saved.Old[o.name] = constraints{NotNull: o.notNull, Default: o.def}
+			if o.def != "" {
+				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP DEFAULT")
+			}
+			if o.notNull {
+				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP NOT NULL")
+			}
+		}
+		for i, n := range g.new {
+			if def := g.newDefault(i); def != "" {
+				sqls = append(sqls, alter+catalog.QuoteIdent(n.name)+" SET DEFAULT "+def)
+			}
+		}
+		for _, d := range g.demands() {
+			if d.column != "" {
+				// The validated CHECK proves it without a scan, so it must go in a command after this one.
+				sqls = append(sqls, alter+catalog.QuoteIdent(d.column)+" SET NOT NULL", "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(d.name))
+			}
+		}
+		if err := execAll(ctx, tx, sqls); err != nil {
 			return err
 		}
-		if err := recordGuard(ctx, tx, &m); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = $2 WHERE name = $1", w.name, saved)
-		return err
+		return w.remakeGuard(ctx, tx, &saved)
 	}
 	return ch
+}
+
+// remakeGuard gives the guard its form for what has been taken off the old columns, nil for nothing, and notes that.
+func (w *work) remakeGuard(ctx context.Context, tx pgx.Tx, saved *relaxed) error {
+	m := *w.m
+	m.Relaxed = saved
+	g, err := readGroup(ctx, tx, &m)
+	if err != nil {
+		return err
+	}
+	if err := makeFunction(ctx, tx, &m, g, saved != nil); err != nil {
+		return err
+	}
+	if err := recordGuard(ctx, tx, &m); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = $2 WHERE name = $1", w.name, saved)
+	return err
+}
+
+func execAll(ctx context.Context, tx pgx.Tx, sqls []string) error {
+	for _, sql := range sqls {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tighten puts back what (a3) took off: at contract/infer-new, where both sides are written and both forms of the table serve. What needs a scan is done before, under
 // locks that let others work; it can be cut off anywhere and begun again.
 func (w *work) tighten(ctx context.Context) error {
-	type pair struct {
-		lens.Pair
-		constraints
+	g, err := readGroup(ctx, w.conn, w.m)
+	if err != nil {
+		return err
 	}
-	var pairs []pair
-	for _, p := range w.m.Definition.Pairs() {
-		pairs = append(pairs, pair{p, w.m.Relaxed.Old[p.Old]})
-	}
-	for _, p := range pairs {
-		if !p.NotNull {
-			continue
-		}
-		for _, col := range []string{p.Old, p.New} {
-			if err := w.checkNotNull(ctx, col); err != nil {
+	for _, o := range g.old {
+		if o.notNull {
+			if err := w.makeSure(ctx, demand{notNullName(w.name, o.name), o.name, catalog.QuoteIdent(o.name) + " IS NOT NULL", "that no " + o.name + " is null"}); err != nil {
 				return err
 			}
 		}
 	}
+	for _, d := range g.demands() {
+		if err := w.makeSure(ctx, d); err != nil {
+			return err
+		}
+	}
 	return w.alter(ctx, "tighten", func(tx pgx.Tx) error {
-		for _, p := range pairs {
-			alterOld := "ALTER TABLE " + w.table + " ALTER COLUMN " + catalog.QuoteIdent(p.Old)
-			alterNew := "ALTER TABLE " + w.table + " ALTER COLUMN " + catalog.QuoteIdent(p.New)
-			var sqls []string
-			if p.Default != "" {
-				sqls = append(sqls, alterNew+" DROP DEFAULT", alterOld+" SET DEFAULT "+p.Default)
-			}
-			if p.NotNull {
-				sqls = append(sqls, alterOld+" SET NOT NULL", alterNew+" DROP NOT NULL",
-					"ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(notNullName(w.name, p.Old)))
-			}
-			for _, sql := range sqls {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return err
-				}
+		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
+		var sqls []string
+		for i, n := range g.new {
+			if g.newDefault(i) != "" {
+				sqls = append(sqls, alter+catalog.QuoteIdent(n.name)+" DROP DEFAULT")
 			}
 		}
-		m := *w.m
-		m.Relaxed = nil
-		guards, err := guardPairs(ctx, tx, &m)
-		if err != nil {
+		for _, d := range g.demands() {
+			if d.column != "" {
+				sqls = append(sqls, alter+catalog.QuoteIdent(d.column)+" DROP NOT NULL")
+			}
+		}
+		for _, o := range g.old {
+			if o.def != "" {
+				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" SET DEFAULT "+o.def)
+			}
+			if o.notNull {
+				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" SET NOT NULL", "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(notNullName(w.name, o.name)))
+			}
+		}
+		if err := execAll(ctx, tx, sqls); err != nil {
 			return err
 		}
-		if err := makeFunction(ctx, tx, &m, guards, false); err != nil {
-			return err
-		}
-		if err := recordGuard(ctx, tx, &m); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = NULL WHERE name = $1", w.name)
-		return err
+		return w.remakeGuard(ctx, tx, nil)
 	})
 }
 
@@ -132,36 +143,37 @@ func notNullName(migration, column string) string {
 	return fmt.Sprintf("segue_%s_%04x_not_null", migration, uint16(lockKey(column)))
 }
 
-// checkNotNull makes a validated CHECK that a column is not null, without keeping writers waiting for the scan.
-func (w *work) checkNotNull(ctx context.Context, column string) error {
-	name := notNullName(w.name, column)
-	state := func(q queryer) (exists, valid bool, err error) {
-		err = q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_and(convalidated), false) FROM pg_constraint WHERE conrelid = $1 AND conname = $2", w.m.Table, name).Scan(&exists, &valid)
-		if err != nil {
-			err = fmt.Errorf("looking for the constraint %s: %w", name, err)
-		}
-		return exists, valid, err
+// keptName names the CHECK that stands in the place of an old column's NOT NULL until old code is gone.
+func keptName(migration, column string) string {
+	return fmt.Sprintf("segue_%s_%04x_kept", migration, uint16(lockKey(column)))
+}
+
+// makeSure makes a demand's CHECK and validates it, without keeping writers waiting for the scan.
+func (w *work) makeSure(ctx context.Context, d demand) error {
+	var exists, valid bool
+	if err := w.conn.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_and(convalidated), false) FROM pg_constraint WHERE conrelid = $1 AND conname = $2",
+		w.m.Table, d.name).Scan(&exists, &valid); err != nil {
+		return fmt.Errorf("looking for the constraint %s: %w", d.name, err)
 	}
-	exists, valid, err := state(w.conn)
-	if err != nil || valid {
-		return err
+	if valid {
+		return nil
 	}
 	if !exists {
 		if err := w.alter(ctx, "mirror NOT NULL", func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD CONSTRAINT "+catalog.QuoteIdent(name)+" CHECK ("+catalog.QuoteIdent(column)+" IS NOT NULL) NOT VALID")
+			_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD CONSTRAINT "+catalog.QuoteIdent(d.name)+" CHECK ("+d.cond+") NOT VALID")
 			return err
 		}); err != nil {
 			return err
 		}
 	}
-	if err := w.say(ctx, "validating that no %s is null", column); err != nil {
+	if err := w.say(ctx, "validating %s", d.what); err != nil {
 		return err
 	}
-	if err := w.c.opt.Hooks.at(ctx, "validate "+column); err != nil {
+	if err := w.c.opt.Hooks.at(ctx, "validate "+d.name); err != nil {
 		return err
 	}
-	if _, err := w.conn.Exec(ctx, "ALTER TABLE "+w.table+" VALIDATE CONSTRAINT "+catalog.QuoteIdent(name)); err != nil {
-		return fmt.Errorf("validating that no %s is null: %w", column, err)
+	if _, err := w.conn.Exec(ctx, "ALTER TABLE "+w.table+" VALIDATE CONSTRAINT "+catalog.QuoteIdent(d.name)); err != nil {
+		return fmt.Errorf("validating %s: %w", d.what, err)
 	}
 	return nil
 }

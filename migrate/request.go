@@ -19,9 +19,6 @@ func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
 	if err := config.ValidateDefinition(def); err != nil {
 		return fmt.Errorf("the definition %w: %w", proxy.ErrInvalid, err)
 	}
-	if len(def.Pairs()) == 0 {
-		return fmt.Errorf("the definition %w: [rename_column] is the one pattern that this build carries out", proxy.ErrInvalid)
-	}
 	w, err := c.begin(ctx, def.Name, proxy.AdvanceOptions{}, false)
 	if err != nil {
 		return err
@@ -35,17 +32,31 @@ func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
 
 // register checks a definition and inserts its row, which no proxy takes notice of before the first epoch.
 func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]any, error) {
+	def, err := canonicalTypes(ctx, w.conn, def)
+	if err != nil {
+		return nil, err
+	}
 	text, err := def.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	detail := map[string]any{"definition": def}
+	if g, err := def.Group(); err == nil && g.OneWay() {
+		detail["one way"] = "what has no `down` cannot be read by old code from complete on, nor written by new code before"
+	}
 	err = w.read(ctx)
 	switch {
 	case err == nil:
 		stored, err := w.m.Definition.Marshal()
 		if err != nil {
 			return nil, err
+		}
+		if !bytes.Equal(text, stored) && w.m.Changed == 0 { // it never began, since its rows would not have it
+			if err := w.forget(ctx); err != nil {
+				return nil, err
+			}
+			w.m, w.forgotten = nil, false
+			break
 		}
 		if !bytes.Equal(text, stored) {
 			return nil, fmt.Errorf("%w: there is a migration %s with another definition: choose another name, or `segue drop %s` first", proxy.ErrConflict, def.Name, def.Name)
@@ -83,7 +94,8 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 		if other, shared := overlaps(def, f.table, ms); shared {
 			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO segue.migration (name, table_oid, definition, old_nums) VALUES ($1, $2, $3, $4)", def.Name, f.table, text, f.oldNums)
+		_, err = tx.Exec(ctx, "INSERT INTO segue.migration (name, table_oid, definition, old_nums, old_types) VALUES ($1, $2, $3, $4, $5)",
+			def.Name, f.table, text, f.oldNums, f.oldTypes)
 		return err
 	})
 	if err != nil && !errors.Is(err, proxy.ErrInvalid) {
@@ -212,7 +224,7 @@ func (w *work) advance(ctx context.Context, target lens.Phase, action string) er
 	}
 	if target >= lens.Complete && s.Phase < lens.Complete && !w.opt.Yes {
 		return w.drop(&proxy.GateError{Gate: lens.Complete.String(), Missing: []string{
-			fmt.Sprintf("the old column goes, and there is no way back: `segue advance %s --to complete --yes`", w.name),
+			oldGoes(w.m),
 		}})
 	}
 	return w.run(ctx, action, map[string]any{"to": target, "max_wait": w.opt.MaxWait.String(), "terminate": w.opt.Terminate, "unproved": w.opt.Unproved},
@@ -228,6 +240,9 @@ func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.Advanc
 	s := w.m.Stand
 	if !s.Live || s.Phase == lens.Retired || s.Phase == lens.Complete && s.Step == lens.NoStep {
 		return w.drop(w.cannotUndo())
+	}
+	if w.oneWay() && s.Phase == lens.Complete {
+		return w.drop(fmt.Errorf("%w: migration %s is %s and has no way back: new code's writes are not in the old columns; `segue advance %s` goes on", proxy.ErrConflict, name, s, name))
 	}
 	target := preceding(s)
 	if opt.To != nil {
@@ -253,11 +268,17 @@ func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.Advanc
 		func(ctx context.Context) error { return w.travel(ctx, w.back(target)) })
 }
 
+// oneWay says that some old column has no way back.
+func (w *work) oneWay() bool {
+	g, err := w.m.Definition.Group()
+	return err == nil && g.OneWay()
+}
+
 func (w *work) cannotUndo() error {
 	if !w.m.Stand.Live {
 		return fmt.Errorf("%w: migration %s has not been registered: `segue start` goes on, `segue drop %s` forgets it", proxy.ErrConflict, w.name, w.name)
 	}
-	return fmt.Errorf("%w: migration %s is %s: the old column is gone, so it cannot be undone; start a migration that renames the other way", proxy.ErrConflict, w.name, w.m.Stand)
+	return fmt.Errorf("%w: migration %s is %s: the old column is gone, so it cannot be undone; start a migration that goes the other way", proxy.ErrConflict, w.name, w.m.Stand)
 }
 
 // preceding is the phase that rollback goes to by itself.
@@ -309,6 +330,9 @@ func (c *Controller) Verify(ctx context.Context, name string, repair bool) error
 	}
 	if w.m.NewNums == nil || w.m.Guard == nil || !w.m.Stand.Live || w.table == "" {
 		return w.drop(fmt.Errorf("%w: migration %s is at %s, where there are no two columns to compare", proxy.ErrConflict, name, w.m.Stand))
+	}
+	if w.oneWay() && w.m.Stand.Phase == lens.Complete {
+		return w.drop(fmt.Errorf("%w: migration %s is %s and has no way back: its old columns are not kept in step any more", proxy.ErrConflict, name, w.m.Stand))
 	}
 	return w.run(ctx, "verify", map[string]any{"repair": repair}, func(ctx context.Context) error {
 		if err := w.catchUp(ctx); err != nil {

@@ -9,9 +9,9 @@ import (
 )
 
 // format is the version of what is stored in schema segue. A build refuses what a newer one has made.
-const format = 1
+const format = 2
 
-// stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards.
+// stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards and what converts values.
 const stateDDL = `
 REVOKE ALL ON SCHEMA segue FROM PUBLIC;
 GRANT USAGE ON SCHEMA segue TO PUBLIC;
@@ -38,6 +38,7 @@ CREATE TABLE segue.migration (
 	changed      bigint NOT NULL DEFAULT 0,       -- the epoch of the last change of live, phase, step or proved
 	prior        jsonb,                           -- what that change may be given up for; null: it cannot be
 	old_nums     jsonb NOT NULL,                  -- attribute numbers of the old columns when it was started
+	old_types    jsonb NOT NULL,                  -- and their types
 	new_nums     jsonb,                           -- those of the new columns, while they stand
 	guard        jsonb,                           -- the guard as it was made, while it stands
 	relaxed      jsonb,                           -- what complete took off the old columns, so that rollback can put it back
@@ -100,6 +101,20 @@ CREATE TABLE segue.event (
 	detail    jsonb
 );
 COMMENT ON TABLE segue.event IS 'Segue: who did what, when';
+
+CREATE FUNCTION segue.fit(text, integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $fit$
+BEGIN
+	IF length($1) <= $2 THEN
+		RETURN $1;
+	END IF;
+	IF rtrim(substr($1, $2 + 1), ' ') <> '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'string_data_right_truncation', MESSAGE = format('value too long for type character varying(%s)', $2);
+	END IF;
+	RETURN left($1, $2);
+END
+$fit$;
+COMMENT ON FUNCTION segue.fit(text, integer) IS 'Segue: a text as an assignment to a column of that length takes it';
+GRANT EXECUTE ON FUNCTION segue.fit(text, integer) TO PUBLIC;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA segue FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA segue FROM PUBLIC;

@@ -39,9 +39,10 @@ type migration struct {
 	Changed    int64  // the epoch of the last change of Stand
 	Prior      *stand // what that change can be given up for
 	OldNums    map[string]int16
-	NewNums    map[string]int16 // nil: the new columns do not stand
-	Guard      *guardRecord     // nil: it does not stand
-	Relaxed    *relaxed         // nil: nothing has been taken off the old columns
+	OldTypes   map[string]catalog.Type // what they were when it was started
+	NewNums    map[string]int16        // nil: the new columns do not stand
+	Guard      *guardRecord            // nil: it does not stand
+	Relaxed    *relaxed                // nil: nothing has been taken off the old columns
 	Cursor     []string
 	RowsDone   int64
 	RowsTotal  int64
@@ -56,14 +57,36 @@ type migration struct {
 	ChangedAt  time.Time
 }
 
-const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, new_nums, guard, relaxed, cursor,
+// oldNames lists the columns that go.
+func (m *migration) oldNames() []string { old, _ := columnNames(m.Definition); return old }
+
+// newNames lists the columns that come.
+func (m *migration) newNames() []string { _, added := columnNames(m.Definition); return added }
+
+// columnNames lists the columns that a definition lets go and come, as the table has them.
+func columnNames(def *lens.Definition) (old, added []string) {
+	switch {
+	case def.RenameColumn != nil:
+		return []string{def.RenameColumn.From}, []string{def.RenameColumn.To}
+	case def.ChangeType != nil:
+		return []string{def.ChangeType.Column}, []string{def.ChangeType.To}
+	case def.Columns != nil:
+		for _, a := range def.Columns.Add {
+			added = append(added, a.Name)
+		}
+		return def.Columns.Drop, added
+	}
+	return nil, nil
+}
+
+const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, old_types, new_nums, guard, relaxed, cursor,
 	rows_done, rows_total, rate, throttled, backfilled, analyzed, verified, working, error, created_at, changed_at FROM segue.migration `
 
 func scanMigration(row pgx.CollectableRow) (*migration, error) {
 	m := &migration{}
 	var phase, step string
 	if err := row.Scan(&m.Name, &m.Seq, &m.Table, &m.Definition, &m.Stand.Live, &phase, &step, &m.Stand.Proved, &m.Changed, &m.Prior,
-		&m.OldNums, &m.NewNums, &m.Guard, &m.Relaxed, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
+		&m.OldNums, &m.OldTypes, &m.NewNums, &m.Guard, &m.Relaxed, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
 		&m.Analyzed, &m.Verified, &m.Working, &m.Error, &m.CreatedAt, &m.ChangedAt); err != nil {
 		return nil, err
 	}
@@ -134,7 +157,7 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		}
 		def := *m.Definition
 		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
-		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, Seq: m.Seq})
+		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Seq: m.Seq})
 	}
 	state, err := rewrite.NewState(epoch, cat, under)
 	return loaded{state, print}, err

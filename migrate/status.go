@@ -34,6 +34,9 @@ type MigrationStatus struct {
 	Settled  bool             `json:"settled"`
 	Working  string           `json:"working"` // what is going on; "" when nothing is
 	Error    string           `json:"error"`   // how the last work failed; "" where it did not
+	Lossy    bool             `json:"lossy"`   // what went in need not come back: new code writes from switch-reads on
+	OneWay   bool             `json:"one_way"` // some old column has no way back: new code writes from complete on, where old code can no longer read
+	Notes    []string         `json:"notes"`   // what is good to know, and keeps nothing from going on
 	Gate     GateStatus       `json:"gate"`
 	Backfill BackfillStatus   `json:"backfill"`
 	Verify   VerifyStatus     `json:"verify"`
@@ -179,9 +182,15 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 	x := &MigrationStatus{
 		Name: m.Name, Table: table, Pattern: m.Definition.Pattern(), Phase: m.Stand.Phase, Step: m.Stand.Step, Proved: m.Stand.Proved,
 		Settled: m.Changed <= settled && m.Stand.Live, Working: m.Working, Error: m.Error,
+		Notes:    []string{},
 		Gate:     GateStatus{Missing: []string{}},
 		Backfill: BackfillStatus{RowsDone: m.RowsDone, RowsTotal: m.RowsTotal, Rate: m.Rate, Throttled: m.Throttled, Done: m.Backfilled},
 		Verify:   VerifyStatus{FirstKeys: []string{}},
+	}
+	if g, err := m.Definition.Group(); err != nil {
+		x.Notes = append(x.Notes, err.Error())
+	} else {
+		x.Lossy, x.OneWay = g.Lossy, g.OneWay()
 	}
 	if m.Working != "" {
 		// The text holds only while the work's lock is held: a proxy that died could not take it back.
@@ -219,6 +228,9 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 		if m.NewNums == nil && to < lens.Retired {
 			missing = []string{fmt.Sprintf("the new column is not there yet: `segue advance %s`", m.Name)}
 		}
+		if x.Notes, err = appendNotes(ctx, q, m, x.Notes); err != nil {
+			return nil, err
+		}
 		x.Gate.Missing = append(x.Gate.Missing, missing...)
 		x.Gate.Ready = len(missing) == 0
 	}
@@ -227,4 +239,21 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 			return o, row.Scan(&o.Application, &o.User, &o.Version, &o.Count, &o.LastSeen)
 		}, m.Name)
 	return x, err
+}
+
+// appendNotes adds what is good to know of a migration that is under way.
+func appendNotes(ctx context.Context, q queryer, m *migration, notes []string) ([]string, error) {
+	if m.NewNums != nil && m.Stand.Phase < lens.Complete {
+		_, alone, err := readMirrors(ctx, q, m)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range alone {
+			notes = append(notes, fmt.Sprintf("the index %s gets no mirror on the new side: make one for what new code looks up", name))
+		}
+	}
+	if c := m.Definition.ChangeType; c != nil && c.AppName != "" {
+		notes = append(notes, fmt.Sprintf("column %s gets the name %s when the migration is retired, which waits until no client is connected", c.To, c.AppName))
+	}
+	return notes, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"segue/proxy"
+	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
@@ -50,10 +51,18 @@ func (w *work) forward(target lens.Phase) next {
 		s := w.m.Stand
 		switch {
 		case !s.Live:
-			return false, w.change(ctx, change{name: "register", to: stand{Live: true}})
+			if err := w.examine(ctx); err != nil {
+				return false, err
+			}
+			return false, w.change(ctx, change{name: "register", to: stand{Live: true}, ddl: func(ctx context.Context, tx pgx.Tx) error {
+				return makeConverters(ctx, tx, w.m)
+			}})
 		case s.Step == lens.WriteOld: // a rollback that was begun
 			return false, w.change(ctx, change{name: "take rollback back", to: w.to(s.Phase)})
 		case s.Phase == target && s.Step == lens.NoStep && (s.Phase != lens.Backfilling || s.Proved):
+			if s.Phase == lens.Retired {
+				return true, w.cleanUp(ctx)
+			}
 			return true, nil
 		}
 		switch s.Phase {
@@ -82,7 +91,7 @@ func (w *work) forward(target lens.Phase) next {
 			if err := w.pass(ctx, lens.Retired); err != nil {
 				return false, err
 			}
-			return false, w.change(ctx, change{name: "retire", to: w.to(lens.Retired)})
+			return false, w.change(ctx, w.retire())
 		case lens.Retired:
 		}
 		return true, nil
@@ -102,7 +111,26 @@ func (w *work) leavePending(ctx context.Context) error {
 	if err := f.err(w.name); err != nil {
 		return err
 	}
+	if err := w.examine(ctx); err != nil {
+		return err
+	}
 	return w.change(ctx, w.expand())
+}
+
+// retire is the change after which the proxies forget the migration. What new code calls by another name gets that name in the table: its gate has
+// seen that no client is there to meet it.
+func (w *work) retire() change {
+	ch := change{name: "retire", to: w.to(lens.Retired)}
+	c := w.m.Definition.ChangeType
+	if c == nil || c.AppName == "" {
+		return ch
+	}
+	ch.fixed = true
+	ch.ddl = func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" RENAME COLUMN "+catalog.QuoteIdent(c.To)+" TO "+catalog.QuoteIdent(c.AppName))
+		return err
+	}
+	return ch
 }
 
 // leaveBackfill fills, mirrors and proves; then it goes to switch-reads, where it is to go so far.
@@ -224,6 +252,12 @@ func (w *work) tidy(ctx context.Context) error {
 
 // forget deletes the row of a migration that no proxy has the lens of any more.
 func (w *work) forget(ctx context.Context) error {
+	if err := w.cleanUp(ctx); err != nil {
+		return err
+	}
+	if err := dropConverters(ctx, w.conn, w.m.Definition); err != nil {
+		return err
+	}
 	if _, err := w.conn.Exec(ctx, "DELETE FROM segue.migration WHERE name = $1 AND NOT live", w.name); err != nil {
 		return fmt.Errorf("forgetting migration %s: %w", w.name, err)
 	}

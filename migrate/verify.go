@@ -35,7 +35,7 @@ func (w *work) scan(ctx context.Context, repair bool) (v *verified, err error) {
 }
 
 func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified, error) {
-	pairs, err := guardPairs(ctx, w.conn, w.m)
+	g, err := readGroup(ctx, w.conn, w.m)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified
 		if err != nil {
 			return nil, err
 		}
-		if err := w.scanRange(ctx, keys, pairs, cursor, end, v, repair); err != nil {
+		if err := w.scanRange(ctx, keys, g, cursor, end, v, repair); err != nil {
 			return nil, err
 		}
 		if end == nil {
@@ -77,9 +77,9 @@ func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified
 	return v, w.c.note(ctx, w.conn, w.name, "verified", map[string]any{"rows": v.Rows, "apart": v.Apart, "repaired": v.Repaired})
 }
 
-func (w *work) scanRange(ctx context.Context, keys *keyset, pairs []guardPair, from, end []string, v *verified, repair bool) error {
+func (w *work) scanRange(ctx context.Context, keys *keyset, g *group, from, end []string, v *verified, repair bool) error {
 	cond, args := keys.bounds(from, end, nil)
-	apart := anyApart(pairs)
+	apart := g.apart("r")
 	var rows, found int64
 	if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM ONLY %s AS r WHERE %s", apart, w.table, cond), args...).Scan(&rows, &found); err != nil {
 		return fmt.Errorf("comparing the columns: %w", err)
@@ -102,8 +102,8 @@ func (w *work) scanRange(ctx context.Context, keys *keyset, pairs []guardPair, f
 	if !repair {
 		return nil
 	}
-	for _, p := range pairs {
-		tag, err := w.conn.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", w.table, w.mend(p), cond, p.apart("r")), args...)
+	for _, set := range w.mend(g) {
+		tag, err := w.conn.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND (%s) AND %s", w.table, set.assign, cond, apart, set.where), args...)
 		if err != nil {
 			return fmt.Errorf("repairing the rows from (%s) to (%s): %w", keyText(from), keyText(end), err)
 		}
@@ -112,30 +112,33 @@ func (w *work) scanRange(ctx context.Context, keys *keyset, pairs []guardPair, f
 	return nil
 }
 
-func anyApart(pairs []guardPair) string {
-	cond := ""
-	for i, p := range pairs {
-		if i > 0 {
-			cond += " OR "
-		}
-		cond += p.apart("r")
-	}
-	return cond
-}
+// mending makes rows agree.
+type mending struct{ assign, where string }
 
-// mend is the assignment that makes a row agree, taking the side that the phase reads from. Both columns are assigned, so that the guard is not asked which
+// mend says how rows are made to agree, taking the side that the phase reads from. Both sides are assigned, so that the guard is not asked which
 // side has moved.
-func (w *work) mend(p guardPair) string {
-	o, n := catalog.QuoteIdent(p.Old), catalog.QuoteIdent(p.New)
-	fromOld := fmt.Sprintf("%s = %s, %s = %s", n, p.up("r"), o, p.old("r"))
-	fromNew := fmt.Sprintf("%s = %s, %s = %s", o, p.down("r"), n, p.new("r"))
+func (w *work) mend(g *group) []mending {
+	const r = "r"
+	keep := func(side []groupColumn) string {
+		out := ""
+		for _, c := range side {
+			out += ", " + catalog.QuoteIdent(c.name) + " = " + c.of(r)
+		}
+		return out
+	}
+	fromOld := mending{g.assignNew(r) + keep(g.old), "true"}
+	if g.OneWay() {
+		return []mending{fromOld}
+	}
+	fromNew := mending{g.assignOld(r) + keep(g.new), "true"}
 	switch s := w.m.Stand; {
-	case s.Step == lens.WriteOld || s.Phase < lens.SwitchReads:
-		return fromOld
+	case s.Step == lens.WriteOld || s.Phase < lens.SwitchReads || g.Lossy && s.Phase == lens.SwitchReads: // of a lossy group, old code reads its own side
+		return []mending{fromOld}
 	case s.Phase == lens.SwitchReads && !s.Proved: // it reads COALESCE(n, up(o))
-		return fmt.Sprintf("(%s, %s) = (SELECT COALESCE(%s, %s), CASE WHEN %s IS NULL THEN %s ELSE %s END)", n, o, p.new("r"), p.up("r"), p.new("r"), p.old("r"), p.down("r"))
+		fromOld.where, fromNew.where = unset(g.new, r), "NOT ("+unset(g.new, r)+")"
+		return []mending{fromOld, fromNew}
 	default:
-		return fromNew
+		return []mending{fromNew}
 	}
 }
 

@@ -29,6 +29,7 @@ type work struct {
 
 	backOut   bool // an unsettled change forward is given up rather than waited for
 	forgotten bool // the migration's row has been deleted
+	examined  bool // its rows have been looked at before it began
 
 	m     *migration // as last read
 	table string     // its table as SQL; "" where that was dropped

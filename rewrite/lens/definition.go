@@ -321,21 +321,6 @@ func (g *Group) OneWay() bool {
 	return false
 }
 
-// Pair is an old column with the new column that takes its place, and the expressions between them. Value parts stand for the
-// other side's value.
-type Pair struct {
-	Old, New string
-	Up, Down Form // over Value
-}
-
-// Pairs gives the columns of a definition that puts one column in the place of another.
-func (d *Definition) Pairs() []Pair {
-	if r := d.RenameColumn; r != nil {
-		return []Pair{{Old: r.From, New: r.To, Up: Form{{Value: true}}, Down: Form{{Value: true}}}}
-	}
-	return nil
-}
-
 // Pattern names the pattern as the definition's TOML does.
 func (d *Definition) Pattern() string {
 	switch {

@@ -1,0 +1,121 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// unconvertible are the conditions, for plpgsql, under which a value is taken for one that does not convert: data exceptions, a domain's constraints, and what
+// functions raise by themselves.
+const unconvertible = "data_exception OR integrity_constraint_violation OR raise_exception OR feature_not_supported"
+
+// makeConverters makes the functions by which a value that does not convert becomes NULL, where the definition asks for that. They are called under
+// any application's role, by the lens' forms from the first epoch on.
+func makeConverters(ctx context.Context, q queryer, m *migration) error {
+	g, err := readGroup(ctx, q, m)
+	if err != nil {
+		return err
+	}
+	if !g.OnErrorNull {
+		return nil
+	}
+	for i, n := range g.New {
+		fn, place := lens.UpFunction(m.Name, n.Name), map[string]string{}
+		var params []string
+		for j, c := range n.Convert.Columns() {
+			place[c] = fmt.Sprintf("$%d", j+1)
+			for _, o := range g.old {
+				if o.name == c {
+					params = append(params, o.typ)
+				}
+			}
+		}
+		body := fmt.Sprintf("DECLARE\n  converted %s;\nBEGIN\n  converted := %s;\n  RETURN converted;\nEXCEPTION WHEN %s THEN\n  RETURN NULL;\nEND",
+			g.new[i].typ, n.Convert.Expand(func(c string) string { return place[c] }), unconvertible)
+		signature := fn + "(" + strings.Join(params, ", ") + ")"
+		for _, sql := range []string{
+			"CREATE OR REPLACE FUNCTION " + signature + " RETURNS " + g.new[i].typ + " LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS " + dollars(body),
+			"GRANT EXECUTE ON FUNCTION " + signature + " TO PUBLIC",
+		} {
+			if _, err := q.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("making the function %s: %w", fn, err)
+			}
+		}
+	}
+	return nil
+}
+
+// dropConverters drops the migration's functions beside the guard's. What somebody else has dropped already is no error.
+func dropConverters(ctx context.Context, q queryer, def *lens.Definition) error {
+	functions := []string{tryFunction(def.Name)}
+	_, added := columnNames(def)
+	for _, n := range added {
+		functions = append(functions, lens.UpFunction(def.Name, n))
+	}
+	for _, fn := range functions {
+		if _, err := q.Exec(ctx, "DROP FUNCTION IF EXISTS "+fn); err != nil {
+			return fmt.Errorf("dropping the function %s: %w", fn, err)
+		}
+	}
+	return nil
+}
+
+// tryFunction names the function by which the rows are looked at before a migration begins, as SQL.
+func tryFunction(migration string) string { return catalog.QuoteQualified("segue", "try_"+migration) }
+
+// dollars quotes a function's body.
+func dollars(body string) string {
+	tag := "$segue$"
+	for i := 0; strings.Contains(body, tag); i++ {
+		tag = fmt.Sprintf("$segue%d$", i)
+	}
+	return tag + "\n" + body + "\n" + tag
+}
+
+// cleanUp takes away what stood in the table for old code only, when there is none any more: indexes on what it read, and CHECKs in the place of its
+// NOT NULLs.
+func (w *work) cleanUp(ctx context.Context) error {
+	if w.table == "" {
+		return nil
+	}
+	indexes, err := collect(ctx, w.conn, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid = $1 AND left(c.relname, length($2)) = $2`, pgx.RowTo[string], w.m.Table, readPrefix(w.name))
+	if err != nil {
+		return fmt.Errorf("looking for indexes of old code's: %w", err)
+	}
+	for _, x := range indexes {
+		if _, err := w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+x); err != nil {
+			return fmt.Errorf("dropping the index %s: %w", x, err)
+		}
+	}
+	var checks []string
+	for _, name := range w.m.oldNames() {
+		check := keptName(w.name, name)
+		var there bool
+		if err := w.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1 AND conname = $2)", w.m.Table, check).Scan(&there); err != nil {
+			return fmt.Errorf("looking for the constraint %s: %w", check, err)
+		}
+		if there {
+			checks = append(checks, "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(check))
+		}
+	}
+	if len(checks) > 0 {
+		if err := w.alter(ctx, "drop old code's constraints", func(tx pgx.Tx) error {
+			for _, sql := range checks {
+				if _, err := tx.Exec(ctx, sql); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return dropConverters(ctx, w.conn, w.m.Definition)
+}

@@ -1,0 +1,250 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// group is the columns that a migration ties together, with what the table says of them. Where SQL is written, row is what qualifies the columns: NEW, OLD
+// or a table's alias.
+type group struct {
+	*lens.Group
+	migration string
+	old, new  []groupColumn // in the order of Group's Old and New
+}
+
+// groupColumn is a column of a group.
+type groupColumn struct {
+	name    string
+	typ     string // as SQL
+	image   bool   // the type's = means the same image
+	def     string // of an old column: the default that stands on it, or stood before (a3); "" for none
+	notNull bool   // of an old column: NOT NULL stands on it, or stood before (a3)
+}
+
+// readGroup reads the group's columns. A new column that is not there yet is as the definition says it will be.
+func readGroup(ctx context.Context, q queryer, m *migration) (*group, error) {
+	lg, err := m.Definition.Group()
+	if err != nil {
+		return nil, fmt.Errorf("migration %s: %w", m.Name, err)
+	}
+	g := &group{Group: lg, migration: m.Name}
+	for _, o := range lg.Old {
+		c, err := readColumn(ctx, q, m.Table, o.Name)
+		if err != nil {
+			return nil, err
+		}
+		x := groupColumn{name: o.Name, typ: c.Type, image: c.Image, def: c.Default, notNull: c.NotNull}
+		if m.Relaxed != nil {
+			x.def, x.notNull = m.Relaxed.Old[o.Name].Default, m.Relaxed.Old[o.Name].NotNull
+		}
+		g.old = append(g.old, x)
+	}
+	for _, n := range lg.New {
+		x := groupColumn{name: n.Name, typ: n.Type}
+		c, err := readColumn(ctx, q, m.Table, n.Name)
+		switch {
+		case errors.Is(err, errNoColumn):
+			if lg.Same {
+				x.typ, x.image = g.old[0].typ, g.old[0].image
+			}
+		case err != nil:
+			return nil, err
+		default:
+			x.typ, x.image = c.Type, c.Image
+		}
+		g.new = append(g.new, x)
+	}
+	return g, nil
+}
+
+// single says that one column takes the place of one.
+func (g *group) single() bool { return len(g.old) == 1 && len(g.new) == 1 }
+
+func (c groupColumn) of(row string) string { return row + "." + catalog.QuoteIdent(c.name) }
+
+// differs is an SQL condition that is true where two values of the column are not the same image. It is kept small where the type allows: PostgreSQL
+// reads a WHEN from its text form in every statement.
+func (c groupColumn) differs(a, b string) string {
+	if c.image {
+		return fmt.Sprintf("%s IS DISTINCT FROM %s", a, b)
+	}
+	return fmt.Sprintf("NOT pg_catalog.record_image_eq(ROW(%s), ROW(%s))", a, b)
+}
+
+// up and down are what the other side says of the i-th column of a side, to be assigned: so what is too long is an error.
+func (g *group) up(i int, row string) string   { return g.New[i].Up.Over(row) }
+func (g *group) down(i int, row string) string { return g.Old[i].Down.Over(row) }
+
+// upRead and downRead are the same as values of the column's type: the lens' forms.
+func (g *group) upRead(i int, row string) string {
+	if g.Same {
+		return g.up(i, row)
+	}
+	return "((" + g.up(i, row) + ")::" + g.new[i].typ + ")"
+}
+
+func (g *group) downRead(i int, row string) string {
+	if g.Same {
+		return g.down(i, row)
+	}
+	return "((" + g.down(i, row) + ")::" + g.old[i].typ + ")"
+}
+
+// upApart is true where a new column is not the image of the old ones.
+func (g *group) upApart(row string) string {
+	var conds []string
+	for i, n := range g.new {
+		conds = append(conds, n.differs(n.of(row), g.upRead(i, row)))
+	}
+	return strings.Join(conds, " OR ")
+}
+
+// downApart is true where an old column is not the image of the new ones; "" where there is no way back for any.
+func (g *group) downApart(row string) string {
+	var conds []string
+	for i, o := range g.old {
+		if g.Old[i].Down != nil {
+			conds = append(conds, o.differs(o.of(row), g.downRead(i, row)))
+		}
+	}
+	return strings.Join(conds, " OR ")
+}
+
+// apart is true where the row's group does not agree. A lossy group agrees where one side is the image of the other. That a NULL in the new column agrees
+// only by `up` needs no words: `up` and `down` of NULLs are NULL, or else the migration is refused.
+func (g *group) apart(row string) string {
+	up, down := g.upApart(row), g.downApart(row)
+	switch {
+	case g.Same || down == "" || g.Lossy && g.OneWay():
+		return up
+	case g.Lossy:
+		return "(" + up + ") AND (" + down + ")"
+	}
+	return up + " OR " + down
+}
+
+// unset is true where all columns of a side are null.
+func unset(side []groupColumn, row string) string {
+	var conds []string
+	for _, c := range side {
+		conds = append(conds, c.of(row)+" IS NULL")
+	}
+	return strings.Join(conds, " AND ")
+}
+
+// unfilled is true where the new columns are null and the old ones say otherwise. Only such rows are filled: others are as their writers left them, with the
+// guard in place.
+func (g *group) unfilled(row string) string {
+	var some []string
+	for i := range g.new {
+		some = append(some, "("+g.up(i, row)+") IS NOT NULL")
+	}
+	return unset(g.new, row) + " AND (" + strings.Join(some, " OR ") + ")"
+}
+
+// assignNew and assignOld are the assignments of SET that make one side the image of the other. Old columns without a way back stay.
+func (g *group) assignNew(row string) string {
+	var out []string
+	for i, n := range g.new {
+		out = append(out, catalog.QuoteIdent(n.name)+" = "+g.up(i, row))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (g *group) assignOld(row string) string {
+	var out []string
+	for i, o := range g.old {
+		if g.Old[i].Down != nil {
+			out = append(out, catalog.QuoteIdent(o.name)+" = "+g.down(i, row))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// moved is true where an UPDATE changed a column of a side.
+func moved(side []groupColumn) string {
+	var conds []string
+	for _, c := range side {
+		conds = append(conds, c.differs(c.of("NEW"), c.of("OLD")))
+	}
+	return strings.Join(conds, " OR ")
+}
+
+// oldDefaults says whether any old column has a default.
+func (g *group) oldDefaults() bool {
+	for _, o := range g.old {
+		if o.def != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// oldDefault is the default of an old column as a value of its type.
+func (g *group) oldDefault(name string) string {
+	for _, o := range g.old {
+		if o.name == name && o.def != "" {
+			return "((" + o.def + ")::" + o.typ + ")"
+		}
+		if o.name == name {
+			return "(NULL::" + o.typ + ")"
+		}
+	}
+	return "NULL"
+}
+
+// newDefault is what the old columns' defaults come to in a new column, as SQL; "" where they have none. It calls no function of Segue's, since it
+// stays in the table.
+func (g *group) newDefault(i int) string {
+	switch {
+	case !g.oldDefaults():
+		return ""
+	case g.Same:
+		return g.old[0].def
+	}
+	return "((" + g.New[i].Convert.Expand(g.oldDefault) + ")::" + g.new[i].typ + ")"
+}
+
+// demand is a CHECK that stands while the migration does, in the place of a NOT NULL.
+type demand struct {
+	name   string // of the constraint
+	column string // the new column that takes NOT NULL over at (a3); "" where the CHECK stays until old code is gone
+	cond   string
+	what   string // for people
+}
+
+// demands lists what the new columns have to hold: what the definition asks for, and what the old columns' NOT NULL comes to. A lossy group holds
+// NULLs where the old side has values, so there it comes to nothing.
+func (g *group) demands() []demand {
+	var out []demand
+	for i, n := range g.new {
+		if g.New[i].NotNull || g.single() && !g.Lossy && !g.OneWay() && g.old[0].notNull {
+			out = append(out, demand{notNullName(g.migration, n.name), n.name, catalog.QuoteIdent(n.name) + " IS NOT NULL", "that no " + n.name + " is null"})
+		}
+	}
+	if g.single() || g.Lossy {
+		return out
+	}
+	for i, o := range g.old {
+		if o.notNull && g.Old[i].Down != nil {
+			cond := "(" + g.Old[i].Down.Expand(catalog.QuoteIdent) + ") IS NOT NULL"
+			out = append(out, demand{keptName(g.migration, o.name), "", cond, "that no " + o.name + " would be null"})
+		}
+	}
+	return out
+}
+
+// names lists columns for people.
+func names(side []groupColumn) string {
+	var out []string
+	for _, c := range side {
+		out = append(out, catalog.QuoteIdent(c.name))
+	}
+	return strings.Join(out, ", ")
+}

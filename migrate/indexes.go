@@ -1,0 +1,150 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// mirrorKind is what a mirror is for.
+type mirrorKind int
+
+const (
+	sameMirror mirrorKind = iota // a rename's: the same index on the other column
+	newMirror                    // on a column of another type, for new code
+	readMirror                   // on what old code reads, for as long as there is old code
+)
+
+// mirror is an index that involves an old column, with one that takes its place on the new ones.
+type mirror struct {
+	kind   mirrorKind
+	index  uint32 // of the old one
+	name   string // of the old one
+	schema string
+	def    string // pg_get_indexdef of the old one
+	space  string // its tablespace; "" for the database's
+	own    string // name of the mirror
+	exists bool   // the mirror is there
+	valid  bool
+}
+
+// oldIndex is an index that involves an old column.
+type oldIndex struct {
+	mirror
+	plain    bool // btree or hash on columns alone, of the types' own operator classes and the columns' collations
+	included bool // an old column is only carried along in it
+}
+
+// mirrors lists what is to stand in the place of the indexes that involve an old column.
+func (w *work) mirrors(ctx context.Context, q queryer) ([]mirror, error) {
+	mirrors, _, err := readMirrors(ctx, q, w.m)
+	return mirrors, err
+}
+
+// readMirrors lists the mirrors of the indexes that involve an old column in any way: as a key, in an expression or a predicate, or INCLUDEd. alone are those of
+// them that get none on the new columns, for people to make up for.
+func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror, alone []string, err error) {
+	g, err := m.Definition.Group()
+	if err != nil {
+		return nil, nil, fmt.Errorf("migration %s: %w", m.Name, err)
+	}
+	indexes, err := readIndexes(ctx, q, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	sortable, err := hasOwnClass(ctx, q, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, x := range indexes {
+		if g.Same {
+			x.own = mirrorName(x.name, m.Name)
+			mirrors = append(mirrors, x.mirror)
+			continue
+		}
+		if x.plain && len(g.Old) == 1 && len(g.New) == 1 && sortable {
+			n := x.mirror
+			n.kind, n.own = newMirror, mirrorName(x.name, m.Name)
+			mirrors = append(mirrors, n)
+		} else {
+			alone = append(alone, x.name)
+		}
+		if !g.OneWay() && !x.included {
+			r := x.mirror
+			r.kind, r.own = readMirror, readName(x.name, m.Name)
+			mirrors = append(mirrors, r)
+		}
+	}
+	for i := range mirrors {
+		x := &mirrors[i]
+		if err := q.QueryRow(ctx, `
+			SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, x.schema, x.own).Scan(&x.exists, &x.valid); err != nil {
+			return nil, nil, fmt.Errorf("reading the index %s: %w", x.own, err)
+		}
+	}
+	return mirrors, alone, nil
+}
+
+func readIndexes(ctx context.Context, q queryer, m *migration) ([]oldIndex, error) {
+	out, err := collect(ctx, q, `
+		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, ''),
+		       i.indexprs IS NULL AND i.indpred IS NULL AND m.amname IN ('btree', 'hash') AND NOT EXISTS (
+			SELECT FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY AS k (num, class, coll, place)
+			JOIN pg_opclass o ON o.oid = k.class JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
+			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts AND (NOT o.opcdefault OR k.coll <> b.attcollation)),
+		       EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
+			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts)
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+		JOIN pg_am m ON m.oid = c.relam
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
+		WHERE i.indrelid = $1 AND i.indisvalid AND pg_get_indexdef(c.oid) IS NOT NULL AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+			SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+		ORDER BY 2`, func(row pgx.CollectableRow) (x oldIndex, err error) {
+		return x, row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.plain, &x.included)
+	}, m.Table, m.oldNames())
+	if err != nil {
+		return nil, fmt.Errorf("reading the indexes: %w", err)
+	}
+	return slices.DeleteFunc(out, func(x oldIndex) bool { return strings.HasPrefix(x.name, readPrefix(m.Name)) }), nil
+}
+
+// hasOwnClass says whether the first new column's type has operator classes of its own for both btree and hash, or may have: else no index can be made on it.
+func hasOwnClass(ctx context.Context, q queryer, m *migration) (bool, error) {
+	var ok bool
+	if err := q.QueryRow(ctx, `
+		SELECT COALESCE((SELECT t.typtype IN ('e', 'r') OR t.typcategory = 'A' OR count(DISTINCT o.opcmethod) = 2
+			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+			LEFT JOIN pg_opclass o ON o.opcdefault AND o.opcmethod IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')) AND (o.opcintype = t.oid
+				OR EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid AND casttarget = o.opcintype AND castmethod = 'b' AND castcontext = 'i'))
+			WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped GROUP BY t.oid, t.typtype, t.typcategory), false)`, m.Table, m.newNames()[0]).Scan(&ok); err != nil {
+		return false, fmt.Errorf("looking for operator classes: %w", err)
+	}
+	return ok, nil
+}
+
+// mirrorName derives the mirror's name, within PostgreSQL's 63 bytes, so that the same one is found again after a crash.
+func mirrorName(index, migration string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(index + "\x00" + migration)) // never fails, says hash.Hash
+	suffix := fmt.Sprintf("_segue_%08x", h.Sum32())
+	if keep := 63 - len(suffix); len(index) > keep {
+		index = strings.ToValidUTF8(index[:keep], "")
+	}
+	return index + suffix
+}
+
+// readPrefix begins the names of indexes on what old code reads.
+func readPrefix(migration string) string { return "segue_" + migration + "_read_" }
+
+// readName names the index on what old code reads.
+func readName(index, migration string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(index)) // never fails, says hash.Hash
+	return fmt.Sprintf("%s%08x", readPrefix(migration), h.Sum32())
+}
