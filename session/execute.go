@@ -32,7 +32,7 @@ func (s *Session) follow(acts []act, of *record) steps {
 	if len(acts) == 0 {
 		return steps{}
 	}
-	f := follower{s: s, changed: map[string]bool{}}
+	f := follower{s: s}
 	f.add(acts, of, nil)
 	return f.out
 }
@@ -54,6 +54,9 @@ func (f *follower) add(acts []act, of *record, outer *act) {
 		}
 		if a.kind != runs {
 			f.out.list = append(f.out.list, step{act: a, of: of})
+			if f.changed == nil {
+				f.changed = map[string]bool{}
+			}
 			f.changed[a.name] = true
 			f.all = f.all || a.name == ""
 			continue

@@ -2,12 +2,16 @@ package session
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"segue/internal/pgtest"
+	"segue/rewrite"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 // simple runs a text as a Query and gives the rows' first columns, those of all its results.
@@ -205,5 +209,72 @@ func TestActs(t *testing.T) {
 	}
 	if e := effectOf("PREPARE TRANSACTION 'x'", false); !e.ends {
 		t.Error("PREPARE TRANSACTION ends no transaction")
+	}
+}
+
+// With the planner itself, through the phases of a rename.
+func TestExecuteThroughAMigration(t *testing.T) {
+	db := pgtest.Database(t)
+	admin := pgtest.Connect(t, pgtest.Shared().DSN(db))
+	pgtest.Exec(t, admin, "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, full_name text)", "INSERT INTO users VALUES (1, 'Ann')")
+	var oid uint32
+	if err := admin.QueryRow(background, "SELECT 'users'::regclass::oid").Scan(&oid); err != nil {
+		t.Fatal(err)
+	}
+	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+	users := &catalog.Relation{OID: oid, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}, Columns: []catalog.Column{
+		{Name: "id", Num: 1, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: true},
+		{Name: "name", Num: 2, Type: text, NotNull: true},
+		{Name: "full_name", Num: 3, Type: text},
+	}}
+	tables := catalog.New([]*catalog.Relation{users}, nil, nil)
+	epoch := int64(0)
+	state := func(stages ...lens.Stage) *rewrite.State {
+		t.Helper()
+		var ms []rewrite.Migration
+		for _, stage := range stages {
+			ms = append(ms, rewrite.Migration{
+				Definition: &lens.Definition{
+					Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"},
+					RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
+				},
+				Stage: stage, OldNums: map[string]int16{"name": 2}, Seq: 1,
+			})
+		}
+		epoch++
+		st, err := rewrite.NewState(epoch, tables, ms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	d := openDoor(t, state(), nil)
+	conn := connect(t, d.dsn("postgres", db))
+	pgtest.Exec(t, conn, "PREPARE get (int) AS SELECT * FROM users WHERE id = $1 -- all", "PREPARE put (int, text) AS INSERT INTO users (id, name) VALUES ($1, $2)")
+	id := 1
+	for _, st := range []*rewrite.State{
+		state(), state(lens.Stage{Phase: lens.Pending}), state(lens.Stage{Phase: lens.DualWrite}), state(lens.Stage{Phase: lens.SwitchReads, Proved: true}),
+		state(lens.Stage{Phase: lens.DualWrite}),
+	} {
+		d.setState(st)
+		id++
+		name := "name " + strconv.Itoa(id)
+		if _, err := simple(t, conn, "EXECUTE put("+strconv.Itoa(id)+", '"+name+"')"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := simple(t, conn, "EXECUTE put("+strconv.Itoa(id+1)+", NULL)"); code(err) != "23502" || !strings.Contains(err.Error(), `"name"`) {
+			t.Fatal(err)
+		}
+		r := conn.PgConn().ExecParams(background, "EXECUTE get("+strconv.Itoa(id)+")", nil, nil, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][1]) != name {
+			t.Fatalf("epoch %d: %q, %v", st.Epoch, r.Rows, r.Err)
+		}
+		if f := r.FieldDescriptions[1]; f.Name != "name" || f.TableOID != oid || f.TableAttributeNumber != 2 {
+			t.Fatalf("epoch %d: %+v", st.Epoch, f)
+		}
+	}
+	var both int
+	if err := admin.QueryRow(background, "SELECT count(*) FROM users WHERE name = full_name").Scan(&both); err != nil || both != 3 {
+		t.Fatalf("%d rows are whole, %v", both, err)
 	}
 }

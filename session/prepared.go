@@ -108,7 +108,7 @@ func (s *Session) refresh(name string, r *record, u use) (*record, verdict, bool
 	}
 	ends := u.ends || r.effect.ends
 	if s.refuses() && !ends {
-		return r, verdict{}, true // the server will not run it
+		return nil, verdict{}, true // the server will not run it
 	}
 	if fresh && r.settings == s.settings && !s.dirty && !s.expired {
 		if !s.gate.Admit(s.pid) {
