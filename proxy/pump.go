@@ -48,6 +48,7 @@ func (c *conn) fromClient(in *reader, rest []byte) {
 			if _, err := c.server.Write(step.out); err != nil {
 				return // what the server said before it went is still to be read by fromServer
 			}
+			session.Recycle(step.out)
 		}
 		rest = rest[step.n:]
 		switch {
@@ -136,6 +137,7 @@ func (c *conn) fromServer(out *reader) {
 				_ = c.server.SetReadDeadline(time.Now().Add(dropTime)) // an error of this shows in the read
 			}
 		}
+		session.Recycle(bytes)
 		out.release()
 	}
 }

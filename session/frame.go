@@ -12,8 +12,35 @@ const headerLen = 5
 // largeFrame is PostgreSQL's PQ_LARGE_MESSAGE_LIMIT, the longest message that either side may send, in bytes.
 const largeFrame = 0x3fffffff
 
-// keepBuffer is the capacity up to which a buffer is kept for the next message, in bytes; larger ones are given back.
-const keepBuffer = 256 << 10
+// Buffers are shared by all sessions, so that an idle one has none: of these sizes in bytes, and at most maxSpare are kept while nobody uses them.
+const (
+	minBuffer  = 4 << 10
+	keepBuffer = 256 << 10
+	maxSpare   = 64
+)
+
+var spare = make(chan []byte, maxSpare)
+
+func newBuffer() []byte {
+	select {
+	case b := <-spare:
+		return b
+	default:
+		return make([]byte, 0, minBuffer)
+	}
+}
+
+// Recycle takes back bytes that ToServer or ToClient gave and that have been written, for any session to use again. An owner that does not call it
+// leaves them to the garbage collector.
+func Recycle(b []byte) {
+	if cap(b) < minBuffer || cap(b) > keepBuffer {
+		return
+	}
+	select {
+	case spare <- b[:0]:
+	default: // enough are kept
+	}
+}
 
 // flow is one direction of the connection: the bytes of the current call, what is held of a frame that has not come whole, and how much of
 // the current frame is still to be streamed.
@@ -33,8 +60,10 @@ func (f *flow) peek(need int) []byte {
 		if len(f.in)-f.n >= need {
 			return f.in[f.n : f.n+need]
 		}
-		f.held = append(f.held, f.in[f.n:]...)
-		f.n = len(f.in)
+		if f.n < len(f.in) {
+			f.held = append(newBuffer(), f.in[f.n:]...)
+			f.n = len(f.in)
+		}
 		return nil
 	}
 	if more := min(need-len(f.held), len(f.in)-f.n); more > 0 {
@@ -47,7 +76,7 @@ func (f *flow) peek(need int) []byte {
 	return f.held[:need]
 }
 
-// take consumes k bytes that peek has given.
+// take consumes k bytes that peek has given, which are not to be looked at after it.
 func (f *flow) take(k int) {
 	if len(f.held) == 0 {
 		f.n += k
@@ -55,7 +84,8 @@ func (f *flow) take(k int) {
 	}
 	rest := copy(f.held, f.held[k:])
 	f.held = f.held[:rest]
-	if rest == 0 && cap(f.held) > keepBuffer {
+	if rest == 0 {
+		Recycle(f.held)
 		f.held = nil
 	}
 }
@@ -83,26 +113,27 @@ func (f *flow) step(out *output) bool {
 	return true
 }
 
-// output gathers bytes for one side. What take gives is the owner's until the next take, so that it can be written without the lock while
-// the session works on.
-type output struct{ buf, given []byte }
+// output gathers bytes for one side. What take gives is the owner's, so that it can be written without the lock while the session works on.
+type output struct{ buf []byte }
 
-func (o *output) add(b []byte) { o.buf = append(o.buf, b...) }
+func (o *output) add(b []byte) {
+	if o.buf == nil {
+		o.buf = newBuffer()
+	}
+	o.buf = append(o.buf, b...)
+}
 
 func (o *output) take() []byte {
-	if len(o.buf) == 0 {
-		return nil
-	}
 	out := o.buf
-	o.buf, o.given = o.given[:0], out
-	if cap(out) > keepBuffer {
-		o.given = nil
-	}
+	o.buf = nil
 	return out
 }
 
 // begin begins a frame and gives its place, for end.
 func (o *output) begin(typ byte) int {
+	if o.buf == nil {
+		o.buf = newBuffer()
+	}
 	o.buf = append(o.buf, typ, 0, 0, 0, 0)
 	return len(o.buf) - 4
 }

@@ -246,11 +246,11 @@ func TestPassingAllocatesNothing(t *testing.T) {
 		if _, err := w.s.Client(q); err != nil {
 			t.Fatal(err)
 		}
-		w.s.ToServer()
+		Recycle(w.s.ToServer())
 		if err := w.s.Server(r); err != nil {
 			t.Fatal(err)
 		}
-		w.s.ToClient()
+		Recycle(w.s.ToClient())
 	})
 	if n > 0.5 {
 		t.Errorf("%v allocations for two passed statements", n)

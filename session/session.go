@@ -135,10 +135,10 @@ func New(o Options) *Session {
 	return s
 }
 
-// ToServer takes the bytes that are to be written to the server, or nil. They are the caller's until the next ToServer.
+// ToServer takes the bytes that are to be written to the server, or nil. They are the caller's, who gives them to Recycle when they are written.
 func (s *Session) ToServer() []byte { return s.toServer.take() }
 
-// ToClient takes the bytes that are to be written to the client, or nil. They are the caller's until the next ToClient.
+// ToClient takes the bytes that are to be written to the client, or nil. They are the caller's, who gives them to Recycle when they are written.
 func (s *Session) ToClient() []byte { return s.toClient.take() }
 
 // Blocked says whether and for what the client's bytes wait. While it is not NotBlocked, Client consumes nothing.
