@@ -172,13 +172,17 @@ func TestTerminate(t *testing.T) {
 	p, q := e.proxy(0), e.proxy(0)
 	p.bring(lens.Backfilling)
 	q.host.holdBack()
-	busy, idle := e.client(q, "busy"), e.client(q, "idle")
+	busy, idle, failed := e.client(q, "busy"), e.client(q, "idle"), e.client(q, "failed")
 	pgtest.Exec(t, busy, "BEGIN", "SELECT name FROM public.users")
+	pgtest.Exec(t, failed, "BEGIN")
+	if _, err := failed.Exec(context.Background(), "SELECT nonsense"); err == nil {
+		t.Fatal("nonsense was selected")
+	}
 	to := lens.SwitchReads
 	if err := p.Advance(context.Background(), "users_full_name", proxy.AdvanceOptions{To: &to, Terminate: true}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the transaction to be ended", func() bool { return !e.alive(busy) })
+	until(t, "the transactions to be ended", func() bool { return !e.alive(busy) && !e.alive(failed) })
 	if !e.alive(idle) {
 		t.Fatal("a session outside a transaction was ended")
 	}

@@ -139,12 +139,13 @@ func nameless(application string) string {
 	return application
 }
 
-// keeping says what keeps a live proxy from acknowledging; with terminate, it ends that.
+// keeping says what keeps a live proxy from acknowledging; with terminate, it ends that. A failed transaction that its client has not ended has
+// a state and no xact_start.
 func (w *work) keeping(ctx context.Context, m member, terminate bool) (string, error) {
 	blockers, err := collect(ctx, w.conn, `
-		SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::float8, true
+		SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - COALESCE(a.xact_start, a.state_change))::float8, true
 		FROM segue.session s JOIN pg_stat_activity a ON a.pid = s.pid AND a.backend_start = s.backend_start
-		WHERE s.proxy = $1 AND a.xact_start IS NOT NULL ORDER BY a.xact_start LIMIT 50`, scanBlocker, m.id)
+		WHERE s.proxy = $1 AND (a.xact_start IS NOT NULL OR a.state LIKE 'idle in transaction%') ORDER BY COALESCE(a.xact_start, a.state_change) LIMIT 50`, scanBlocker, m.id)
 	if err != nil {
 		return "", fmt.Errorf("looking for what keeps %s: %w", m, err)
 	}
@@ -152,9 +153,10 @@ func (w *work) keeping(ctx context.Context, m member, terminate bool) (string, e
 		// Its sessions are not registered before their first statement on a migrating table, and not seen without pg_read_all_stats: name the
 		// oldest transactions that there are.
 		guesses, err := collect(ctx, w.conn, `
-			SELECT pid, application_name, extract(epoch FROM clock_timestamp() - xact_start)::float8, false FROM pg_stat_activity
-			WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> $1 AND xact_start < clock_timestamp() - interval '1 s'
-			ORDER BY xact_start LIMIT 3`, scanBlocker, applicationName)
+			SELECT pid, application_name, extract(epoch FROM clock_timestamp() - COALESCE(xact_start, state_change))::float8, false FROM pg_stat_activity
+			WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> $1
+			AND (xact_start IS NOT NULL OR state LIKE 'idle in transaction%') AND COALESCE(xact_start, state_change) < clock_timestamp() - interval '1 s'
+			ORDER BY COALESCE(xact_start, state_change) LIMIT 3`, scanBlocker, applicationName)
 		if err != nil {
 			return "", fmt.Errorf("looking for what keeps %s: %w", m, err)
 		}

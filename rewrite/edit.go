@@ -72,6 +72,9 @@ func (e *edits) sorted() []edit {
 		if a.kind == replace && a.to != b.to {
 			return a.to > b.to // the outer one first
 		}
+		if a.moved != b.moved {
+			return a.moved // what it is moved from shows in the copy only
+		}
 		return a.seq < b.seq
 	})
 	return e.list

@@ -155,7 +155,7 @@ func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 		}
 		return w
 	}
-	w.targets = true
+	w.targets, w.sorted = true, len(v.sel.SortClause) > 0
 	r := rowCells{end: v.targetEnd(v.sel.TargetList, len(v.sel.TargetList)-1)}
 	for _, n := range v.sel.TargetList {
 		t := n.GetResTarget()

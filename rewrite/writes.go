@@ -139,8 +139,9 @@ type rowsToWrite struct {
 	// bracket.
 	targets bool
 	// fixed says that the source cannot be changed: it gives the columns as they are.
-	fixed bool
-	off   int // of the statement, for messages
+	fixed  bool
+	sorted bool // the SELECT sorts its rows, perhaps by a value that is put in
+	off    int  // of the statement, for messages
 }
 
 type rowCells struct {
@@ -194,7 +195,7 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			if !t.Same {
 				a.move(r.toks[at[0]][0], r.toks[at[0]][1], a.other(g, t.Others[0], nil))
 			}
-			a.add(after, r.end, r.end, sqlText(", NULL"))
+			a.add(after, r.end, r.end, sqlText(", NULL AS segue_added"))
 		case t.Own:
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
@@ -208,6 +209,10 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 				}
 			}
 		default:
+			if w.sorted && !t.Same {
+				a.uncovered(w.off, l, "INSERT ... SELECT ... ORDER BY into a column of another type", "Leave ORDER BY out, or sort in a sub-select.")
+				return nil, nil, false
+			}
 			if w.targets && len(at) > 1 {
 				a.uncovered(w.off, l, "INSERT ... SELECT into several columns that become one", "Use INSERT ... VALUES.")
 				return nil, nil, false
@@ -244,11 +249,12 @@ func defaults(l *lens.Lens) sibling {
 func (a *attempt) writeBoth(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) bool {
 	g := a.tiedRow(w, t, at, r)
 	put := func(p []piece) {
-		kind := before
+		p = append(sqlText(", "), p...)
 		if w.targets {
-			kind = after
+			a.add(after, r.end, r.end, append(p, lit(" AS segue_added"))) // a name that no ORDER BY means
+			return
 		}
-		a.add(kind, r.end, r.end, append(sqlText(", "), p...))
+		a.add(before, r.end, r.end, p)
 	}
 	switch {
 	case a.once(g):
