@@ -113,16 +113,20 @@ func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 const batchLockTimeout = "200ms"
 
 // asWriter makes a transaction of the control connection one that writes the table's rows: it gives way to the applications', and the table's own
-// triggers run in it, which find what they name by the search path that the role and the database are set up with.
-func asWriter(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'; SET LOCAL search_path TO DEFAULT")
+// triggers run in it, which find what they name by the search path that the role and the database are set up with. The key's operators are found behind it.
+func asWriter(ctx context.Context, tx pgx.Tx, keys *keyset) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'"); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `SELECT set_config('search_path', concat_ws(', ',
+		NULLIF((SELECT reset_val FROM pg_settings WHERE name = 'search_path'), ''), NULLIF($1, '')), true)`, keys.schemas)
 	return err
 }
 
 // fill writes one batch and its progress; end is nil for the last one.
 func (w *work) fill(ctx context.Context, g *group, keys *keyset, from, end []string, done, rows int64, rate float64) (filled int64, err error) {
 	err = inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := asWriter(ctx, tx); err != nil {
+		if err := asWriter(ctx, tx, keys); err != nil {
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)

@@ -241,3 +241,29 @@ func TestUnprovedSwitch(t *testing.T) {
 	p.at(lens.SwitchReads, lens.NoStep, true)
 	p.advance(lens.Contract)
 }
+
+// The table's own triggers name things by the search path that they always had, and a row of nulls is no NULL.
+func TestBackfillRunsTheTablesTriggers(t *testing.T) {
+	e := newEnv(t, `
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE users (id int PRIMARY KEY, name pair);
+INSERT INTO users VALUES (1, '(1,x)'), (2, '(2,)'), (3, '(,)'), (4, NULL);
+CREATE TABLE audit (id int);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NULL; END';
+CREATE TRIGGER note AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION note();
+`)
+	p := e.proxy(0)
+	p.bring(lens.Backfilling)
+	e.want("SELECT string_agg(id || full_name::text, ' ' ORDER BY id) FROM users", "1(1,x) 2(2,) 3(,)")
+	e.want("SELECT string_agg(id::text, ' ' ORDER BY id) FROM audit", "1 2 3")
+	e.exec("ALTER TABLE users DISABLE TRIGGER ALL", "UPDATE users SET full_name = '(7,7)' WHERE id = 3", "ALTER TABLE users ENABLE TRIGGER ALL",
+		`ALTER TABLE users ENABLE ALWAYS TRIGGER "~segue_users_full_name"`)
+	if err := p.Verify(context.Background(), "users_full_name", true); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	e.want("SELECT full_name::text FROM users WHERE id = 3", "(,)")
+	e.want("SELECT string_agg(id::text, ' ' ORDER BY id) FROM audit", "1 2 3 3")
+}

@@ -48,7 +48,8 @@ func canonicalType(ctx context.Context, conn *pgx.Conn, text *string) error {
 	case err != nil:
 		return fmt.Errorf("reading the type %s: %w", *text, err)
 	}
-	if err := conn.QueryRow(ctx, "SELECT format_type($1, $2)", d.Fields[0].DataTypeOID, d.Fields[0].TypeModifier).Scan(text); err != nil {
+	// The description has a domain's base type.
+	if err := conn.QueryRow(ctx, "SELECT format_type(pg_typeof(NULL::"+*text+"\n)::oid, $1)", d.Fields[0].TypeModifier).Scan(text); err != nil {
 		return fmt.Errorf("reading the type %s: %w", *text, err)
 	}
 	return nil

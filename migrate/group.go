@@ -129,23 +129,23 @@ func (g *group) apart(row string) string {
 	return up + " OR " + down
 }
 
-// unset is true where all columns of a side are null.
+// unset is true where all columns of a side are null. IS NULL is not that: it is true of a row of nulls, too.
 func unset(side []groupColumn, row string) string {
-	var conds []string
+	var cols []string
 	for _, c := range side {
-		conds = append(conds, c.of(row)+" IS NULL")
+		cols = append(cols, c.of(row))
 	}
-	return strings.Join(conds, " AND ")
+	return fmt.Sprintf("pg_catalog.num_nonnulls(%s) = 0", strings.Join(cols, ", "))
 }
 
 // unfilled is true where the new columns are null and the old ones say otherwise. Only such rows are filled: others are as their writers left them, with the
 // guard in place.
 func (g *group) unfilled(row string) string {
-	var some []string
+	var ups []string
 	for i := range g.new {
-		some = append(some, "("+g.up(i, row)+") IS NOT NULL")
+		ups = append(ups, g.up(i, row))
 	}
-	return unset(g.new, row) + " AND (" + strings.Join(some, " OR ") + ")"
+	return unset(g.new, row) + " AND pg_catalog.num_nonnulls(" + strings.Join(ups, ", ") + ") > 0"
 }
 
 // assignNew and assignOld are the assignments of SET that make one side the image of the other. Old columns without a way back stay.

@@ -13,6 +13,7 @@ import (
 
 // keyset walks a table by its primary key, of any types: each key is kept as text, and compared as a row.
 type keyset struct {
+	schemas string // of the operators of its types, beside pg_catalog, as SQL
 	table   string
 	columns []string // as SQL
 	types   []string
@@ -42,7 +43,7 @@ func readKeyset(ctx context.Context, q queryer, table uint32, name string) (*key
 	if _, err := q.Exec(ctx, "SET search_path = "+strings.Join(append([]string{"pg_catalog"}, schemas...), ", ")); err != nil {
 		return nil, fmt.Errorf("reading the primary key: %w", err)
 	}
-	k := &keyset{table: name}
+	k := &keyset{table: name, schemas: strings.Join(schemas, ", ")}
 	rows, err := q.Query(ctx, `
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num

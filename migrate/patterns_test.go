@@ -241,16 +241,20 @@ func (c *carrier) play(point string) error {
 	for _, a := range c.acts(m.Stand.Stage) {
 		sql := strings.ReplaceAll(a.sql, "ID", fmt.Sprint(c.id))
 		if got := c.through(a.version, sql); got != a.want {
-			plan := c.host.current().Plan(sql, rewrite.Settings{Version: a.version, Path: []string{"pg_catalog", "public"}, ServerMajor: 15, Encoding: "UTF8"})
+			plan := c.host.current().Plan(sql, rewriteSettings(a.version))
 			return fmt.Errorf("at %s, %s: %s code's %s (%s) gave %q, not %q", point, m.Stand, a.version, sql, plan.SQL, got, a.want)
 		}
 	}
 	return nil
 }
 
+func rewriteSettings(version lens.Version) rewrite.Settings {
+	return rewrite.Settings{Version: version, Path: []string{"pg_catalog", "public"}, ServerMajor: 15, Encoding: "UTF8"}
+}
+
 // through runs a statement as a session behind the proxy would, and gives its only value, "" where there is none, or the SQLSTATE.
 func (c *carrier) through(version lens.Version, sql string) string {
-	plan := c.host.current().Plan(sql, rewrite.Settings{Version: version, Path: []string{"pg_catalog", "public"}, ServerMajor: 15, Encoding: "UTF8"})
+	plan := c.host.current().Plan(sql, rewriteSettings(version))
 	if plan.Kind == rewrite.Refuse {
 		return plan.Refusal.Code
 	}

@@ -102,14 +102,40 @@ func (w *work) scanRange(ctx context.Context, keys *keyset, g *group, from, end 
 	if !repair {
 		return nil
 	}
-	for _, set := range w.mend(g) {
-		tag, err := w.conn.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND (%s) AND %s", w.table, set.assign, cond, apart, set.where), args...)
-		if err != nil {
-			return fmt.Errorf("repairing the rows from (%s) to (%s): %w", keyText(from), keyText(end), err)
+	repaired, err := w.repair(ctx, keys, g, from, end)
+	v.Repaired += repaired
+	return err
+}
+
+// repair mends the rows of a range that are apart, giving way to applications that have them locked.
+func (w *work) repair(ctx context.Context, keys *keyset, g *group, from, end []string) (repaired int64, err error) {
+	cond, args := keys.bounds(from, end, nil)
+	retry := backoff{next: firstLockPause, longest: longestLockPause}
+	for {
+		repaired = 0
+		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			if err := asWriter(ctx, tx, keys); err != nil {
+				return err
+			}
+			for _, set := range w.mend(g) {
+				tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND (%s) AND %s", w.table, set.assign, cond, g.apart("r"), set.where), args...)
+				if err != nil {
+					return err
+				}
+				repaired += tag.RowsAffected()
+			}
+			return nil
+		})
+		switch {
+		case err == nil:
+			return repaired, nil
+		case sqlState(err) != "55P03" && sqlState(err) != "40P01":
+			return 0, fmt.Errorf("repairing the rows from (%s) to (%s): %w", keyText(from), keyText(end), err)
 		}
-		v.Repaired += tag.RowsAffected()
+		if err := retry.pause(ctx); err != nil {
+			return 0, err
+		}
 	}
-	return nil
 }
 
 // mending makes rows agree.

@@ -197,6 +197,9 @@ func (w *work) finish(action string, err error) {
 	case errors.As(err, &gate):
 		text = err.Error()
 		log.Info("refused", zap.Strings("missing", gate.Missing))
+	case errors.Is(err, proxy.ErrInvalid):
+		text = err.Error()
+		log.Info("refused", zap.Error(err))
 	default:
 		text = err.Error()
 		log.Error("failed", zap.Error(err))

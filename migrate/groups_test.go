@@ -1,0 +1,352 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"segue/proxy"
+	"segue/rewrite/lens"
+)
+
+// TestGroupGuards writes past the proxies, in the combinations that the guard tells apart, and looks at the row.
+func TestGroupGuards(t *testing.T) {
+	type write struct{ sql, want string } // want: the row after it, or a SQLSTATE
+	for _, x := range []struct {
+		name, setup, row string
+		def              lens.Definition
+		writes           []write
+	}{
+		{
+			"change_type", productsTable, "price || ' ' || price_v2", products(),
+			[]write{
+				{"INSERT INTO products (id, price) VALUES (ID, '7')", "7 7"},
+				{"UPDATE products SET price_v2 = 8", "8 8"},
+				{"UPDATE products SET price = '9'", "9 9"},
+				{"UPDATE products SET price = '8', price_v2 = 10", "23000"},
+				{"UPDATE products SET price = '11', price_v2 = 11", "11 11"},
+				{"UPDATE products SET price = '011'", "22000"},
+				{"UPDATE products SET price = '011', price_v2 = 11", "22000"},
+				{"UPDATE products SET price_v2 = NULL", "23502"}, // the old column is NOT NULL
+				{"UPDATE products SET price = 'x'", "22P02"},
+				{"UPDATE products SET label = 'l'", "11 11"},
+				{"DELETE FROM products", ""},
+				{"INSERT INTO products (id, price, price_v2) VALUES (ID, NULL, 5)", "5 5"},
+				{"DELETE FROM products", ""},
+				{"INSERT INTO products (id, price_v2) VALUES (ID, 5)", "23000"}, // the old column has its default
+				{"INSERT INTO products (id, price, price_v2) VALUES (ID, '5', 6)", "23000"},
+				{"INSERT INTO products (id, price, price_v2) VALUES (ID, '05', 5)", "22000"},
+				{"INSERT INTO products (id) VALUES (ID)", "0 0"},
+			},
+		},
+		{
+			"merge", "CREATE TABLE persons (id int PRIMARY KEY, first_name text, last_name text)",
+			"COALESCE(first_name, '-') || ' ' || COALESCE(last_name, '-') || ' ' || COALESCE(full_name, '-')", patterns()[1].def,
+			[]write{
+				{"INSERT INTO persons (id, first_name) VALUES (ID, 'a')", "22000"}, // the merged one would be NULL
+				{"INSERT INTO persons (id, first_name, last_name) VALUES (ID, 'a', 'b')", "a b a b"},
+				{"UPDATE persons SET full_name = 'c d e'", "c d e c d e"},
+				{"UPDATE persons SET first_name = 'x'", "x d e x d e"},
+				{"UPDATE persons SET first_name = 'x y'", "22000"},
+				{"UPDATE persons SET full_name = 'nobody'", "22000"},
+				{"UPDATE persons SET first_name = 'z', full_name = 'other name'", "23000"},
+				{"UPDATE persons SET full_name = NULL", "- - -"},
+				{"UPDATE persons SET full_name = 'a b'", "a b a b"},
+				{"UPDATE persons SET first_name = NULL, last_name = NULL", "- - -"},
+				{"DELETE FROM persons", ""},
+				{"INSERT INTO persons (id, full_name) VALUES (ID, 'a b')", "a b a b"},
+			},
+		},
+		{
+			"lossy", "CREATE TABLE addresses (id int PRIMARY KEY, address text)",
+			"COALESCE(address, '-') || '|' || COALESCE(street, '-') || '|' || COALESCE(town, '-')", patterns()[2].def,
+			[]write{
+				{"INSERT INTO addresses (id, address) VALUES (ID, 'a')", "a|a|"},
+				{"UPDATE addresses SET address = 'a, b, c'", "a, b, c|a|b"},
+				{"UPDATE addresses SET town = 'd'", "a, d|a|d"},
+				{"UPDATE addresses SET street = 'x', town = 'y', address = 'x, y'", "x, y|x|y"},
+				{"UPDATE addresses SET street = 'x, y', town = 'z', address = 'x, y, z'", "x, y, z|x, y|z"}, // by `down` only
+				{"UPDATE addresses SET address = 'q', town = 'r'", "23000"},
+				{"UPDATE addresses SET street = NULL, town = NULL", "-|-|-"},
+				{"UPDATE addresses SET address = NULL", "-|-|-"},
+			},
+		},
+		{
+			"one way", "CREATE TABLE secrets (id int PRIMARY KEY, secret text)", "COALESCE(secret, '-') || ' ' || left(COALESCE(hash, '-'), 2)", patterns()[3].def,
+			[]write{
+				{"INSERT INTO secrets (id, secret) VALUES (ID, 'a')", "a 0c"},
+				{"UPDATE secrets SET hash = 'x'", "23000"},
+				{"UPDATE secrets SET secret = 'b', hash = md5('b')", "b 92"},
+				{"UPDATE secrets SET secret = 'b', hash = 'x'", "23000"},
+				{"UPDATE secrets SET secret = NULL", "- -"},
+				{"DELETE FROM secrets", ""},
+				{"INSERT INTO secrets (id, hash) VALUES (ID, 'x')", "23000"},
+			},
+		},
+		{
+			"on_error null", "CREATE TABLE ages (id int PRIMARY KEY, age text)", "COALESCE(age, '-') || ' ' || COALESCE(age_v2::text, '-')", patterns()[4].def,
+			[]write{
+				{"INSERT INTO ages (id, age) VALUES (ID, 'x')", "x -"},
+				{"UPDATE ages SET age = '07'", "07 7"},
+				{"UPDATE ages SET age_v2 = 8", "8 8"},
+				{"UPDATE ages SET age = 'y', age_v2 = 9", "23000"},
+				{"UPDATE ages SET age = 'y'", "y -"},
+				{"UPDATE ages SET age_v2 = 8, age = '8'", "8 8"},
+				{"UPDATE ages SET age_v2 = NULL", "- -"},
+			},
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			e := newEnv(t, x.setup)
+			c := e.carrier(pattern{def: x.def})
+			c.start()
+			e.exec("DELETE FROM " + x.def.Table.String())
+			for _, w := range x.writes {
+				got := c.direct(strings.ReplaceAll(w.sql, "ID", "1"))
+				if got == "" {
+					got = c.direct("SELECT " + x.row + " FROM " + x.def.Table.String())
+				}
+				if got != w.want {
+					t.Errorf("%s: got %q, not %q", w.sql, got, w.want)
+				}
+			}
+		})
+	}
+}
+
+// TestGroupsRefused has definitions that the server's own judgement or the rows are against.
+func TestGroupsRefused(t *testing.T) {
+	plain := "CREATE TABLE products (id int PRIMARY KEY, price varchar(20), label text);"
+	change := func(typ, up, down string) func(*lens.Definition) {
+		return func(d *lens.Definition) { d.ChangeType.Type, d.ChangeType.Up, d.ChangeType.Down = typ, up, down }
+	}
+	for _, x := range []struct {
+		name, setup string
+		edit        func(*lens.Definition)
+		want        string
+	}{
+		{"no type", plain, change("nothing", "price::bigint", ""), `type "nothing" does not exist`},
+		{"sequence", plain, change("bigserial", "price::bigint", ""), "stands for a sequence"},
+		{"bits", plain, change("bit(3)", "price::bit(3)", ""), "bit strings"},
+		{"array of short texts", plain, change("varchar(3)[]", "ARRAY[price]::varchar(3)[]", ""), "which casts cut off"},
+		{"time zone", plain, change("timestamptz", "price::timestamptz", ""), "is not immutable"},
+		{"date style", plain, change("date", "price::date", ""), "is not immutable"},
+		{"now", plain, change("text", "price || now()", ""), "is not immutable"},
+		{"down is not", plain, change("bigint", "price::bigint", "to_char(price_v2, 'L')"), "is not immutable"},
+		{"no cast", plain, change("bigint", "price", ""), "write the cast"},
+		{"no function", plain, change("bigint", "convert_it(price)", ""), "is written with its schema"},
+		{"aggregate", plain, change("bigint", "max(price)::bigint", ""), "aggregate functions are not allowed"},
+		{"up of null", plain, change("bigint", "COALESCE(price, '0')::bigint", "price_v2::varchar"), "gives '0' for NULLs on the old side"},
+		{"down of null", plain, change("bigint", "price::bigint", "COALESCE(price_v2, 0)::varchar"), "gives '0' for NULLs on the new side"},
+		{"collation", "CREATE TABLE products (id int PRIMARY KEY, price text COLLATE \"C\");", change("varchar", "upper(price)", "price_v2"), "another collation"},
+		{"default", plain + "ALTER TABLE products ALTER price SET DEFAULT 'none';", change("bigint", "price::bigint", "price_v2::varchar"), "the default of price does not convert"},
+		{"default's way back", plain + "ALTER TABLE products ALTER price SET DEFAULT '007';", change("bigint", "price::bigint", "price_v2::varchar"), "does not come back"},
+		{"one default", plain + "ALTER TABLE products ALTER price SET DEFAULT '1';", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
+		}, "price has a default and label has none"},
+		{"domain", plain + "CREATE DOMAIN cents AS bigint;", change("public.cents", "price::bigint", ""), "is a domain"},
+		{"unique", plain + "ALTER TABLE products ADD UNIQUE (price);", change("bigint", "price::bigint", ""), "is UNIQUE"},
+		{"no column", "CREATE TABLE products (id int PRIMARY KEY);", change("bigint", "price::bigint", ""), "has no column price: correct `column`"},
+		{"name in use", plain + "ALTER TABLE products ADD price_v2 int;", change("bigint", "price::bigint", ""), "has a column price_v2 already"},
+		{"does not convert", plain + "INSERT INTO products SELECT i, CASE WHEN i IN (11, 7000) THEN 'x' || i ELSE i::text END FROM generate_series(1, 7001) i;",
+			change("bigint", "price::bigint", "price_v2::varchar"), `2 of 7001 rows do not convert: (11) invalid input syntax for type bigint: "x11"; (7000) invalid input syntax for type bigint: "x7000": mend them`},
+		{"does not fit", plain + "INSERT INTO products VALUES (1, 'abcd');", change("varchar(3)", "price", "price_v2"), "1 of 1 rows do not convert: (1) value too long"},
+		{"does not come back", plain + "INSERT INTO products VALUES (1, '1'), (2, '02'), (3, NULL);", change("bigint", "price::bigint", "price_v2::varchar"),
+			"1 of 3 rows do not come back as they are: (2) price '02' would come back as '2': mend them"},
+		{"null becomes of errors", plain + "INSERT INTO products VALUES (1, 'x');", func(d *lens.Definition) { d.ChangeType.OnError, d.ChangeType.NotNull = "null", false }, "price 'x' would come back as NULL"},
+		{"null where it may not be", plain + "INSERT INTO products VALUES (1, NULL);", func(*lens.Definition) {}, "1 of 1 rows have no value for a column that is not_null: (1) price_v2 would be null"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			e := newEnv(t, x.setup)
+			before := e.dump()
+			def := products()
+			x.edit(&def)
+			c := e.carrier(pattern{def: def})
+			text := ""
+			if err := c.Start(context.Background(), &def); err != nil {
+				text = err.Error()
+			} else {
+				text = c.finished()
+			}
+			if !strings.Contains(text, x.want) {
+				t.Fatalf("got %q, not %q", text, x.want)
+			}
+			if got := e.dump(); got != before {
+				t.Fatalf("the schema was changed:\n%s", got)
+			}
+			e.want("SELECT count(*) FROM pg_class WHERE relnamespace = 'segue'::regnamespace AND relname LIKE 'check%'", "0")
+			e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname <> 'fit'", "0")
+			if m := c.migration(); m.Settled || m.Phase != lens.Pending {
+				t.Fatalf("it stands at %+v", m)
+			}
+		})
+	}
+}
+
+// TestStartAgainOtherwise starts a definition that the rows are against, and then one that they are not.
+func TestStartAgainOtherwise(t *testing.T) {
+	e := newEnv(t, "CREATE TABLE products (id int PRIMARY KEY, price varchar(20)); INSERT INTO products VALUES (1, '01');")
+	def := products()
+	c := e.carrier(pattern{def: def})
+	if err := c.Start(context.Background(), &def); err != nil {
+		t.Fatal(err)
+	}
+	if text := c.finished(); !strings.Contains(text, "allow = [\"lossy\"]") {
+		t.Fatal(text)
+	}
+	def.Allow = []string{"lossy"}
+	c.ok(c.Start(context.Background(), &def))
+	c.at(lens.DualWrite, lens.NoStep, false)
+	if m := c.migration(); !m.Lossy || m.OneWay {
+		t.Fatalf("%+v", m)
+	}
+}
+
+// TestReadsKeepTheirIndex plans old code's and new code's lookups on a table that is large enough for PostgreSQL to want an index.
+func TestReadsKeepTheirIndex(t *testing.T) {
+	e := newEnv(t, productsTable+"INSERT INTO products SELECT i, i FROM generate_series(701, 20000) i; ANALYZE products;")
+	x := patterns()[0]
+	c := e.carrier(pattern{def: x.def, script: func(lens.Stage) []act { return nil }})
+	look := func(stage string, version lens.Version, sql string) {
+		t.Helper()
+		plan := c.host.current().Plan(sql, rewriteSettings(version))
+		lines, err := collect(context.Background(), e.super, "EXPLAIN "+plan.SQL, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := strings.Join(lines, "\n")
+		if !strings.Contains(rows, "Index") || strings.Contains(rows, "Seq Scan") {
+			t.Errorf("%s: %s\nis planned\n%s", stage, plan.SQL, rows)
+		}
+	}
+	c.start()
+	for _, phase := range []lens.Phase{lens.Backfilling, lens.SwitchReads, lens.Contract, lens.Complete} {
+		c.advance(phase)
+		look(phase.String(), lens.Old, "SELECT label FROM products WHERE price = '77'")
+		look(phase.String(), lens.Old, "SELECT id FROM products WHERE price IN ('77', '78') ORDER BY id")
+		look(phase.String(), lens.Old, "SELECT id FROM products WHERE label = 'label 7' AND lower(price) = '7' AND price <> '1'")
+		if phase > lens.Backfilling {
+			look(phase.String(), lens.New, "SELECT label FROM products WHERE price_v2 BETWEEN 77 AND 78")
+		}
+	}
+}
+
+// TestAppName gives the column its name in the table when nobody is there to meet it.
+func TestAppName(t *testing.T) {
+	e := newEnv(t, productsTable)
+	def := products()
+	def.ChangeType.AppName = "price"
+	c := e.carrier(pattern{def: def, script: func(lens.Stage) []act {
+		return []act{
+			{lens.New, "INSERT INTO products (id, price) VALUES (ID, 5) RETURNING price + 1", "6"},
+			{lens.Old, "UPDATE products SET price = price || '0' WHERE id = ID RETURNING price", "50"},
+			{lens.New, "SELECT price + 1 FROM products WHERE id = ID", "51"},
+		}
+	}})
+	c.start()
+	c.advance(lens.Complete)
+	c.host.mu.Lock()
+	c.host.usage.Sessions = 2
+	c.host.mu.Unlock()
+	if err := c.Retire(context.Background(), def.Name, 0); err == nil || !strings.Contains(err.Error(), "2 connected clients") {
+		t.Fatalf("retired with clients there: %v", err)
+	}
+	c.host.mu.Lock()
+	c.host.usage.Sessions = 0
+	c.host.mu.Unlock()
+	c.ok(c.Retire(context.Background(), def.Name, 0))
+	e.want("SELECT pg_typeof(price)::text || price FROM products WHERE id = 7", "bigint7")
+}
+
+// TestGroupRepair makes rows agree that were written with the guard out of the way, by the side that the phase reads.
+func TestGroupRepair(t *testing.T) {
+	e := newEnv(t, productsTable)
+	c := e.carrier(pattern{def: products()})
+	past := func(sql string) {
+		e.exec("SET session_replication_role = replica", `ALTER TABLE products DISABLE TRIGGER "~segue_price_bigint"`, sql,
+			`ALTER TABLE products ENABLE ALWAYS TRIGGER "~segue_price_bigint"`, "RESET session_replication_role")
+	}
+	c.start()
+	c.advance(lens.Backfilling)
+	past("UPDATE products SET price_v2 = 1000 WHERE id IN (5, 6)")
+	c.ok(c.Verify(context.Background(), c.def.Name, true))
+	c.at(lens.Backfilling, lens.NoStep, true)
+	e.want("SELECT price || price_v2 FROM products WHERE id = 5", "55")
+	c.advance(lens.SwitchReads)
+	past("UPDATE products SET price = '1000' WHERE id IN (5, 6)")
+	c.ok(c.Verify(context.Background(), c.def.Name, true))
+	c.at(lens.SwitchReads, lens.NoStep, true)
+	e.want("SELECT price || price_v2 FROM products WHERE id = 5", "55")
+}
+
+// TestGroupCrash ends a coordinator at every point of the way to complete that a rename does not have, or where more is done than for a rename.
+func TestGroupCrash(t *testing.T) {
+	setup := productsTable + "DELETE FROM products WHERE id > 20;"
+	def := products()
+	def.Allow, def.ChangeType.OnError = []string{"lossy"}, "null"
+	way := func(c *carrier) error {
+		c.t.Helper()
+		if err := c.Start(context.Background(), c.def); err != nil {
+			return err
+		}
+		if text := c.finished(); text != "" {
+			return fmt.Errorf("%s", text)
+		}
+		if err := c.goTo(lens.Complete); err != nil {
+			return err
+		}
+		if text := c.finished(); text != "" {
+			return fmt.Errorf("%s", text)
+		}
+		if err := c.Retire(context.Background(), c.def.Name, 0); err != nil {
+			return err
+		}
+		if text := c.finished(); text != "" {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	}
+	e := newEnv(t, setup)
+	c := e.carrier(pattern{def: def})
+	var points []string
+	seen := map[string]bool{}
+	c.hooks.all(func(point string) error {
+		if !seen[point] && !strings.HasPrefix(point, "before ") && !strings.HasPrefix(point, "settled ") && point != "leave" {
+			points = append(points, point)
+		}
+		seen[point] = true
+		return nil
+	})
+	if err := way(c); err != nil {
+		t.Fatal(err)
+	}
+	arrived := e.dump()
+	c.end()
+	for _, point := range points {
+		t.Run(point, func(t *testing.T) {
+			e := newEnv(t, setup)
+			c, d := e.carrier(pattern{def: def}), e.carrier(pattern{def: def})
+			c.hooks.all(func(p string) error {
+				if p == point {
+					return errTest
+				}
+				return nil
+			})
+			if err := way(c); err == nil {
+				t.Fatal("it was to be ended")
+			}
+			if d.migration().Phase == lens.Retired {
+				d.ok(d.Retire(context.Background(), def.Name, 0))
+				return
+			}
+			d.ok(d.Advance(context.Background(), def.Name, proxy.AdvanceOptions{To: new(lens.Complete), Yes: true}))
+			d.ok(d.Retire(context.Background(), def.Name, 0))
+			if got := e.dump(); got != arrived {
+				t.Fatalf("the schema is not what it would have been:\n%s", got)
+			}
+		})
+	}
+}
