@@ -15,6 +15,8 @@ type act struct {
 	statement int    // its index in the text
 	// rows says of runs that the rows are the prepared statement's: it is EXECUTE itself, and not EXPLAIN or CREATE TABLE AS around it.
 	rows bool
+	// bare says of runs that there are no arguments, so that an error's position can only be one in the prepared statement's text.
+	bare bool
 }
 
 type actKind int
@@ -95,8 +97,8 @@ func actOf(st string, backslash bool) (act, bool) {
 		}
 		return act{kind: makes, name: name, text: st}, true
 	case "execute":
-		name, _, ok := identifier(rest)
-		return act{kind: runs, name: name, rows: true}, ok
+		name, after, ok := identifier(rest)
+		return act{kind: runs, name: name, rows: true, bare: strings.Trim(after[blank(after):], "; \t\r\n") == ""}, ok
 	case "explain", "create":
 		name, ok := executeIn(rest, backslash, word == "create")
 		return act{kind: runs, name: name}, ok

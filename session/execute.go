@@ -50,7 +50,7 @@ func (f *follower) add(acts []act, of *record, outer *act) {
 	for i := range acts {
 		a := acts[i]
 		if outer != nil {
-			a.statement, a.rows = outer.statement, a.rows && outer.rows
+			a.statement, a.rows, a.bare = outer.statement, a.rows && outer.rows, a.bare && outer.bare
 		}
 		if a.kind != runs {
 			f.out.list = append(f.out.list, step{act: a, of: of})
@@ -84,6 +84,7 @@ type executed struct {
 	statement int // index in the message's text
 	plan      *rewrite.Plan
 	rows      bool // the statement's rows are its
+	bare      bool // an error's position is one in its text
 }
 
 // prepareExecuted sees that the prepared statements which a message EXECUTEs are there as the state and the settings want them. Where one is to be prepared
@@ -105,7 +106,7 @@ func (s *Session) prepareExecuted(st *steps, u use) (done []executed, v verdict,
 			return nil, v, true
 		}
 		if r != nil && r.plan != nil {
-			done = append(done, executed{statement: a.statement, plan: r.plan, rows: a.rows})
+			done = append(done, executed{statement: a.statement, plan: r.plan, rows: a.rows, bare: a.bare})
 		}
 	}
 	return done, verdict{}, true

@@ -190,8 +190,14 @@ func (s *Session) position(e *entry, value []byte) int {
 		return 0
 	}
 	n -= e.shift
-	if n > 0 && e.plan != nil && e.plan.Kind == rewrite.Rewrite {
-		n = s.planner.position(e.plan, n)
+	plan := e.plan
+	for _, x := range e.executed {
+		if x.bare && x.statement == e.statement {
+			plan = x.plan
+		}
+	}
+	if n > 0 && plan != nil && plan.Kind == rewrite.Rewrite {
+		n = s.planner.position(plan, n)
 	}
 	return max(n, 0)
 }
