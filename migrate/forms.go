@@ -73,8 +73,10 @@ func checkForms(ctx context.Context, conn *pgx.Conn, def *lens.Definition, f *fi
 		return nil
 	}
 	err = inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		x := &trial{tx: tx, f: f, def: def, group: group, old: map[string]*column{}, added: map[string]*column{},
-			table: catalog.QuoteQualified("segue", "check_"+strings.ReplaceAll(newID(), "-", ""))}
+		x := &trial{
+			tx: tx, f: f, def: def, group: group, old: map[string]*column{}, added: map[string]*column{},
+			table: catalog.QuoteQualified("segue", "check_"+strings.ReplaceAll(newID(), "-", "")),
+		}
 		if err := x.run(ctx); err != nil {
 			return err
 		}
@@ -142,20 +144,24 @@ func (x *trial) run(ctx context.Context) error {
 	return x.defaults(ctx)
 }
 
-// try runs a statement that may fail; refused is the server's word where it does.
-func (x *trial) try(ctx context.Context, sql string, args ...any) (refused *pgconn.PgError, err error) {
+// refusal is the server's word on a statement that it does not carry out.
+type refusal struct{ code, message string }
+
+// try runs a statement that may fail; refused is nil where it does not.
+func (x *trial) try(ctx context.Context, sql string) (refused *refusal, err error) {
 	sub, err := x.tx.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = sub.Exec(ctx, sql, args...)
+	_, err = sub.Exec(ctx, sql)
 	if err == nil {
 		return nil, sub.Commit(ctx)
 	}
-	if !errors.As(err, &refused) {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
 		return nil, err
 	}
-	return refused, sub.Rollback(ctx)
+	return &refusal{pg.Code, pg.Message}, sub.Rollback(ctx)
 }
 
 // addNew adds a column as expand will.
@@ -166,7 +172,7 @@ func (x *trial) addNew(ctx context.Context, n lens.NewColumn) error {
 		return err
 	}
 	if refused != nil {
-		x.f.refuse("column %s cannot be of type %s: %s; a type that is not PostgreSQL's own is written with its schema", name, n.Type, refused.Message)
+		x.f.refuse("column %s cannot be of type %s: %s; a type that is not PostgreSQL's own is written with its schema", name, n.Type, refused.message)
 		return nil
 	}
 	var table uint32
@@ -205,15 +211,15 @@ func (x *trial) generate(ctx context.Context, name, what string, form lens.Form,
 	if err != nil || refused == nil {
 		return err
 	}
-	switch refused.Code {
+	switch refused.code {
 	case "42P17":
 		x.f.refuse("%s, %s, is not immutable: something in it, or in how %s is made of it, depends on settings such as TimeZone and DateStyle, or on tables: two sessions would get different values", what, expr, typ)
 	case "42804":
-		x.f.refuse("%s, %s, is not of type %s: %s; write the cast", what, expr, typ, refused.Message)
+		x.f.refuse("%s, %s, is not of type %s: %s; write the cast", what, expr, typ, refused.message)
 	case "42883", "42704":
-		x.f.refuse("%s, %s: %s; what is not PostgreSQL's own is written with its schema", what, expr, refused.Message)
+		x.f.refuse("%s, %s: %s; what is not PostgreSQL's own is written with its schema", what, expr, refused.message)
 	default:
-		x.f.refuse("%s, %s: %s", what, expr, refused.Message)
+		x.f.refuse("%s, %s: %s", what, expr, refused.message)
 	}
 	return nil
 }
@@ -226,7 +232,7 @@ func (x *trial) nulls(ctx context.Context) error {
 		return err
 	}
 	if refused != nil {
-		x.f.refuse("`up` or `down` fails for NULLs: %s; they have to give NULL", refused.Message)
+		x.f.refuse("`up` or `down` fails for NULLs: %s; they have to give NULL", refused.message)
 		return nil
 	}
 	look := func(generated, name, what, other string, c *column, form lens.Form) error {
@@ -294,7 +300,7 @@ func (x *trial) defaults(ctx context.Context) error {
 		return err
 	}
 	if refused != nil {
-		x.f.refuse("the default of %s does not convert: %s", strings.Join(with, ", "), refused.Message)
+		x.f.refuse("the default of %s does not convert: %s", strings.Join(with, ", "), refused.message)
 		return nil
 	}
 	var sets, same []string
@@ -311,7 +317,7 @@ func (x *trial) defaults(ctx context.Context) error {
 		return err
 	}
 	if refused != nil {
-		x.f.refuse("the default of %s does not come back: %s", strings.Join(with, ", "), refused.Message)
+		x.f.refuse("the default of %s does not come back: %s", strings.Join(with, ", "), refused.message)
 		return nil
 	}
 	if x.group.Lossy || len(same) == 0 {

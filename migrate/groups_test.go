@@ -151,11 +151,15 @@ func TestGroupsRefused(t *testing.T) {
 		{"unique", plain + "ALTER TABLE products ADD UNIQUE (price);", change("bigint", "price::bigint", ""), "is UNIQUE"},
 		{"no column", "CREATE TABLE products (id int PRIMARY KEY);", change("bigint", "price::bigint", ""), "has no column price: correct `column`"},
 		{"name in use", plain + "ALTER TABLE products ADD price_v2 int;", change("bigint", "price::bigint", ""), "has a column price_v2 already"},
-		{"does not convert", plain + "INSERT INTO products SELECT i, CASE WHEN i IN (11, 7000) THEN 'x' || i ELSE i::text END FROM generate_series(1, 7001) i;",
-			change("bigint", "price::bigint", "price_v2::varchar"), `2 of 7001 rows do not convert: (11) invalid input syntax for type bigint: "x11"; (7000) invalid input syntax for type bigint: "x7000": mend them`},
+		{
+			"does not convert", plain + "INSERT INTO products SELECT i, CASE WHEN i IN (11, 7000) THEN 'x' || i ELSE i::text END FROM generate_series(1, 7001) i;",
+			change("bigint", "price::bigint", "price_v2::varchar"), `2 of 7001 rows do not convert: (11) invalid input syntax for type bigint: "x11"; (7000) invalid input syntax for type bigint: "x7000": mend them`,
+		},
 		{"does not fit", plain + "INSERT INTO products VALUES (1, 'abcd');", change("varchar(3)", "price", "price_v2"), "1 of 1 rows do not convert: (1) value too long"},
-		{"does not come back", plain + "INSERT INTO products VALUES (1, '1'), (2, '02'), (3, NULL);", change("bigint", "price::bigint", "price_v2::varchar"),
-			"1 of 3 rows do not come back as they are: (2) price '02' would come back as '2': mend them"},
+		{
+			"does not come back", plain + "INSERT INTO products VALUES (1, '1'), (2, '02'), (3, NULL);", change("bigint", "price::bigint", "price_v2::varchar"),
+			"1 of 3 rows do not come back as they are: (2) price '02' would come back as '2': mend them",
+		},
 		{"null becomes of errors", plain + "INSERT INTO products VALUES (1, 'x');", func(d *lens.Definition) { d.ChangeType.OnError, d.ChangeType.NotNull = "null", false }, "price 'x' would come back as NULL"},
 		{"null where it may not be", plain + "INSERT INTO products VALUES (1, NULL);", func(*lens.Definition) {}, "1 of 1 rows have no value for a column that is not_null: (1) price_v2 would be null"},
 	} {
@@ -165,7 +169,7 @@ func TestGroupsRefused(t *testing.T) {
 			def := products()
 			x.edit(&def)
 			c := e.carrier(pattern{def: def})
-			text := ""
+			var text string
 			if err := c.Start(context.Background(), &def); err != nil {
 				text = err.Error()
 			} else {
