@@ -237,8 +237,8 @@ func readGuard(ctx context.Context, q queryer, m *migration) (*guardRecord, erro
 		SELECT t.oid, t.tgfoid, t.tgenabled::text, f.source, t.xmin::text || '/' || f.mark
 		FROM pg_trigger t CROSS JOIN LATERAL (
 			SELECT md5(string_agg(pg_get_functiondef(p.oid), ' ' ORDER BY p.oid)) AS source, string_agg(p.xmin::text, '/' ORDER BY p.oid) AS mark
-			FROM pg_proc p WHERE p.oid = t.tgfoid OR p.oid IN (
-				SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_proc'::regclass)) f
+			FROM pg_proc p WHERE p.oid = ANY (ARRAY(SELECT t.tgfoid UNION
+				SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_proc'::regclass))) f
 		WHERE t.tgrelid = $1 AND t.tgname = $2`,
 		m.Table, guardTrigger(m.Name)).Scan(&g.Trigger, &g.Function, &g.Enabled, &g.Source, &g.Mark)
 	switch {

@@ -44,6 +44,9 @@ type migration struct {
 	Settled bool       `json:"settled"`
 	Working string     `json:"working"`
 	Error   string     `json:"error"`
+	Lossy   bool       `json:"lossy"`
+	OneWay  bool       `json:"one_way"`
+	Notes   []string   `json:"notes"`
 	Gate    struct {
 		Ready   bool     `json:"ready"`
 		Missing []string `json:"missing"`
@@ -257,6 +260,15 @@ func (m *migration) print(w *bytes.Buffer) {
 		for _, missing := range m.Gate.Missing {
 			fmt.Fprintf(w, "  the next phase waits for: %s\n", missing)
 		}
+	}
+	if m.Lossy {
+		fmt.Fprintln(w, "  lossy: new code can write from switch-reads on; what its columns cannot hold is gone for old code from contract on")
+	}
+	if m.OneWay {
+		fmt.Fprintln(w, "  one way: what has no `down` can be read by old code until complete, and written by new code from there on")
+	}
+	for _, note := range m.Notes {
+		fmt.Fprintf(w, "  note: %s\n", note)
 	}
 	for _, o := range m.OldNames {
 		fmt.Fprintf(w, "  old names: %d statements of application %q, user %s, version %s, last %s\n", o.Count, o.Application, o.User, o.Version, o.LastSeen)
