@@ -326,9 +326,14 @@ func TestPatterns(t *testing.T) {
 				if got := e.dump(); got != before {
 					t.Fatalf("after rolling back from %s:\n%s", from, got)
 				}
-				e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname <> 'fit'", "0")
+				e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname NOT IN ('fit', 'formless')", "0")
 			}
 			c.start()
+			reads := lens.SwitchReads
+			c.ok(c.Advance(context.Background(), c.def.Name, proxy.AdvanceOptions{To: &reads, Unproved: true}))
+			c.at(lens.SwitchReads, lens.NoStep, false)
+			c.ok(c.Verify(context.Background(), c.def.Name, false))
+			c.at(lens.SwitchReads, lens.NoStep, true)
 			c.advance(lens.Complete)
 			c.at(lens.Complete, lens.NoStep, true)
 			c.ok(c.Retire(context.Background(), c.def.Name, 0))
@@ -338,7 +343,7 @@ func TestPatterns(t *testing.T) {
 					t.Errorf("nobody wrote at %s", point)
 				}
 			}
-			e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname <> 'fit'", "0")
+			e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname NOT IN ('fit', 'formless')", "0")
 			if after := e.dump(); strings.Contains(after, "segue") {
 				t.Errorf("something of Segue's is left:\n%s", after)
 			} else if !strings.Contains(after, x.final) {

@@ -9,7 +9,7 @@ import (
 )
 
 // format is the version of what is stored in schema segue. A build refuses what a newer one has made.
-const format = 2
+const format = 3
 
 // stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards and what converts values.
 const stateDDL = `
@@ -115,6 +115,16 @@ END
 $fit$;
 COMMENT ON FUNCTION segue.fit(text, integer) IS 'Segue: a text as an assignment to a column of that length takes it';
 GRANT EXECUTE ON FUNCTION segue.fit(text, integer) TO PUBLIC;
+
+-- Volatile, so that nobody computes it beforehand: it stands in the branch of a CASE that is not to be taken.
+CREATE FUNCTION segue.formless(anyelement, text) RETURNS anyelement LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $formless$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = format('the value of %s has no form in the other schema', $2),
+		HINT = 'While the migration is under way, a value must come back as it was from what the other schema holds of it.', COLUMN = $2;
+END
+$formless$;
+COMMENT ON FUNCTION segue.formless(anyelement, text) IS 'Segue: refuses a value that would not come back as it is';
+GRANT EXECUTE ON FUNCTION segue.formless(anyelement, text) TO PUBLIC;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA segue FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA segue FROM PUBLIC;

@@ -184,7 +184,7 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
 		toOwn() // the guard fills the other side
 	case opaque || mixed:
 		a.uncovered(off, l, "this way of assigning a migrating column", "Assign the column alone, from one expression.")
-	case !a.once(g) && !(t.Own && g.oldAlone()):
+	case !a.once(g) && !(t.Own && g.oldAlone()) && !g.foldable():
 		a.uncovered(off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
 	case t.Own && a.once(g):
 		toOwn()
@@ -237,7 +237,7 @@ func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 			return
 		}
 		a.rename(first.tok, first.target.Name, g.tie.Others[0].Target)
-		a.move(first.toks[0], first.toks[1], a.other(g, g.tie.Others[0], reads(target)))
+		a.move(first.toks[0], first.toks[1], a.instead(g, g.tie.Others[0], target))
 		return
 	}
 	var all []piece
@@ -246,10 +246,18 @@ func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 			all = append(all, lit(", "))
 		}
 		all = append(all, lit(catalog.QuoteIdent(o.Target)+" = "))
-		all = append(all, a.other(g, o, reads(target))...)
+		all = append(all, a.instead(g, o, target)...)
 	}
 	a.move(first.tok, first.toks[1], all)
 	for _, as := range list[1:] {
 		a.move(as.tok-1, as.toks[1], nil) // with its comma
 	}
+}
+
+// instead gives what is assigned to a column of the other side in the place of the client's.
+func (a *attempt) instead(g tied, o lens.Other, target *item) []piece {
+	if !a.once(g) && g.foldable() {
+		return a.folded(g, catalog.QuoteIdent(target.alias))
+	}
+	return a.other(g, o, reads(target))
 }

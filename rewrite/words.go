@@ -28,13 +28,16 @@ func (w *wordSet) in(s string) bool {
 			continue
 		}
 		for _, n := range w.words {
-			if len(s)-i >= len(n) && equalFold(s[i:i+len(n)], n) && (i+len(n) == len(s) || !isIdentByte(s[i+len(n)])) {
+			if len(s)-i >= len(n) && equalFold(s[i:i+len(n)], n) && (i+len(n) == len(s) || len(n) >= maxIdent || !isIdentByte(s[i+len(n)])) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+// maxIdent is NAMEDATALEN - 1: what is longer is cut off there by the server, so that a longer spelling is the same name.
+const maxIdent = 63
 
 // equalFold compares a with b, which is lower case already, folding ASCII letters only, as PostgreSQL does for multi-byte encodings.
 func equalFold(a, b string) bool {

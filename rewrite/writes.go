@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -23,6 +24,7 @@ func (g given) isDefault() bool { return g.node.GetSetToDefault() != nil }
 type tied struct {
 	tie   *lens.Tie
 	given map[string]given // by the column's name as the code calls it
+	value []piece          // stands for the only value that is given, where it is computed beforehand
 }
 
 // sibling gives SQL for a column of the tie that the statement gives no value.
@@ -37,8 +39,44 @@ func (a *attempt) mayWrite(off int, l *lens.Lens, t *lens.Tie) bool {
 	return false
 }
 
-// other gives the SQL for a column of the other side.
+// other gives the SQL for a column of the other side. Where only that side is written, a value that would not come back as it is raises.
 func (a *attempt) other(t tied, o lens.Other, rest sibling) []piece {
+	value := a.made(t, o, rest)
+	if t.tie.Own || t.tie.Same || t.tie.Lossy {
+		return value
+	}
+	out := []piece{lit("CASE WHEN ")}
+	for i, b := range t.tie.Back {
+		if i > 0 {
+			out = append(out, lit(" AND "))
+		}
+		out = append(out, lit("pg_catalog.record_image_eq(ROW(("))
+		for _, p := range b.Form {
+			if p.Column == "" {
+				out = append(out, lit(p.Text))
+				continue
+			}
+			for _, x := range t.tie.Others {
+				if x.Target == p.Column {
+					out = append(append(append(out, lit("((")), a.made(t, x, rest)...), lit(")::"+x.Type+")"))
+				}
+			}
+		}
+		out = append(out, lit(")::"+b.Type+"), ROW("))
+		if g, ok := t.given[b.Target]; ok {
+			out = append(out, a.value(t, g)...)
+		} else {
+			out = append(out, lit(rest(b.Target)))
+		}
+		out = append(out, lit("))"))
+	}
+	out = append(append(out, lit(" THEN ")), value...)
+	out = append(append(out, lit(" ELSE segue.formless((")), value...)
+	return append(out, lit(")::"+o.Type+", '"+strings.ReplaceAll(strings.Join(t.tie.Columns, ", "), "'", "''")+"') END"))
+}
+
+// made gives what a column of the other side is made of.
+func (a *attempt) made(t tied, o lens.Other, rest sibling) []piece {
 	var out []piece
 	for _, p := range o.Form {
 		if p.Column == "" {
@@ -50,9 +88,37 @@ func (a *attempt) other(t tied, o lens.Other, rest sibling) []piece {
 			out = append(out, lit(rest(p.Column)))
 			continue
 		}
-		out = append(out, a.stored(t.tie, g)...)
+		out = append(out, a.value(t, g)...)
 	}
 	return out
+}
+
+func (a *attempt) value(t tied, g given) []piece {
+	if t.value != nil {
+		return t.value
+	}
+	return a.stored(t.tie, g)
+}
+
+// foldable says whether a value that must not be computed twice can be computed beforehand, in a sub-select: one value, for one column.
+func (t tied) foldable() bool {
+	return !t.tie.Own && len(t.tie.Columns) == 1 && len(t.tie.Others) == 1 && len(t.given) == 1
+}
+
+// folded gives the SQL for the other side's column with the value computed once. In UPDATE, row is the alias of the target: without a column of it PostgreSQL
+// would compute the sub-select once for all rows.
+func (a *attempt) folded(t tied, row string) []piece {
+	var out []piece
+	for _, g := range t.given {
+		stored := a.stored(t.tie, g)
+		t.value = sqlText("segue_value.v")
+		out = append(append(sqlText("(SELECT "), a.other(t, t.tie.Others[0], nil)...), lit(" FROM (SELECT "))
+		out = append(append(out, stored...), lit(" AS v"))
+	}
+	if row != "" {
+		out = append(out, lit(" WHERE "+row+".tableoid IS NOT NULL"))
+	}
+	return append(out, lit(" OFFSET 0) AS segue_value)"))
 }
 
 // stored gives a value as it is, or would be, stored in the code's own column. Where that column is written in the same statement, its assignment
@@ -109,6 +175,9 @@ func (a *attempt) once(t tied) bool {
 					n++
 				}
 			}
+		}
+		if !t.tie.Own && !t.tie.Same && !t.tie.Lossy {
+			n++ // it is held against its way back
 		}
 		if n > 1 && !g.isDefault() && !a.twice(g.node) {
 			return false
@@ -200,6 +269,19 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
 			}
+			// Where the old columns have given their defaults to the new ones, a sibling that is left out would be NULL.
+			var siblings []*lens.Column
+			for _, name := range t.Columns {
+				if c := l.Column(name); c.Default != "" && !slices.Contains(w.cols, c) {
+					siblings = append(siblings, c)
+					extra = append(extra, catalog.QuoteIdent(c.Physical))
+				}
+			}
+			for r := range w.rows {
+				for _, c := range siblings {
+					a.put(w, &w.rows[r], sqlText(c.Default))
+				}
+			}
 			for _, o := range t.Others {
 				extra = append(extra, catalog.QuoteIdent(o.Target))
 			}
@@ -245,17 +327,20 @@ func defaults(l *lens.Lens) sibling {
 	return func(name string) string { return "(" + defaultSQL(l.Column(name)) + ")" }
 }
 
+// put adds a value at the end of a row.
+func (a *attempt) put(w *rowsToWrite, r *rowCells, p []piece) {
+	p = append(sqlText(", "), p...)
+	if w.targets {
+		a.add(after, r.end, r.end, append(p, lit(" AS segue_added"))) // a name that no ORDER BY means
+		return
+	}
+	a.add(before, r.end, r.end, p)
+}
+
 // writeBoth writes a row's values of the other side behind its own.
 func (a *attempt) writeBoth(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) bool {
 	g := a.tiedRow(w, t, at, r)
-	put := func(p []piece) {
-		p = append(sqlText(", "), p...)
-		if w.targets {
-			a.add(after, r.end, r.end, append(p, lit(" AS segue_added"))) // a name that no ORDER BY means
-			return
-		}
-		a.add(before, r.end, r.end, p)
-	}
+	put := func(p []piece) { a.put(w, r, p) }
 	switch {
 	case a.once(g):
 		for _, i := range at {
@@ -287,6 +372,10 @@ func (a *attempt) writeOthers(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []in
 		return true // the name changes, the value does not
 	}
 	g := a.tiedRow(w, t, at, r)
+	if !a.once(g) && g.foldable() && !w.targets { // in a select list it could be an aggregate
+		a.move(r.toks[at[0]][0], r.toks[at[0]][1], a.folded(g, ""))
+		return true
+	}
 	if !a.once(g) {
 		a.uncovered(w.off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
 		return false

@@ -94,6 +94,8 @@ type Tie struct {
 	// Unfilled says that rows may be there whose own columns are not filled yet, so that columns which a statement does not assign
 	// must be written, too.
 	Unfilled bool
+	// Back is what the other side's columns say of this side's: a value that is written on the other side only is held against its way back.
+	Back []Other
 	// Refuse says why the columns cannot be written now; "" where they can.
 	Refuse string
 }
@@ -101,10 +103,11 @@ type Tie struct {
 // Both says that both sides stand and the guard fills the one that is not written.
 func (t *Tie) Both() bool { return t.Own && len(t.Others) > 0 }
 
-// Other is a column of the other side.
+// Other is a column and its form over the columns of the other side.
 type Other struct {
-	Target string // physical
-	Form   Form   // over this side's columns, as the code calls them
+	Target string // physical; in Back, as the code calls it
+	Type   string // as SQL
+	Form   Form   // over the other columns' Targets, as Others and Back call them
 }
 
 // Lens is one table as one side's code sees it.
@@ -199,7 +202,7 @@ func (s Stage) written() sidesWritten {
 // columns gives the side's columns of a migration's group: the phase table of design section 4.
 func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 	const end = 1 << 16 // after every attribute number
-	tie := m.tie()
+	tie := m.tie(rel)
 	var out []placed
 	if !m.New {
 		for _, o := range m.Group.Old {
@@ -362,7 +365,7 @@ func (m *Applied) readNew(rel *catalog.Relation, n NewColumn, c *Column) {
 }
 
 // tie says how the group's columns of this side are written in the stage.
-func (m *Applied) tie() *Tie {
+func (m *Applied) tie(rel *catalog.Relation) *Tie {
 	g, s := m.Group, m.Stage
 	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New}
 	w := s.written()
@@ -376,8 +379,11 @@ func (m *Applied) tie() *Tie {
 		t.Own = w != oldOnly
 		if others || w == oldOnly {
 			for _, o := range g.Old {
-				t.Others = append(t.Others, Other{o.Name, o.Down.fill(logical)})
+				t.Others = append(t.Others, Other{o.Name, m.oldType(rel, o.Name).SQL, o.Down.fill(logical)})
 			}
+		}
+		for _, n := range g.New {
+			t.Back = append(t.Back, Other{n.As, m.newType(rel, n).SQL, n.Up})
 		}
 		t.Unfilled = w == bothSides && !s.Proved
 		switch {
@@ -394,8 +400,11 @@ func (m *Applied) tie() *Tie {
 	t.Own = w != newOnly
 	if others || w == newOnly {
 		for _, n := range g.New {
-			t.Others = append(t.Others, Other{n.Name, n.Up})
+			t.Others = append(t.Others, Other{n.Name, m.newType(rel, n).SQL, n.Up})
 		}
+	}
+	for _, o := range g.Old {
+		t.Back = append(t.Back, Other{o.Name, m.oldType(rel, o.Name).SQL, o.Down})
 	}
 	return t
 }
