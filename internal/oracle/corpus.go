@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,6 +14,8 @@ import (
 )
 
 // Case is one or more texts that are sent one after the other, in a transaction that is rolled back unless Commit is set.
+//
+// The cases of a file whose name begins with old or new are of code of that side.
 //
 // In a file, cases are paragraphs. A line of `---` parts a case's texts; a line of `.` stands for an empty one; lines that begin with @ before a text
 // are directives:
@@ -27,6 +30,7 @@ import (
 //	@rows any        rows are not compared
 //	@origins any     the columns' origins are not compared
 //	@fails a, b ...  may fail with one of these SQLSTATEs where the reference does not: a value that the other side has no form for; the rest says why
+//	@known ...       may differ: a reviewed difference, and why it is left
 //	@error any       of a text's several errors of class 42, any may be told
 //	@commit          the texts run outside of a transaction
 //	@simple          the simple protocol only
@@ -39,6 +43,7 @@ type Case struct {
 	Steps    []Step
 	Refused  bool
 	Fails    []string // SQLSTATEs
+	Known    bool
 	Auto     string
 	Star     bool
 	AnyRows  bool
@@ -58,6 +63,7 @@ func (c *Case) String() string { return fmt.Sprintf("%s:%d", c.File, c.Line) }
 
 var typeOIDs = map[string]uint32{
 	"": 0, "unknown": 705, "text": 25, "varchar": 1043, "int4": 23, "int8": 20, "bool": 16, "name": 19, "bpchar": 1042, "text[]": 1009, "varchar[]": 1015,
+	"int2": 21, "numeric": 1700, "float8": 701, "uuid": 2950, "int8[]": 1016,
 }
 
 // ReadCorpus reads every *.sql of a folder.
@@ -96,6 +102,11 @@ func parseCases(file, text string) ([]Case, error) {
 		case line == "":
 			if cur != nil && len(body) > 0 {
 				endStep()
+				for _, s := range []Side{OldSide, NewSide} {
+					if strings.HasPrefix(file, s.String()) {
+						cur.Only = s.String()
+					}
+				}
 				cases = append(cases, *cur)
 			}
 			cur, step, body = nil, Step{}, nil
@@ -149,6 +160,11 @@ func (c *Case) directive(s *Step, line string) error {
 			return fmt.Errorf("@fails %s: give SQLSTATEs, and the reason behind them", rest)
 		}
 		c.Fails = strings.FieldsFunc(codes, func(r rune) bool { return r == ',' || r == ' ' })
+	case "known":
+		if rest == "" {
+			return errors.New("@known: say why")
+		}
+		c.Known = true
 	case "auto":
 		c.Auto = rest
 	case "star":
@@ -177,9 +193,9 @@ func (c *Case) directive(s *Step, line string) error {
 
 var failCodes = regexp.MustCompile(`^([0-9A-Z]{5}(, )?)+ `)
 
-// mayFail says that an outcome is an error that the case allows.
+// mayFail says that an outcome that is not the reference's is one that the case allows.
 func (c *Case) mayFail(o *Outcome) bool {
-	return slices.ContainsFunc(o.Steps, func(events []Event) bool {
+	return c.Known || slices.ContainsFunc(o.Steps, func(events []Event) bool {
 		e := failure(events)
 		return e != nil && slices.Contains(c.Fails, e.Code)
 	})
@@ -201,7 +217,7 @@ func (c *Case) protocols() []Protocol {
 
 // meant says whether the case is meant for the variant and the side.
 func (c *Case) meant(v *Variant, side Side) bool {
-	if c.Only != "" && c.Only != [...]string{"old", "new"}[side] {
+	if c.Only != "" && c.Only != side.String() {
 		return false
 	}
 	if len(c.Variants) > 0 {

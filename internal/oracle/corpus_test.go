@@ -2,15 +2,21 @@ package oracle
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-func corpus(t *testing.T) []Case {
+func corpus(t *testing.T) []Case { return corpusOf(t, &Plain) }
+
+func corpusOf(t *testing.T, v *Variant) []Case {
 	t.Helper()
-	cases, err := ReadCorpus(os.DirFS("testdata"))
+	cases, err := ReadCorpus(os.DirFS(filepath.Join("testdata", v.Folder)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(cases) == 0 {
+		t.Fatalf("there are no cases for variant %s", v.Name)
 	}
 	return cases
 }
@@ -43,6 +49,41 @@ func TestCorpus(t *testing.T) {
 				if v != &Required {
 					t.Errorf("%s is marked as refused, and is not: take the mark away\n  %s", c, c.Steps[0].Text)
 				}
+			}
+		})
+	}
+}
+
+// TestChanges runs the cases of each change of more than a name; unless it is to be thorough, each by one of its protocols, and of those that were
+// run for Price, a part for Named.
+func TestChanges(t *testing.T) {
+	for _, v := range Changes {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			cases := corpusOf(t, v)
+			l := newLab(t, v)
+			l.Thorough = *thorough
+			var ran []*Case
+			for i := range cases {
+				c := &cases[i]
+				if !strings.Contains(c.String()+" "+c.Steps[0].Text, *match) || !c.meant(v, OldSide) && !c.meant(v, NewSide) {
+					continue
+				}
+				if !*thorough {
+					if v == &Named && i%3 != 0 {
+						continue
+					}
+					all := c.protocols()
+					c.Protocols = []Protocol{all[i%len(all)]}
+				}
+				if err := l.Check(c); err != nil {
+					t.Fatal(err)
+				}
+				ran = append(ran, c)
+			}
+			judge(t, &l.Report)
+			for _, c := range l.Report.NeedlessMarks(ran) {
+				t.Errorf("%s is marked as refused or as failing, and nowhere is: take the mark away\n  %s", c, c.Steps[0].Text)
 			}
 		})
 	}

@@ -218,8 +218,26 @@ func (v *Variant) guard(f Form) []string {
 			given = "ELSIF " + sameImage(news, defaults) + " THEN " + fill
 		}
 	}
+	// Where one side is the other's image and not the other way round, there is nothing to fill. A NULL where none may be gets PostgreSQL's own error.
+	formless, missing := "", "false"
+	for s := range v.Columns {
+		for i, c := range v.Columns[s] {
+			if c.NotNull && (Side(s) == NewSide || f < Released) {
+				missing += " OR " + v.each(Side(s), "NEW")[i] + " IS NULL"
+			}
+		}
+	}
+	if !v.lossy() {
+		formless = "IF NOT (" + missing + ") AND " + sameImage(news, v.image(NewSide, "NEW")) + " <> " + sameImage(olds, v.image(OldSide, "NEW")) + ` THEN
+		RAISE EXCEPTION 'what was written has no form on the other side' USING ERRCODE = '22000';
+	END IF;`
+	}
 	body := `CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $g$
 BEGIN
+	IF (` + strings.Join(olds, " IS NULL OR ") + ` IS NULL) AND NOT ` + unset(olds) + ` AND (` + missing + `) THEN
+		RETURN NEW;
+	END IF;
+	` + formless + `
 	IF TG_OP = 'INSERT' THEN
 		IF ` + unset(news) + ` THEN ` + fill + `
 		ELSIF ` + unset(olds) + ` THEN ` + back + `
@@ -230,7 +248,7 @@ BEGIN
 	ELSIF ` + sameImage(olds, v.each(OldSide, "OLD")) + ` THEN ` + back + `
 	ELSE RAISE EXCEPTION 'both sides were written, with different values' USING ERRCODE = '23000';
 	END IF;
-	IF NOT ` + v.agree("NEW") + ` THEN
+	IF NOT (` + missing + `) AND NOT ` + v.agree("NEW") + ` THEN
 		RAISE EXCEPTION 'what was written has no form on the other side' USING ERRCODE = '22000';
 	END IF;
 	RETURN NEW;

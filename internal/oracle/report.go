@@ -90,9 +90,9 @@ type Report struct {
 	Differences []Difference
 	// Wrong are refusals that must not be: of a case that is not marked, or without what a refusal must have.
 	Wrong     []Difference
-	Otherwise int // runs that failed as their case says they may where the reference does not
-	// failedCases has the cases of those runs.
-	failedCases map[*Case]bool
+	Otherwise int // runs whose outcome is not the reference's, as their case allows
+	// otherCases has the cases of those runs.
+	otherCases map[*Case]bool
 	// refusedCases has the marked cases that were refused somewhere.
 	refusedCases map[*Case]bool
 }
@@ -104,12 +104,12 @@ func (r *Report) compared(w Where, diff string) {
 	}
 }
 
-// otherwise takes a run that failed as its case allows.
+// otherwise takes a run whose outcome is another one as its case allows.
 func (r *Report) otherwise(w Where) {
-	if r.failedCases == nil {
-		r.failedCases = map[*Case]bool{}
+	if r.otherCases == nil {
+		r.otherCases = map[*Case]bool{}
 	}
-	r.failedCases[w.Case] = true
+	r.otherCases[w.Case] = true
 	r.Otherwise++
 }
 
@@ -137,18 +137,20 @@ func (r *Report) refused(w Where, message string) {
 	}
 }
 
-// NeedlessMarks gives the cases, of those that were run, that are marked as refused and were refused nowhere, or that may fail and did not.
+// NeedlessMarks gives the cases, of those that were run, that are marked as refused and were refused nowhere, or that may
+// be otherwise and were not.
 func (r *Report) NeedlessMarks(ran []*Case) []*Case {
 	return slices.DeleteFunc(slices.Clone(ran), func(c *Case) bool {
 		refused := !c.Refused && c.Auto != "refused" || r.refusedCases[c]
-		return refused && (c.Fails == nil || r.failedCases[c])
+		return refused && (c.Fails == nil && !c.Known || r.otherCases[c])
 	})
 }
 
 // Summary gives the counts, and the refusals by reason.
 func (r *Report) Summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d compared (%d runs; %d references were errors), %d differ, %d refused wrongly; refused by reason:\n", r.Compared, r.Runs, r.Errors, len(r.Differences), len(r.Wrong))
+	fmt.Fprintf(&b, "%d compared (%d runs; %d references were errors), %d differ, %d as their case allows, %d refused wrongly; refused by reason:\n",
+		r.Compared, r.Runs, r.Errors, len(r.Differences), r.Otherwise, len(r.Wrong))
 	for _, m := range slices.Sorted(maps.Keys(r.Refused)) {
 		fmt.Fprintf(&b, "  %6d %s\n", r.Refused[m], m)
 	}
