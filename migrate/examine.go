@@ -60,9 +60,13 @@ func (w *work) examine(ctx context.Context) error {
 func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *examined) error {
 	p := pace{target: 200 * time.Millisecond, rows: 5_000}
 	var cursor []string
+	told := time.Time{}
 	for {
-		if err := w.say(ctx, "looking at the rows of %s: %d seen", w.table, x.rows); err != nil {
-			return err
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			if err := w.say(ctx, "looking at the rows of %s: %d seen", w.table, x.rows); err != nil {
+				return err
+			}
 		}
 		if err := w.c.opt.Hooks.at(ctx, "examine"); err != nil {
 			return err
