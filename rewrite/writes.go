@@ -42,7 +42,7 @@ func (a *attempt) mayWrite(off int, l *lens.Lens, t *lens.Tie) bool {
 // other gives the SQL for a column of the other side. Where only that side is written, a value that would not come back as it is raises.
 func (a *attempt) other(t tied, o lens.Other, rest sibling) []piece {
 	value := a.made(t, o, rest)
-	if t.tie.Own || t.tie.Same || t.tie.Lossy {
+	if t.tie.Own || t.tie.Same || t.tie.Lossy || t.tie.OneWay() {
 		return value
 	}
 	out := []piece{lit("CASE WHEN ")}
@@ -176,7 +176,7 @@ func (a *attempt) once(t tied) bool {
 				}
 			}
 		}
-		if !t.tie.Own && !t.tie.Same && !t.tie.Lossy {
+		if !t.tie.Own && !t.tie.Same && !t.tie.Lossy && !t.tie.OneWay() {
 			n++ // it is held against its way back
 		}
 		if n > 1 && !g.isDefault() && !a.twice(g.node) {

@@ -103,6 +103,16 @@ type Tie struct {
 // Both says that both sides stand and the guard fills the one that is not written.
 func (t *Tie) Both() bool { return t.Own && len(t.Others) > 0 }
 
+// OneWay says that some column of this side cannot be told from the other side's.
+func (t *Tie) OneWay() bool {
+	for _, b := range t.Back {
+		if b.Form == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Other is a column and its form over the columns of the other side.
 type Other struct {
 	Target string // physical; in Back, as the code calls it
