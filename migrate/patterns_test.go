@@ -122,7 +122,7 @@ func patterns() []pattern {
 					{lens.Old, "UPDATE persons SET last_name = 'Lie' WHERE id = ID", ""},
 					{lens.New, "UPDATE persons SET full_name = 'Bob ' || full_name WHERE id = ID RETURNING full_name", "Bob Ann Lie"},
 					{lens.Old, "SELECT first_name || '/' || last_name FROM persons WHERE first_name = 'Bob' AND id = ID", "Bob/Ann Lie"},
-					formless,
+					{lens.Old, "UPDATE persons SET first_name = 'Jo Ann' WHERE id = ID", formless},
 					{lens.Old, "UPDATE persons SET first_name = 'x', last_name = 'y' WHERE id = ID", ""},
 					{lens.New, "SELECT full_name FROM persons WHERE id = ID", "x y"},
 				}
