@@ -269,12 +269,7 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 		it.covers = append(it.covers, leaf.covers...)
 		it.cols = append(it.cols, leaf.cols...)
 		it.open = it.open || leaf.open
-		for n, l := range leaf.hidden {
-			if it.hidden == nil {
-				it.hidden = map[string]*lens.Lens{}
-			}
-			it.hidden[n] = l
-		}
+		it.hide(leaf.hidden)
 	}
 	it.shape = renameColumns(it.shape, j.Alias.Colnames)
 	if len(it.covers) > 0 {
@@ -333,10 +328,7 @@ func (a *attempt) derive(rv *pg.RangeVar, ctes *cte) *item {
 	}
 	list, s := a.spread(&item{lens: l}, catalog.QuoteIdent(rv.Relname))
 	p := []piece{lit("(SELECT " + list + " FROM "), copyOf(from, to), lit(")")}
-	it := &item{alias: rv.Relname, shape: s, hidden: map[string]*lens.Lens{}}
-	for n := range l.Names {
-		it.hidden[n] = l
-	}
+	it := &item{alias: rv.Relname, shape: s}
 	if rv.Alias != nil {
 		it.alias = rv.Alias.Aliasname
 		it.shape = renameColumns(s, rv.Alias.Colnames)
@@ -470,8 +462,12 @@ func spreadShape(tree []*fromNode) shape {
 			l, lo := spreadJoin(f)
 			s.cols = append(s.cols, l...)
 			s.open = s.open || lo
+			for _, it := range f.leaves() {
+				s.hide(it.hidden)
+			}
 			continue
 		}
+		s.hide(f.item.hidden)
 		s.cols = append(s.cols, f.item.cols...)
 		s.open = s.open || f.item.open || f.item.unordered
 	}
@@ -518,6 +514,7 @@ func (a *attempt) spreadAll(tree []*fromNode) (string, shape, bool) {
 			parts = append(parts, c.text)
 			s.cols = append(s.cols, c.cols...)
 			s.open = s.open || c.open
+			s.hide(c.hidden)
 		}
 	}
 	return strings.Join(parts, ", "), s, true
@@ -591,19 +588,19 @@ func (a *attempt) spreadLeaf(it *item, sp *spreader) ([]starPart, bool) {
 		}
 		for i := range it.lens.Columns {
 			c := &it.lens.Columns[i]
-			parts = append(parts, starPart{spreadColumn(c, q), shape{cols: s.cols[i : i+1]}})
+			parts = append(parts, starPart{spreadColumn(c, q), shape{cols: s.cols[i : i+1], hidden: s.hidden}})
 		}
 		return parts, true
 	}
 	if !sp.merges {
-		return []starPart{{q + ".*", shape{cols: it.cols, open: it.open || it.unordered}}}, true
+		return []starPart{{q + ".*", shape{cols: it.cols, open: it.open || it.unordered, hidden: it.hidden}}}, true
 	}
 	if it.open || it.unordered {
 		return nil, false
 	}
 	var parts []starPart
 	for i, c := range it.cols {
-		parts = append(parts, starPart{q + "." + catalog.QuoteIdent(c.name), shape{cols: it.cols[i : i+1]}})
+		parts = append(parts, starPart{q + "." + catalog.QuoteIdent(c.name), shape{cols: it.cols[i : i+1], hidden: it.hidden}})
 	}
 	return parts, true
 }

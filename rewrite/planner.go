@@ -192,7 +192,7 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 
 // unresolved says whether the attempt failed at a name.
 func (a *attempt) unresolved() bool {
-	return a.refusal != nil && (a.refusal.Code == "42703" || a.refusal.Code == "42702")
+	return a.refusal != nil && (a.blame != "" || a.refusal.Code == "42703" || a.refusal.Code == "42702")
 }
 
 // sides gives each migration's side for a version. auto is true where the statement is to settle it; the sides are then all old.

@@ -94,6 +94,9 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 	case r == nil && unsure:
 		a.uncovered(int(c.Location), l, fmt.Sprintf("the name %q, which something of unknown shape may have,", name), hintUnsure)
 	case r == nil && row != nil:
+		if a.refusal == nil && row.lens != nil {
+			a.blame = a.otherSide(row.lens, name)
+		}
 		a.uncovered(int(c.Location), l, "a whole row", hintWholeRow)
 	case r == nil:
 		a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %q does not exist", name))

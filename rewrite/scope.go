@@ -19,6 +19,19 @@ type column struct {
 type shape struct {
 	cols []column
 	open bool // there may be other columns, or other names
+	// hidden are the names that migrations give or take of the tables whose columns were spread out here: code that uses one that is not there was
+	// written for the other side.
+	hidden map[string]*lens.Lens
+}
+
+// hide takes over what another shape hides.
+func (s *shape) hide(hidden map[string]*lens.Lens) {
+	for n, l := range hidden {
+		if s.hidden == nil {
+			s.hidden = map[string]*lens.Lens{}
+		}
+		s.hidden[n] = l
+	}
 }
 
 // item is one name in a FROM clause.
@@ -31,8 +44,7 @@ type item struct {
 	unordered bool
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
-	place  *int32                // of a table in FROM, in the text
-	hidden map[string]*lens.Lens // of a sub-select that stands in for a migrating table: the names that its migrations give or take
+	place  *int32 // of a table in FROM, in the text
 }
 
 func (it *item) column(name string) *column {

@@ -97,14 +97,14 @@ func renameColumns(s shape, names []*pg.Node) shape {
 		for _, n := range names {
 			cols = append(cols, column{name: strOf(n)})
 		}
-		return shape{cols: cols, open: true}
+		return shape{cols: cols, open: true, hidden: s.hidden}
 	}
 	for i, n := range names {
 		if i < len(cols) {
 			cols[i].name = strOf(n)
 		}
 	}
-	return shape{cols: cols}
+	return shape{cols: cols, hidden: s.hidden}
 }
 
 func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
@@ -234,12 +234,14 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 			s := a.star(c, sc, tree)
 			out.cols = append(out.cols, s.cols...)
 			out.open = out.open || s.open
+			out.hide(s.hidden)
 			continue
 		}
 		if x := t.Val.GetAIndirection(); x != nil && len(x.Indirection) == 1 && x.Indirection[0].GetAStar() != nil {
 			if it := a.rowRef(x.Arg, sc); it != nil {
 				s := a.rowStar(x, it)
 				out.cols = append(out.cols, s.cols...)
+				out.hide(s.hidden)
 				continue
 			}
 			out.open = true
@@ -301,7 +303,7 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 			return shape{open: true}
 		}
 		if it.lens == nil {
-			return shape{cols: it.cols, open: it.open || it.unordered}
+			return shape{cols: it.cols, open: it.open || it.unordered, hidden: it.hidden}
 		}
 		text, s := a.spread(it, a.text[a.toks[from].start:a.toks[to-2].end])
 		a.add(replace, from, to, sqlText(text))
@@ -343,6 +345,11 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 	a.usesShape(it.lens)
 	var parts []string
 	var s shape
+	for n := range it.lens.Names {
+		if it.lens.Column(n) == nil {
+			s.hide(map[string]*lens.Lens{n: it.lens})
+		}
+	}
 	for i := range it.lens.Columns {
 		c := &it.lens.Columns[i]
 		if c.Unreadable != "" {
