@@ -89,7 +89,7 @@ func (v *Variant) ddl(f Form) []string {
 	if f == RefNew {
 		return sql
 	}
-	sql = append(sql, fit...)
+	sql = append(sql, functions...)
 	if f == OldOnly {
 		return sql
 	}
@@ -129,8 +129,9 @@ func (v *Variant) ddl(f Form) []string {
 	return sql
 }
 
-// fit makes the function that raises what an assignment to a varchar would: it cuts off blanks only.
-var fit = []string{
+// functions are those that a migration's statements call: fit raises what an assignment to a varchar would, and cuts off blanks only; formless refuses
+// a value that would not come back as it is.
+var functions = []string{
 	`CREATE SCHEMA segue`,
 	`CREATE FUNCTION segue.fit(v text, n int) RETURNS text IMMUTABLE STRICT LANGUAGE plpgsql AS $f$
 BEGIN
@@ -138,6 +139,10 @@ BEGIN
 		RAISE EXCEPTION 'value too long for type character varying(%)', n USING ERRCODE = '22001';
 	END IF;
 	RETURN left(v, n);
+END $f$`,
+	`CREATE FUNCTION segue.formless(v anyelement, name text) RETURNS anyelement VOLATILE LANGUAGE plpgsql AS $f$
+BEGIN
+	RAISE EXCEPTION 'what was written to % has no form on the other side', name USING ERRCODE = '22000';
 END $f$`,
 }
 

@@ -107,3 +107,12 @@ SELECT full_name, age FROM persons WHERE full_name = 'Eve Doe'
 
 @auto none
 SELECT first_name FROM persons
+
+@fails 22000 a name without a blank has no form as two
+UPDATE persons SET full_name = 'Eve' WHERE id = 2 RETURNING full_name
+
+@fails 22000 a name without a blank has no form as two
+INSERT INTO persons (full_name) VALUES ('Eve') RETURNING full_name
+
+@fails 22000 a name without a blank has no form as two
+UPDATE persons SET full_name = '' WHERE id = 2

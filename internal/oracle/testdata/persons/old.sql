@@ -61,18 +61,23 @@ UPDATE persons SET (first_name, age) = ('Eve', 3) WHERE id = 2 RETURNING first_n
 @refused
 UPDATE persons SET (first_name, last_name) = (SELECT 'Eve', 'Doe') WHERE id = 2 RETURNING first_name, last_name
 
+@refused
 UPDATE persons SET first_name = (SELECT max(p.last_name) FROM persons p) WHERE id = 2 RETURNING first_name, last_name
 
+@refused
 UPDATE persons SET first_name = 't' || nextval('ticks') WHERE id < 3 RETURNING first_name, last_name
 
+@refused
 UPDATE persons SET first_name = 't' || nextval('ticks'), last_name = 'x' WHERE id < 3 RETURNING first_name, last_name
 
 UPDATE persons SET first_name = DEFAULT WHERE id = 2 RETURNING first_name, last_name
 
 UPDATE persons SET first_name = DEFAULT, last_name = DEFAULT WHERE id = 2 RETURNING first_name, last_name
 
+@fails 22000 a NULL half has no form in the whole
 UPDATE persons SET first_name = NULL WHERE id = 2
 
+@fails 22000 a NULL half has no form in the whole
 UPDATE persons SET first_name = NULL, last_name = 'x' WHERE id = 2
 
 UPDATE persons SET first_name = 5 WHERE id = 2
@@ -100,6 +105,7 @@ UPDATE persons SET first_name = $1, last_name = $1 WHERE id = 2 RETURNING first_
 @params ["Eve"]
 UPDATE persons SET first_name = $1 || 'x', last_name = upper($1) WHERE id = 2 RETURNING first_name, last_name
 
+@fails 22000 a NULL half has no form in the whole
 @params [null]
 UPDATE persons SET first_name = $1 WHERE id = 2
 
@@ -113,12 +119,14 @@ INSERT INTO persons (email) VALUES ('n') RETURNING first_name, last_name
 
 INSERT INTO persons DEFAULT VALUES RETURNING first_name, last_name
 
+@fails 22000 a NULL half has no form in the whole
 INSERT INTO persons (first_name, last_name) VALUES (NULL, 'x')
 
 INSERT INTO persons (first_name, last_name) VALUES (NULL, NULL)
 
 INSERT INTO persons (first_name, first_name) VALUES ('a', 'b')
 
+@refused
 INSERT INTO persons (first_name, last_name) VALUES ('t' || nextval('ticks'), 'x'), ('Eve', 'Doe') RETURNING first_name, last_name
 
 @params ["Eve", "Doe"]
@@ -164,3 +172,23 @@ SELECT first_name, last_name FROM persons WHERE first_name = 'Eve' AND last_name
 
 @auto none
 SELECT full_name FROM persons
+
+@fails 22000 a blank parts the names
+UPDATE persons SET first_name = 'Eve Ann' WHERE id = 2 RETURNING first_name, last_name
+
+INSERT INTO persons (first_name) VALUES ('Eve') RETURNING first_name, last_name
+
+INSERT INTO persons (last_name) VALUES ('Doe'), (DEFAULT) RETURNING first_name, last_name
+
+@star
+INSERT INTO persons VALUES (200, 'Eve') RETURNING *
+
+@refused
+INSERT INTO persons (id, first_name) SELECT 200 + id, last_name FROM persons WHERE id < 4 ORDER BY id RETURNING first_name, last_name
+
+INSERT INTO persons (id, first_name) VALUES (2, 'Eve') ON CONFLICT (id) DO UPDATE SET last_name = EXCLUDED.last_name, age = 5 WHERE persons.first_name = 'Bob' RETURNING first_name, last_name, age
+
+@refused
+INSERT INTO persons (email, first_name) VALUES ('ann@x', 'Eve') ON CONFLICT (email) DO UPDATE SET (first_name, last_name) = (EXCLUDED.first_name, 'Doe') RETURNING id, first_name, last_name
+
+MERGE INTO persons p USING (VALUES (2, 'Eve'), (200, 'Ed')) v (i, w) ON p.id = v.i WHEN MATCHED THEN UPDATE SET first_name = v.w WHEN NOT MATCHED THEN INSERT (id, first_name) VALUES (v.i, v.w)

@@ -146,3 +146,15 @@ INSERT INTO products (id, {c}) SELECT 200, '5' UNION ALL SELECT 201, '6'
 @only old
 @auto none
 SELECT {other} FROM products
+
+@fails 22000 an empty place behind the number is lost as a number
+UPDATE products SET {c} = '5 ' WHERE id = 2
+
+@fails 22000 blanks behind the number are lost as a number
+UPDATE products SET {c} = '5                              ' WHERE id = 2 RETURNING length({c})
+
+@fails 22000 a leading zero is lost as a number
+UPDATE products SET {c} = '007' WHERE id = 2 RETURNING {c}
+
+@fails 22000 a leading zero is lost as a number
+INSERT INTO products ({c}) VALUES ('007') RETURNING {c}

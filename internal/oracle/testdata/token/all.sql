@@ -125,3 +125,12 @@ MERGE INTO tokens t USING people p ON p.id = t.id WHEN MATCHED AND t.{c} IS NULL
 
 @simple
 COPY tokens ({c}) TO STDOUT
+
+@only old
+@fails 22000 capitals are lost in a uuid
+@params ["A0000000-0000-0000-0000-000000000003"]
+INSERT INTO tokens ({c}) VALUES ($1) RETURNING {c}
+
+@fails 22P02 it is no uuid
+@params ["x"]
+INSERT INTO tokens ({c}) VALUES ($1) RETURNING {c}
