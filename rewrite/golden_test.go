@@ -188,20 +188,23 @@ func describe(p *Plan) string {
 }
 
 // TestGoldens reads pages of statements. "plan" shows a statement in every stage; stages with the same outcome share a line.
-// Arguments: version=old|new|auto (several: version=(old,new)); on= names the table that migrates, users if it is left out.
+// Arguments: version=old|new|auto (several: version=(old,new)); on= names the table that migrates, users if
+// it is left out; temp= names the session's temporary tables.
 func TestGoldens(t *testing.T) {
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "plan" {
 				t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 			}
-			versions, table := []string{"old", "new"}, "users"
+			versions, table, temp := []string{"old", "new"}, "users", []string(nil)
 			for _, arg := range d.CmdArgs {
 				switch arg.Key {
 				case "version":
 					versions = arg.Vals
 				case "on":
 					table = arg.Vals[0]
+				case "temp":
+					temp = arg.Vals
 				}
 			}
 			var b strings.Builder
@@ -209,7 +212,11 @@ func TestGoldens(t *testing.T) {
 				var outcomes []string
 				in := map[string][]string{}
 				for _, s := range stages {
-					p := stateOn(t, s, table).Plan(d.Input, settings(lens.Version(v)))
+					set := settings(lens.Version(v))
+					if temp != nil {
+						set.Path, set.Temp = append([]string{"pg_temp_3"}, set.Path...), temp
+					}
+					p := stateOn(t, s, table).Plan(d.Input, set)
 					checkPlan(t, d.Input, p)
 					o := describe(p)
 					if !slices.Contains(outcomes, o) {

@@ -41,6 +41,19 @@ func (a *attempt) statement(n *pg.Node) {
 		a.anyOther(n)
 	case *pg.Node_CopyStmt:
 		a.copyStmt(x.CopyStmt)
+	case *pg.Node_CreateStmt:
+		if x.CreateStmt.Relation.GetRelpersistence() == "t" {
+			// A table of the session's own, whatever its name. What it is made like may migrate.
+			a.anyOther(&pg.Node{Node: &pg.Node_List{List: &pg.List{Items: append(append(append([]*pg.Node(nil), x.CreateStmt.TableElts...),
+				x.CreateStmt.InhRelations...), x.CreateStmt.Constraints...)}}})
+			return
+		}
+		a.anyOther(n)
+	case *pg.Node_DropStmt:
+		if !a.dropsMigrating(x.DropStmt) {
+			return
+		}
+		a.anyOther(n)
 	case *pg.Node_TruncateStmt, *pg.Node_LockStmt:
 		// They name no column.
 		a.touchAll(n)
@@ -56,6 +69,28 @@ func (a *attempt) statement(n *pg.Node) {
 	default:
 		a.anyOther(n)
 	}
+}
+
+// dropsMigrating says whether a DROP may be of something that has to do with a migrating table: not where it names tables that are others, such as a temporary one
+// of the same name.
+func (a *attempt) dropsMigrating(d *pg.DropStmt) bool {
+	if d.RemoveType != pg.ObjectType_OBJECT_TABLE && d.RemoveType != pg.ObjectType_OBJECT_VIEW {
+		return true
+	}
+	for _, o := range d.Objects {
+		names := o.GetList().GetItems()
+		if len(names) == 0 {
+			return true
+		}
+		schema := ""
+		if len(names) > 1 {
+			schema = strOf(names[len(names)-2])
+		}
+		if rel := a.find(schema, strOf(names[len(names)-1])); rel != nil && a.lensOf(rel) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // nested says whether the statement inside EXPLAIN or CREATE TABLE AS is one that is planned.
@@ -118,6 +153,8 @@ func statementName(kind string) string {
 		return "CREATE FUNCTION with the table in its body"
 	case "View":
 		return "CREATE VIEW over the table"
+	case "Create", "List":
+		return "CREATE TABLE that names the table"
 	case "AlterTable", "Rename", "AlterObjectSchema", "AlterOwner":
 		return "ALTER of the table"
 	case "Drop":
