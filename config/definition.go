@@ -64,6 +64,10 @@ func ValidateDefinition(def *lens.Definition) error {
 	if err := identifier("table", def.Table.Name); err != nil {
 		return err
 	}
+	switch s := def.Table.Schema; {
+	case s == "segue", s == "information_schema", strings.HasPrefix(s, "pg_"):
+		return &Error{Key: "table", Problem: fmt.Sprintf("is in schema %q, which is not an application's: name a table of your own", s)}
+	}
 	for _, word := range def.Allow {
 		if word != "lossy" {
 			return &Error{Key: "allow", Problem: fmt.Sprintf(`%q is no hazard that can be allowed; "lossy" is the one that can`, word)}

@@ -140,6 +140,15 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 	if err != nil {
 		return err
 	}
+	givers, err := collect(ctx, q, `
+		SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1 JOIN pg_type t ON t.oid = c.reltype
+		WHERE p.prorettype IN (t.oid, t.typarray) ORDER BY 1`, pgx.RowTo[string], f.table)
+	if err != nil {
+		return err
+	}
+	for _, fn := range givers {
+		f.refuse("the function %s gives rows of the table's own type, in which both columns would show: let it RETURN TABLE (...) with its columns by name", fn)
+	}
 	for _, fn := range functions {
 		f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(old[0]))
 	}
@@ -301,6 +310,20 @@ func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) 
 	}
 	if !may {
 		f.refuse("the control role may not create in the database: GRANT CREATE ON DATABASE %s TO %s", database, role)
+	}
+	// Indexes are made in the table's schema; a column of a type is made by who may use the type's.
+	for _, c := range []struct{ privilege, why, schemas string }{
+		{"CREATE", "the mirrored indexes are made there", "SELECT relnamespace FROM pg_class WHERE oid = $1"},
+		{"USAGE", "a column's type is there", "SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped"},
+	} {
+		missing, err := collect(ctx, q, "SELECT quote_ident(nspname) FROM pg_namespace n WHERE n.oid IN ("+c.schemas+") AND NOT has_schema_privilege(n.oid, '"+c.privilege+"') ORDER BY 1",
+			pgx.RowTo[string], f.table)
+		if err != nil {
+			return err
+		}
+		for _, schema := range missing {
+			f.refuse("the control role has no %s on schema %s, and %s: GRANT %s ON SCHEMA %s TO %s", c.privilege, schema, c.why, c.privilege, schema, role)
+		}
 	}
 	return nil
 }

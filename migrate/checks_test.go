@@ -56,6 +56,12 @@ func TestStartRefuses(t *testing.T) {
 			CREATE TRIGGER "~zz" BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION f();`, "would fire after the guard",
 		},
 		{"function notation", plain + "CREATE FUNCTION full_name(users) RETURNS text LANGUAGE sql AS 'SELECT $1.name';", "can be called like a column"},
+		{"row type", plain + "CREATE FUNCTION all_users() RETURNS SETOF users LANGUAGE sql AS 'SELECT * FROM users';", "all_users() gives rows of the table's own type"},
+		{"schema", plain + "RESET ROLE; REVOKE CREATE ON SCHEMA public FROM control, PUBLIC; SET ROLE control;", "GRANT CREATE ON SCHEMA public"},
+		{
+			"type's schema", "RESET ROLE; CREATE SCHEMA own; CREATE TYPE own.mood AS ENUM ('ok'); CREATE TABLE users (id int PRIMARY KEY, name own.mood); ALTER TABLE users OWNER TO control; SET ROLE control;",
+			"GRANT USAGE ON SCHEMA own",
+		},
 		{"not owned", plain + "RESET ROLE; ALTER TABLE users OWNER TO postgres; SET ROLE control;", "does not own"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

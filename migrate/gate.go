@@ -152,13 +152,13 @@ func oldGoes(m *migration) string {
 // quietGate waits until nobody has used the old names for a while.
 func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration) ([]string, error) {
 	users, err := collect(ctx, q, `
-		SELECT application || ' (' || username || ', ' || version || ')', count, extract(epoch FROM clock_timestamp() - last_seen)::float8 FROM segue.old_names
+		SELECT COALESCE(NULLIF(application, ''), 'no application_name') || ' (' || username || ', ' || version || ')', count, extract(epoch FROM clock_timestamp() - last_seen)::float8 FROM segue.old_names
 		WHERE migration = $1 AND last_seen > clock_timestamp() - make_interval(secs => $2) ORDER BY last_seen DESC LIMIT 10`, func(row pgx.CollectableRow) (string, error) {
 		var who string
 		var count int64
 		var ago float64
 		err := row.Scan(&who, &count, &ago)
-		return fmt.Sprintf("%s used the old names %d times, last %v ago", nameless(who), count, time.Duration(ago*float64(time.Second)).Round(time.Second)), err
+		return fmt.Sprintf("%s used the old names %d times, last %v ago", who, count, time.Duration(ago*float64(time.Second)).Round(time.Second)), err
 	}, m.Name, quiet.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("reading who uses the old names: %w", err)

@@ -49,6 +49,9 @@ Without --migration, a proxy is asked, for the migrations as they stand. With it
 	f.StringSliceVar(&o.columns, "columns", nil, "with --migration: the table's other columns")
 	f.StringVar(&o.control, "control", "", "with --migration: read the tables from this database")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if o.file == "" && cmd.Flags().Changed("phase") {
+			return usageError{errors.New("--phase goes with --migration FILE only")}
+		}
 		req := proxy.ExplainRequest{SQL: args[0], Version: lens.Version(o.version), Path: o.path}
 		e, err := o.explain(cmd.Context(), newClient(*admin), req)
 		if err != nil {

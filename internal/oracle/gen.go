@@ -5,18 +5,23 @@ import (
 	"strings"
 )
 
-// Generate makes the i-th statement of a seed.
-func Generate(seed, i uint64) (Case, []uint32) {
+// Generate makes the i-th statement of a seed for a variant.
+func Generate(seed, i uint64, v *Variant) (Case, []uint32) {
 	ch := newChoices(seed, i)
-	c := generate(ch)
+	c := generate(ch, v)
 	c.File, c.Line = fmt.Sprintf("seed %d, statement", seed), int(i)
 	return c, ch.made
 }
 
 // generate makes a statement of choices. Its result has one order, or its rows are compared as a set; it calls no function whose result
 // depends on the order of evaluation; otherwise it may be anything, an error too.
-func generate(ch *choices) Case {
-	g := &gen{choices: ch, params: ch.often(3)}
+func generate(ch *choices, v *Variant) Case {
+	g := &gen{choices: ch, v: v, params: ch.often(3)}
+	only := ""
+	if g.changes() {
+		g.side = Side(g.of(2))
+		only = g.side.String()
+	}
 	var text string
 	switch g.of(8) {
 	case 0, 1, 2, 3:
@@ -30,7 +35,7 @@ func generate(ch *choices) Case {
 	case 7:
 		text = g.with()
 	}
-	c := Case{Refused: true, AnyError: true, Star: g.star, Variants: []string{Plain.Name, Required.Name, Quoted.Name}}
+	c := Case{Refused: true, AnyError: true, Star: g.star, Variants: []string{v.Name}, Only: only, Fails: v.Formless}
 	c.Steps = []Step{{Text: text, Params: g.values}}
 	switch {
 	case len(g.values) > 0 && g.often(2):
@@ -46,6 +51,8 @@ func generate(ch *choices) Case {
 // gen makes one statement.
 type gen struct {
 	*choices
+	v      *Variant
+	side   Side // whose code it is; for renames, either's
 	params bool // values may be parameters
 	values []*string
 	star   bool
@@ -68,8 +75,28 @@ func (g *gen) alias() string {
 	return fmt.Sprintf("%s%d", g.pick("u", "a", "x"), g.names)
 }
 
-func users(alias string) rel {
-	return rel{alias, []string{"{c}", "{c}", "{c}", "email"}, []string{"id", "age"}}
+// changes says that the variant changes more than a name, so that a statement is of one side's code.
+func (g *gen) changes() bool { return g.v.Pattern.RenameColumn == nil }
+
+// users is the migrating table.
+func (g *gen) users(alias string) rel {
+	r := rel{alias, []string{"{c}", "{c}", "{c}", "email"}, []string{"id", "age"}}
+	if !g.changes() {
+		return r
+	}
+	own := []string{"{c}", "{d}", "{c}"}
+	if g.v.numeric(g.side) {
+		r.texts, r.ints = []string{"email"}, append(own, "id", "age")
+	} else {
+		r.texts = append(own, "email")
+	}
+	return r
+}
+
+// numeric says whether a side's columns are numbers; else they are texts.
+func (v *Variant) numeric(s Side) bool {
+	t := v.Columns[s][0].Type
+	return t == "bigint" || t == "integer" || strings.HasPrefix(t, "numeric")
 }
 
 // blank is white space between two tokens.
@@ -97,6 +124,9 @@ func ints(r rel) []string  { return r.ints }
 // literal is a text constant, or a parameter.
 func (g *gen) literal() string {
 	v := g.pick("Ann", "Bob", "A%", "", "ann@x", "Zoë", "O'Brien", "anon", "42", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
+	if g.changes() && g.often(2) {
+		v = strings.Trim(g.pick(g.v.Words[g.side]...), "'")
+	}
 	if g.short && len(v) > 40 {
 		v = v[:40]
 	}
@@ -159,12 +189,13 @@ func (g *gen) text(s scope, depth int) string {
 // scalar is what stands in a scalar sub-select that gives one text, after SELECT.
 func (g *gen) scalar(s scope, depth int) string {
 	a := g.alias()
-	inner := append(scope{users(a)}, s...)
+	own := g.users(a)
+	inner := append(scope{own}, s...)
 	switch g.of(3) {
 	case 0:
-		return "max(" + a + ".{c}) FROM {t} " + a + " WHERE " + g.cond(inner, depth)
+		return "max(" + a + "." + own.texts[0] + ") FROM {t} " + a + " WHERE " + g.cond(inner, depth)
 	case 1:
-		return a + ".{c} FROM {t} AS " + a + " WHERE " + a + ".id = " + g.number(s, 0)
+		return a + "." + own.texts[0] + " FROM {t} AS " + a + " WHERE " + a + ".id = " + g.number(s, 0)
 	default:
 		return g.text(s, depth)
 	}
@@ -187,7 +218,7 @@ func (g *gen) number(s scope, depth int) string {
 		return "(" + g.number(s, depth-1) + " + " + g.number(s, depth-1) + ")"
 	case 3:
 		a := g.alias()
-		return "(SELECT count(*) FROM {t} " + a + " WHERE " + g.cond(append(scope{users(a)}, s...), depth-1) + ")"
+		return "(SELECT count(*) FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), depth-1) + ")"
 	default:
 		return "COALESCE(" + g.number(s, depth-1) + ", 0)"
 	}
@@ -199,7 +230,15 @@ func (g *gen) cond(s scope, depth int) string {
 	if depth == 0 {
 		return g.text(s, 0) + g.pick(" = ", " <> ", " < ", " > ", ">=", "=") + g.text(s, 0)
 	}
-	switch g.of(15) {
+	kinds := 15
+	if g.changes() {
+		kinds = 17
+	}
+	switch g.of(kinds) {
+	case 15:
+		return g.number(s, d) + g.pick(" IN (", " NOT IN (") + g.number(s, d) + ", " + g.number(s, 0) + ")"
+	case 16:
+		return g.number(s, d) + g.pick(" BETWEEN ", " NOT BETWEEN ") + g.number(s, 0) + " AND " + g.number(s, 0)
 	case 0, 1:
 		return g.text(s, d) + g.pick(" = ", " <> ", " < ", " > ", " <= ", "=") + g.text(s, d)
 	case 2:
@@ -216,10 +255,10 @@ func (g *gen) cond(s scope, depth int) string {
 		return "NOT (" + g.cond(s, d) + ")"
 	case 8:
 		a := g.alias()
-		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM {t} " + a + " WHERE " + g.cond(append(scope{users(a)}, s...), d) + ")"
+		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), d) + ")"
 	case 9:
 		a := g.alias()
-		return g.text(s, d) + g.pick(" IN ", " NOT IN ", " = ANY ") + "(SELECT " + a + ".{c} FROM {t} " + a + " WHERE " + g.cond(append(scope{users(a)}, s...), d) + ")"
+		return g.text(s, d) + g.pick(" IN ", " NOT IN ", " = ANY ") + "(SELECT " + a + "." + g.users(a).texts[0] + " FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), d) + ")"
 	case 10:
 		return g.text(s, d) + g.pick(" IS DISTINCT FROM ", " IS NOT DISTINCT FROM ") + g.text(s, d)
 	case 11:

@@ -10,15 +10,15 @@ func (g *gen) from(depth int) (string, scope) {
 	switch g.of(12) {
 	case 1:
 		a := g.alias()
-		return "{t} " + a, scope{users(a)}
+		return "{t} " + a, scope{g.users(a)}
 	case 2:
 		a := g.alias()
-		return "{t} AS " + a, scope{users(a)}
+		return "{t} AS " + a, scope{g.users(a)}
 	case 3:
-		return "public.{t}", scope{users("{t}")}
+		return "public.{t}", scope{g.users("{t}")}
 	case 4, 5:
 		a := g.alias()
-		u, o := users(a), rel{"o", []string{"name"}, []string{"user_id"}}
+		u, o := g.users(a), rel{"o", []string{"name"}, []string{"user_id"}}
 		on := "o.user_id = " + a + ".id"
 		if g.often(3) {
 			on += " AND " + g.cond(scope{u, o}, 1)
@@ -26,11 +26,11 @@ func (g *gen) from(depth int) (string, scope) {
 		return "{t} " + a + g.pick(" JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN ") + "orders o ON " + on, scope{u, o}
 	case 6:
 		a, b := g.alias(), g.alias()
-		u, v := users(a), users(b)
+		u, v := g.users(a), g.users(b)
 		return "{t} " + a + g.pick(" JOIN ", " LEFT JOIN ") + "{t} " + b + " ON " + g.cond(scope{u, v}, 1), scope{u, v}
 	case 7:
 		a := g.alias()
-		return "people p, {t} " + a, scope{users(a), {"p", []string{"full_name"}, []string{"id"}}}
+		return "people p, {t} " + a, scope{g.users(a), {"p", []string{"full_name"}, []string{"id"}}}
 	case 8:
 		if depth == 0 {
 			break
@@ -40,15 +40,15 @@ func (g *gen) from(depth int) (string, scope) {
 		return "(" + text + ") " + g.pick("", "AS ") + a, scope{{a, cols, nil}}
 	case 9:
 		a, b := g.alias(), g.alias()
-		u := users(a)
+		u := g.users(a)
 		return "{t} " + a + " CROSS JOIN LATERAL (SELECT " + g.text(scope{u}, 1) + " AS w) " + b, scope{u, {b, []string{"w"}, nil}}
 	case 10:
 		a, b := g.alias(), g.alias()
-		return "{t} " + a + " JOIN {t} " + b + " USING (id)", scope{users(a), users(b)}
+		return "{t} " + a + " JOIN {t} " + b + " USING (id)", scope{g.users(a), g.users(b)}
 	case 11:
-		return "ONLY {t}", scope{users("{t}")}
+		return "ONLY {t}", scope{g.users("{t}")}
 	}
-	return "{t}", scope{users("{t}")}
+	return "{t}", scope{g.users("{t}")}
 }
 
 // derived is a query that gives named texts, and their names.
@@ -178,7 +178,7 @@ func (g *gen) insert() string {
 		alias = g.alias()
 		as = " AS " + alias
 	}
-	own := users(alias)
+	own := g.users(alias)
 	cols := []string{"{c}"}
 	switch g.of(4) {
 	case 1:
@@ -253,7 +253,7 @@ func (g *gen) update() string {
 		alias = g.alias()
 		as = g.pick(" ", " AS ") + alias
 	}
-	s := scope{users(alias)}
+	s := scope{g.users(alias)}
 	from, join := "", ""
 	switch g.of(4) {
 	case 1:
@@ -262,7 +262,7 @@ func (g *gen) update() string {
 	case 2:
 		b := g.alias()
 		from, join = " FROM {t} "+b, b+".id = "+alias+".id + 1"
-		s = append(s, users(b))
+		s = append(s, g.users(b))
 	}
 	value := g.pick(g.text(s, 2), "DEFAULT", "tick()", "NULL")
 	if value == "tick()" && from != "" {
@@ -301,7 +301,7 @@ func (g *gen) del() string {
 		alias = g.alias()
 		as = " " + alias
 	}
-	s := scope{users(alias)}
+	s := scope{g.users(alias)}
 	using := ""
 	if g.often(3) {
 		using = " USING orders o"
@@ -318,11 +318,11 @@ func (g *gen) with() string {
 	s := scope{{"q", cols, nil}}
 	switch g.of(4) {
 	case 1:
-		return head + "SELECT {t}.{c}, " + g.text(s, 1) + " FROM {t} JOIN q ON " + g.cond(append(scope{users("{t}")}, s...), 1)
+		return head + "SELECT {t}.{c}, " + g.text(s, 1) + " FROM {t} JOIN q ON " + g.cond(append(scope{g.users("{t}")}, s...), 1)
 	case 2:
-		return head + "UPDATE {t} SET {c} = " + g.text(scope{users("{t}")}, 1) + " WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{users("{t}")})
+		return head + "UPDATE {t} SET {c} = " + g.text(scope{g.users("{t}")}, 1) + " WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
 	case 3:
-		return head + "DELETE FROM {t} WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{users("{t}")})
+		return head + "DELETE FROM {t} WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
 	}
 	return head + "SELECT " + g.text(s, 1) + " FROM q" + g.where(s, 1)
 }
