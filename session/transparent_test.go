@@ -23,6 +23,9 @@ import (
 type tagPlanner struct{}
 
 func (tagPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
+	if strings.HasPrefix(sql, "EXECUTE") { // what it returns is what it did when it was parsed, so it must not be parsed anew, and need not
+		return &rewrite.Plan{SQL: sql}
+	}
 	return &rewrite.Plan{Kind: rewrite.Rewrite, SQL: tag(st.Epoch, set) + sql, Migrations: []string{"users_full_name"}}
 }
 
@@ -206,18 +209,27 @@ var texts = []string{
 
 // prepared are statements that make, run and drop prepared ones in SQL, under the names that the protocol's messages use, too.
 var prepared = []string{
-	"PREPARE s1 AS SELECT name FROM users WHERE id = 3", "PREPARE s2 (int) AS SELECT id, name FROM users WHERE id = $1", "/* x */ PREPARE \"s1\"(int)AS SELECT $1 FROM users",
+	"PREPARE s1 AS SELECT name FROM users WHERE id = 3", "PREPARE n2 (int) AS SELECT id, name FROM users WHERE id = $1", "/* x */ PREPARE \"n1\"(int)AS SELECT $1 FROM users",
 	"PREPARE s1 AS UPDATE users SET name = name || 'y' WHERE id = 2 RETURNING name", "PREPARE s1 AS SELECT nothing FROM users", "PREPARE s2 AS SELECT 1/0 FROM users",
 	"PREPARE s1 AS SELECT id FROM plain", "PREPARE x2 AS SELECT set_config('search_path', 'pg_temp', false)", "EXECUTE x2",
-	"EXECUTE s1", "EXECUTE s1", "EXECUTE s2", "EXECUTE s2(3)", "EXECUTE s2(3)", "EXPLAIN (COSTS OFF) EXECUTE s1", "EXPLAIN EXECUTE nothing", "CREATE TEMP TABLE t AS EXECUTE s2 (1 + 1)",
-	"DROP TABLE IF EXISTS t", "EXECUTE s1(nothing)", `EXECUTE U&"s\0031"`, `EXECUTE U&"s!0032" UESCAPE '!' (2)`, "EXECUTE s1 -- users", "EXECUTE x1",
-	"DEALLOCATE s1", "DEALLOCATE s2", "DISCARD PLANS", "SELECT name, parameter_types, from_sql FROM pg_prepared_statements ORDER BY name", "ROLLBACK",
+	"EXECUTE s1", "EXECUTE s1", "EXECUTE s2", "EXECUTE n2(3)", "EXECUTE n1(3)", "EXPLAIN (COSTS OFF) EXECUTE s1", "EXPLAIN EXECUTE nothing", "CREATE TEMP TABLE t AS EXECUTE n2 (1 + 1)",
+	"DROP TABLE IF EXISTS t", "EXECUTE s1(nothing)", `EXECUTE U&"s\0031"`, `EXECUTE U&"s!0032" UESCAPE '!'`, "EXECUTE s1 -- users", "EXECUTE x1",
+	"DEALLOCATE s1", "DEALLOCATE s2", "DEALLOCATE n1", "DEALLOCATE n2", "DISCARD PLANS", "SELECT name, parameter_types, from_sql FROM pg_prepared_statements ORDER BY name",
 }
 
 // together are texts of several statements about prepared ones. In an aborted transaction those that may end it are refused.
 var together = []string{
-	"DEALLOCATE s1; EXECUTE s1", "EXECUTE s1; EXECUTE s2(3)", "PREPARE s1 AS SELECT id FROM plain; EXECUTE s1; DEALLOCATE s1; SELECT 1/0", "EXECUTE s1; DEALLOCATE s1",
-	"DEALLOCATE s2; PREPARE s2 (int) AS SELECT $1 + id FROM plain; EXECUTE s2(3)", "SELECT 1; EXECUTE s1; EXPLAIN (COSTS OFF) EXECUTE s2(4)", "DEALLOCATE ALL; EXECUTE s1",
+	"DEALLOCATE s1; EXECUTE s1", "EXECUTE s1; EXECUTE n2(3)", "PREPARE s1 AS SELECT id FROM plain; EXECUTE s1; DEALLOCATE s1; SELECT 1/0", "EXECUTE s1; DEALLOCATE s1",
+	"DEALLOCATE n2; PREPARE n2 (int) AS SELECT $1 + id FROM plain; EXECUTE n2(3)", "SELECT 1; EXECUTE s1; EXPLAIN (COSTS OFF) EXECUTE n2(4)", "DEALLOCATE ALL; EXECUTE s1",
+}
+
+// rows is how many rows an Execute asks for. A write that is suspended is not seen by a command after it, unless another has been completed in between,
+// such as one of the session's own.
+func rows(parse string, n int) string {
+	if !strings.Contains(parse, "SELECT") {
+		n = 0
+	}
+	return strconv.Itoa(n)
 }
 
 // pipeline makes some messages at random. What has been pipelined ends with a Sync before COPY, which nothing else can follow without one.
@@ -228,8 +240,12 @@ func pipeline(r *rand.Rand) []string {
 	// unsettles the settings is not among those that are run together.
 	parse := func() (name, message string) {
 		if r.IntN(4) == 0 {
+			t := prepared[r.IntN(len(prepared))]
 			name = []string{`""`, "x1"}[r.IntN(2)]
-			return name, "Parse " + name + " " + strconv.Quote(prepared[r.IntN(len(prepared))])
+			if name != `""` && strings.Contains(t, "EXECUTE") { // run by another one, it would give what the statement gave that it was parsed for
+				name = "t1"
+			}
+			return name, "Parse " + name + " " + strconv.Quote(t)
 		}
 		name = []string{`""`, "s1", "s2"}[r.IntN(3)]
 		t := texts[r.IntN(len(texts))]
@@ -252,15 +268,18 @@ func pipeline(r *rand.Rand) []string {
 		case k < 11:
 			n, parse := parse()
 			p := portal()
-			out = append(out, parse, "Bind "+p+" "+n, "Describe P "+p, "Execute "+p+" "+strconv.Itoa(r.IntN(2)))
+			out = append(out, parse, "Bind "+p+" "+n, "Describe P "+p, "Execute "+p+" "+rows(parse, r.IntN(2)))
 		case k < 14:
-			p := portal()
-			out = append(out, "Bind "+p+" "+name(), "Execute "+p+" 0")
+			p, n := portal(), name()
+			if r.IntN(4) == 0 {
+				n = []string{"n1 3", "n2 4"}[r.IntN(2)]
+			}
+			out = append(out, "Bind "+p+" "+n, "Execute "+p+" 0")
 		case k < 15:
 			out = append(out, `Parse "" "SELECT $1::int + id FROM users WHERE id = $1"`, `Bind "" "" 3`, `Execute "" 0`)
 		case k < 16:
 			// Not of the unnamed portal: after a Query that failed in a transaction, that one points to freed memory, and PostgreSQL may crash.
-			out = append(out, "Execute "+[]string{"p1", "p2"}[r.IntN(2)]+" 1")
+			out = append(out, "Execute "+[]string{"p1", "p2"}[r.IntN(2)]+" 0")
 		case k < 17:
 			out = append(out, "Close S "+name())
 		case k < 18:
