@@ -9,7 +9,7 @@
 // Each message that the server will answer has an entry in a queue, which pairs each reply with its request: which replies the client must
 // not see, which to patch, and what the server skips after an error (queue.go). What a message changes in what the session knows of
 // prepared statements and portals is noted at once, since later messages of a pipeline build on it, and taken back when the server
-// skipped it or failed it (versions.go).
+// skipped it or failed it (versions.go). SQL's PREPARE, EXECUTE and DEALLOCATE are followed in the same names (execute.go).
 //
 // One owner drives a session under a lock of its own:
 //
