@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/internal/pgtest"
 	"segue/proxy"
 	"segue/rewrite/lens"
 )
@@ -239,6 +240,27 @@ func TestReadsKeepTheirIndex(t *testing.T) {
 	}
 }
 
+// TestFormsFunctionReplaced takes "proved" back when a function that `up` calls has become another one.
+func TestFormsFunctionReplaced(t *testing.T) {
+	e := newEnv(t, productsTable+"CREATE FUNCTION cents(text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1::bigint';")
+	def := products()
+	def.ChangeType.Up = "public.cents(price)"
+	c := e.carrier(pattern{def: def})
+	c.start()
+	c.advance(lens.SwitchReads)
+	if m := c.migration(); !m.Gate.Ready {
+		t.Fatalf("gate: %+v", m.Gate)
+	}
+	e.exec("CREATE OR REPLACE FUNCTION cents(text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS 'SELECT 100 * $1::bigint'")
+	if err := c.goTo(lens.Contract); err != nil {
+		t.Fatal(err)
+	}
+	if text := c.finished(); !strings.Contains(text, "the guard is not the one") {
+		t.Fatal(text)
+	}
+	c.at(lens.SwitchReads, lens.NoStep, false)
+}
+
 // TestAppName gives the column its name in the table when nobody is there to meet it.
 func TestAppName(t *testing.T) {
 	e := newEnv(t, productsTable)
@@ -318,6 +340,10 @@ func TestGroupCrash(t *testing.T) {
 	c := e.carrier(pattern{def: def})
 	var points []string
 	seen := map[string]bool{}
+	// The epochs in which nothing else is done for a group than for a rename.
+	for _, name := range []string{"dual-write", "backfill", "prove", "switch-reads", "contract", "infer-new"} {
+		seen["written "+name] = true
+	}
 	c.hooks.all(func(point string) error {
 		if !seen[point] && !strings.HasPrefix(point, "before ") && !strings.HasPrefix(point, "settled ") && point != "leave" {
 			points = append(points, point)
@@ -452,4 +478,70 @@ func TestOneWayHasNoWayBack(t *testing.T) {
 	}
 	c.advance(lens.Complete)
 	e.want("SELECT hash FROM secrets WHERE id = 1", "y")
+}
+
+// TestGroupsBackFromWriteNew goes back from the last step before the drop: defaults and NOT NULLs are where they were.
+func TestGroupsBackFromWriteNew(t *testing.T) {
+	for i, x := range patterns() {
+		if i == 3 {
+			continue // it has no way back
+		}
+		t.Run(x.name, func(t *testing.T) {
+			e := newEnv(t, x.setup)
+			before := e.dump()
+			c := e.carrier(x)
+			c.start()
+			play := c.hooks.each
+			c.hooks.all(func(point string) error {
+				if err := play(point); err != nil {
+					return err
+				}
+				if point == "settled write-new" {
+					return errTest
+				}
+				return nil
+			})
+			if err := c.goTo(lens.Complete); err != nil {
+				t.Fatal(err)
+			}
+			c.finished()
+			c.at(lens.Complete, lens.WriteNew, true)
+			c.hooks.all(play)
+			c.rollback(lens.Contract)
+			c.at(lens.Contract, lens.NoStep, true)
+			c.ok(c.Verify(context.Background(), c.def.Name, false))
+			c.rollback(lens.Pending)
+			c.drop()
+			if got := e.dump(); got != before {
+				t.Fatalf("the schema is not what it was:\n%s", got)
+			}
+		})
+	}
+}
+
+// TestFunctionsOfForms converts by somebody's own function, under a role that may do little, and notices that the function has become another one.
+func TestFunctionsOfForms(t *testing.T) {
+	e := newEnv(t, `ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+		CREATE TABLE ages (id int PRIMARY KEY, age varchar(5));
+		CREATE FUNCTION years(text) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1::int';
+		GRANT EXECUTE ON FUNCTION years(text) TO web;
+		GRANT SELECT (id, age), INSERT (id, age), UPDATE (age) ON ages TO web;
+		INSERT INTO ages SELECT i, CASE WHEN i = 7 THEN 'seven' ELSE i::text END FROM generate_series(1, 20) i;`)
+	def := lens.Definition{
+		Name: "age_int", Table: lens.TableName{Schema: "public", Name: "ages"}, Allow: []string{"lossy"},
+		ChangeType: &lens.ChangeType{Column: "age", To: "age_v2", Type: "integer", Up: "public.years(age) -- in years", Down: "age_v2::text", OnError: "null"},
+	}
+	c := e.carrier(pattern{def: def})
+	c.start()
+	c.advance(lens.Contract)
+	web := pgtest.Connect(t, pgtest.Shared().DSNAs("web", e.db))
+	pgtest.Exec(t, web, "INSERT INTO ages (id, age) VALUES (100, 'x')", "UPDATE ages SET age = '8' WHERE id IN (7, 100)", "UPDATE ages SET age_v2 = 9 WHERE id = 7",
+		"SELECT segue.fit('abc  ', 3), segue.up_age_int_age_v2('x')")
+	if _, err := web.Exec(context.Background(), "SELECT segue.fit('abcd', 3)"); sqlState(err) != "22001" {
+		t.Errorf("what is too long: %v", err)
+	}
+	e.want("SELECT string_agg(age || age_v2, ' ' ORDER BY id) FROM ages WHERE id IN (7, 100)", "99 88")
+	if m := c.migration(); !m.Gate.Ready {
+		t.Fatalf("gate: %+v", m.Gate)
+	}
 }

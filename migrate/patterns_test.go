@@ -82,6 +82,12 @@ func patterns() []pattern {
 		Name: "age_int", Table: lens.TableName{Schema: "public", Name: "ages"}, Allow: []string{"lossy"},
 		ChangeType: &lens.ChangeType{Column: "age", To: "age_v2", Type: "integer", Up: "age::integer", Down: "age_v2::text", OnError: "null"},
 	}
+	tighten := lens.Definition{
+		Name: "email_not_null", Table: lens.TableName{Schema: "public", Name: "contacts"},
+		Columns: &lens.Columns{
+			Drop: []string{"email"}, Add: []lens.AddColumn{{Name: "mail", Type: "text", Up: `email COLLATE "default"`, NotNull: true}}, Down: map[string]string{"email": `mail COLLATE "C"`},
+		},
+	}
 	return []pattern{
 		{
 			name: "change_type", setup: productsTable, def: products(),
@@ -194,6 +200,21 @@ func patterns() []pattern {
 					acts = append(acts, act{lens.Old, "SELECT age FROM ages WHERE id = ID", "NULL"})
 				}
 				return append(acts, act{lens.New, "UPDATE ages SET age_v2 = 8 WHERE id = ID", ""}, act{lens.Old, "SELECT age FROM ages WHERE id = ID", "8"})
+			},
+		},
+		{
+			name: "tighten", def: tighten,
+			setup: `CREATE TABLE contacts (id int PRIMARY KEY, email varchar(9) COLLATE "C");
+				CREATE INDEX contacts_email_idx ON contacts (email) INCLUDE (id);
+				INSERT INTO contacts SELECT i, 'u' || i || '@x' FROM generate_series(1, 50) i;`,
+			script: func(lens.Stage) []act {
+				return []act{
+					{lens.Old, "INSERT INTO contacts (id, email) VALUES (ID, 'B@x') RETURNING email", "B@x"},
+					{lens.New, "SELECT mail FROM contacts WHERE id = ID AND mail < 'a'", "B@x"},
+					{lens.New, "UPDATE contacts SET mail = lower(mail) WHERE id = ID RETURNING mail", "b@x"},
+					{lens.Old, "SELECT email FROM contacts WHERE id = ID AND email = 'b@x'", "b@x"},
+					{lens.Old, "UPDATE contacts SET email = '0123456789' WHERE id = ID", "22001"},
+				}
 			},
 		},
 	}
