@@ -137,6 +137,7 @@ func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 	w := &rowsToWrite{cols: cols, off: int(v.stmt.Relation.Location)}
 	if !v.canAppend(len(cols)) {
 		w.fixed = true
+		w.wrap = v.wrapping()
 		return w
 	}
 	if len(v.sel.ValuesLists) > 0 {
@@ -176,6 +177,49 @@ func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 	}
 	w.rows = []rowCells{r}
 	return w
+}
+
+// wrapping finds the source where a sub-select can be put around it; nil where it cannot: a WITH that changes data must stand at the top, and literals
+// of a plain SELECT would lose the types that the columns give them.
+func (v *values) wrapping() *wrapping {
+	if v.sel == nil || v.sel.WithClause != nil || v.sel.IntoClause != nil {
+		return nil
+	}
+	if v.sel.Op == pg.SetOperation_SETOP_NONE && len(v.sel.DistinctClause) == 0 {
+		if len(v.sel.TargetList) == 0 {
+			return nil
+		}
+		for _, n := range v.sel.TargetList {
+			switch n.GetResTarget().GetVal().GetNode().(type) {
+			case *pg.Node_AConst, *pg.Node_ParamRef:
+				return nil
+			}
+		}
+	}
+	from := v.afterTarget()
+	if len(v.stmt.Cols) > 0 {
+		from = v.closing(from) + 1
+	}
+	for v.isWord(from, "overriding") {
+		from += 3
+	}
+	if from <= 0 || !v.isWord(from, "select") && !v.isWord(from, "values") && !v.isWord(from, "table") && !v.isPunct(from, '(') {
+		return nil
+	}
+	depth, to := 0, from
+	for i := from; i < len(v.toks); i++ {
+		switch {
+		case v.isPunct(i, '('), v.isPunct(i, '['):
+			depth++
+		case v.isPunct(i, ')'), v.isPunct(i, ']'):
+			depth--
+		}
+		if depth < 0 || depth == 0 && (v.isPunct(i, ';') || v.isWord(i, "returning") && !v.isPunct(i-1, '.') || v.isWord(i, "on") && v.isWord(i+1, "conflict")) {
+			break
+		}
+		to = i
+	}
+	return &wrapping{from: from, to: to}
 }
 
 // canAppend says whether each row that is put in can be given another value beside the client's.
@@ -318,7 +362,7 @@ func (v *values) unlisted(source shape) {
 		v.lost(v.stmt.Relation.Location, "INSERT")
 		return
 	}
-	v.add(before, i, i, sqlText("(", joinNames(names, extra), ") "))
+	v.add(after, i-1, i-1, sqlText(" (", joinNames(names, extra), ")"))
 }
 
 // joinNames writes a column list.

@@ -328,6 +328,8 @@ func copyTarget(c *lens.Column) (physical, refuse string) {
 		return c.Physical, ""
 	case t.Refuse != "":
 		return "", "Now, " + t.Refuse + "."
+	case t.Moving && c.Default != "":
+		return "", "For a moment, it has to wait: try it again when the next phase is reached."
 	case t.Same && (!t.Own || t.Both() && !t.OldSide):
 		return t.Others[0].Target, ""
 	case t.Own && (len(t.Others) == 0 || t.OldSide || c.Default == ""):

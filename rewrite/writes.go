@@ -209,8 +209,9 @@ type rowsToWrite struct {
 	targets bool
 	// fixed says that the source cannot be changed: it gives the columns as they are.
 	fixed  bool
-	sorted bool // the SELECT sorts its rows, perhaps by a value that is put in
-	off    int  // of the statement, for messages
+	wrap   *wrapping // set where a fixed source can be wrapped
+	sorted bool      // the SELECT sorts its rows, perhaps by a value that is put in
+	off    int       // of the statement, for messages
 }
 
 type rowCells struct {
@@ -246,6 +247,14 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 		case len(t.Others) == 0:
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
+			}
+		case w.fixed && w.wrap != nil && t.Own && a.wrappable(t, at):
+			for _, i := range at {
+				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
+			}
+			for _, o := range t.Others {
+				extra = append(extra, catalog.QuoteIdent(o.Target))
+				w.wrap.more = append(w.wrap.more, a.wrapped(w, t, at, o))
 			}
 		case w.fixed:
 			if !a.writeFixed(l, w, t, at, names) {
@@ -311,7 +320,46 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			}
 		}
 	}
+	if w.wrap != nil && len(w.wrap.more) > 0 {
+		w.wrap.put(a, len(w.cols))
+	}
 	return names, extra, true
+}
+
+// wrapping puts a sub-select around a source that cannot be given more columns, which names its columns so that the other side's are made of them.
+type wrapping struct {
+	from, to int      // tokens of the source
+	more     []string // the other side's values
+}
+
+func sourceColumn(i int) string { return fmt.Sprintf("segue_source.c%d", i+1) }
+
+func (w *wrapping) put(a *attempt, n int) {
+	var all, names []string
+	for i := range n {
+		all = append(all, sourceColumn(i))
+		names = append(names, fmt.Sprintf("c%d", i+1))
+	}
+	a.add(before, w.from, w.from, sqlText("SELECT ", strings.Join(append(all, w.more...), ", "), " FROM ("))
+	a.add(after, w.to, w.to, sqlText(") AS segue_source (", strings.Join(names, ", "), ")"))
+}
+
+// wrappable says whether all of a tie's columns are given, so that the other side can be made of what is there.
+func (a *attempt) wrappable(t *lens.Tie, at []int) bool { return len(at) == len(t.Columns) }
+
+// wrapped gives the SQL for a column of the other side over the wrapped source's columns.
+func (a *attempt) wrapped(w *rowsToWrite, t *lens.Tie, at []int, o lens.Other) string {
+	return o.Form.Expand(func(name string) string {
+		for _, i := range at {
+			if w.cols[i].Name == name {
+				if t.Same {
+					return sourceColumn(i)
+				}
+				return "((" + sourceColumn(i) + ")::" + w.cols[i].Type.SQL + ")"
+			}
+		}
+		return "NULL"
+	})
 }
 
 func (a *attempt) tiedRow(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) tied {
@@ -402,6 +450,9 @@ func (a *attempt) writeFixed(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int
 	for _, i := range at {
 		c := w.cols[i]
 		switch {
+		case t.Moving && c.Default != "":
+			a.uncovered(w.off, l, "a query as the source of a column with a default, for a moment,", "Try it again when the next phase is reached; INSERT ... VALUES goes on working.")
+			return false
 		case t.Same && !t.OldSide && len(t.Others) > 0, t.Same && !t.Own:
 			names[i] = catalog.QuoteIdent(t.Others[0].Target)
 		case t.Own && (t.OldSide || c.Default == ""):

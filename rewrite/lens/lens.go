@@ -96,6 +96,9 @@ type Tie struct {
 	Unfilled bool
 	// Back is what the other side's columns say of this side's: a value that is written on the other side only is held against its way back.
 	Back []Other
+	// Moving says that the defaults may be on their way from the old columns to the new ones: one side written alone, with the other left out, would not
+	// be told from both left out.
+	Moving bool
 	// Refuse says why the columns cannot be written now; "" where they can.
 	Refuse string
 }
@@ -377,7 +380,7 @@ func (m *Applied) readNew(rel *catalog.Relation, n NewColumn, c *Column) {
 // tie says how the group's columns of this side are written in the stage.
 func (m *Applied) tie(rel *catalog.Relation) *Tie {
 	g, s := m.Group, m.Stage
-	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New}
+	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New, Moving: s.Step == InferNew}
 	w := s.written()
 	others := w == bothSides
 	if m.New {
