@@ -17,7 +17,8 @@ var (
 		Seed: [][]string{
 			{`'10'`}, {`'9'`}, {`'10'`}, {`'1000'`}, {`'-5'`}, {`'0'`}, {`'99999999999'`}, {`'42'`}, {`'100'`}, {`'7'`}, {`'2'`}, {`'1'`},
 		},
-		Words: [2][]string{{"'5'", "'42'", "'-17'", "'1234567890123'"}, {"5", "42", "-17", "1234567890123"}},
+		Formless: []string{"22P02", "22003", "22000"},
+		Words:    [2][]string{{"'5'", "'42'", "'-17'", "'1234567890123'"}, {"5", "42", "-17", "1234567890123"}},
 	}
 	// Named is the same, where new code calls the new column by the old name.
 	Named = named(Price)
@@ -29,7 +30,8 @@ var (
 		Seed: [][]string{
 			{`1`}, {`NULL`}, {`2147483647`}, {`-2147483648`}, {`0`}, {`7`}, {`7`}, {`NULL`}, {`10`}, {`9`}, {`100`}, {`-1`},
 		},
-		Words: [2][]string{{"5", "42", "-17", "2147483647"}, {"5", "42", "-17", "2147483647"}},
+		Formless: []string{"22003"},
+		Words:    [2][]string{{"5", "42", "-17", "2147483647"}, {"5", "42", "-17", "2147483647"}},
 	}
 	// Token is text that becomes a uuid, with NULLs.
 	Token = Variant{
@@ -59,7 +61,8 @@ var (
 		Seed: [][]string{
 			{`1`}, {`0.5`}, {`12.34`}, {`-7.01`}, {`0`}, {`99999999.99`}, {`10`}, {`9.99`}, {`1`}, {`2.50`}, {`100`}, {`3.3`},
 		},
-		Words: [2][]string{{"5", "0.42", "-17.1", "1234.56"}, {"5", "42", "-1710", "123456"}},
+		Formless: []string{"22003", "22000"},
+		Words:    [2][]string{{"5", "0.42", "-17.1", "1234.56"}, {"5", "42", "-1710", "123456"}},
 	}
 	// Persons merges two columns into one.
 	Persons = Variant{
@@ -77,7 +80,8 @@ var (
 			{`'Ann'`, `'Lee'`}, {`'Bob'`, `'Ray'`}, {`'Ann'`, `'Ray'`}, {`'Sean'`, `'O''Brien'`}, {`''`, `'Solo'`}, {`'Cher'`, `''`},
 			{`'Zoë'`, `'Çelik'`}, {`'Al'`, `'Lee'`}, {`'ann'`, `'lee'`}, {`'first_name'`, `'last_name'`}, {`'42'`, `'43'`}, {`'Carl'`, `'Ann'`},
 		},
-		Words: [2][]string{{"'Ann'", "'Lee'", "'Zoë'", "''"}, {"'Ann Lee'", "'Bob Ray'", "'Zoë Lee'", "' Lee'"}},
+		Formless: []string{"22000"},
+		Words:    [2][]string{{"'Ann'", "'Lee'", "'Zoë'", "''"}, {"'Ann Lee'", "'Bob Ray'", "'Zoë Lee'", "' Lee'"}},
 	}
 	// Address splits a column into two; a text without a comma does not come back as it was.
 	Address = Variant{

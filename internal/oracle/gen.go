@@ -56,7 +56,7 @@ type gen struct {
 	params bool // values may be parameters
 	values []*string
 	star   bool
-	short  bool // no constant is longer than the column
+	short  bool // in INSERT ... SELECT: no constant is longer than the column, and no parameter has a type of its place's
 	names  int  // aliases given so far
 }
 
@@ -176,6 +176,9 @@ func (g *gen) text(s scope, depth int) string {
 	case 6:
 		return "substr(" + g.text(s, d) + ", 1, " + g.number(s, 0) + " * 0 + 3)"
 	case 7:
+		if g.changes() { // a cast of a text column to text is the column itself, with its origin, which what is read in its place is not
+			return g.text(s, d) + "::" + g.pick("varchar", "varchar(3)")
+		}
 		return g.text(s, d) + "::" + g.pick("text", "varchar", "varchar(3)")
 	case 8:
 		return "(" + g.text(s, d) + ")"

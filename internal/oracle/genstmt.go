@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -158,6 +159,11 @@ func (g *gen) grouped(from string, s scope, depth int) string {
 
 // returning is a RETURNING clause, or nothing.
 func (g *gen) returning(s scope) string {
+	return g.returningOf(s, "*")
+}
+
+// returningOf is the same; star is what `*` is to be.
+func (g *gen) returningOf(s scope, star string) string {
 	switch g.of(5) {
 	case 1:
 		return " RETURNING {c}"
@@ -165,11 +171,62 @@ func (g *gen) returning(s scope) string {
 		return " RETURNING " + s[0].alias + ".{c}, " + g.text(s, 1)
 	case 3:
 		g.star = true
-		return " RETURNING " + g.pick("*", s[0].alias+".*")
+		return " RETURNING " + g.pick(star, s[0].alias+".*")
 	case 4:
 		return " RETURNING " + g.number(s[:1], 1) + ", " + g.text(s[:1], 1) + " AS {c}"
 	}
 	return ""
+}
+
+// migrates says that the relation is the migrating table itself.
+func (r rel) migrates() bool {
+	return slices.Contains(r.texts, "{c}") && len(r.ints) > 0 || slices.Contains(r.ints, "{c}")
+}
+
+// assigned is a value for a migrating column. own says that the scope's first relation is the migrating table. A change's values are such as have a
+// form on the other side, but for a few.
+func (g *gen) assigned(s scope, own bool) string {
+	if !g.changes() {
+		return g.text(s, 1)
+	}
+	word := g.pick(g.v.Words[g.side]...)
+	if g.params && g.often(3) {
+		text := strings.Trim(word, "'")
+		g.values = append(g.values, &text)
+		word = fmt.Sprintf("$%d", len(g.values))
+		switch {
+		case g.v.numeric(g.side):
+			word += "::numeric"
+		case g.short: // its type is that of the place where ORDER BY names it, not of its copy
+			word += "::text"
+		}
+	}
+	if !own {
+		return word
+	}
+	col := s[0].alias + "." + g.pick("{c}", "{d}")
+	switch g.of(7) {
+	case 2:
+		return col
+	case 3:
+		return "COALESCE(" + col + ", " + word + ")"
+	case 4:
+		return "CASE WHEN " + g.cond(s, 1) + " THEN " + col + " ELSE " + word + " END"
+	case 5:
+		if g.v.numeric(g.side) {
+			return g.number(s, 1)
+		}
+		return g.pick("upper", "lower") + "(" + col + ")"
+	case 6:
+		switch {
+		case g.v.numeric(g.side):
+			return col + g.pick(" + 1", " - 1", " * 2", " * 1.5", " / 3")
+		case g.v.lossy():
+			return col
+		}
+		return "(" + g.number(s, 0) + ")::text"
+	}
+	return word
 }
 
 func (g *gen) insert() string {
@@ -188,6 +245,16 @@ func (g *gen) insert() string {
 	case 3:
 		cols = []string{"id", "{c}", "email"}
 	}
+	if g.changes() {
+		switch g.of(6) {
+		case 4:
+			cols = []string{"{d}", "email"}
+		case 5:
+			if len(g.v.Columns[g.side]) > 1 {
+				cols = []string{"{d}", "id", "{c}"}
+			}
+		}
+	}
 	text := "INSERT INTO {t}" + as + " (" + strings.Join(cols, ", ") + ")" + g.blank()
 	if g.often(4) {
 		from, s := g.from(1)
@@ -199,8 +266,10 @@ func (g *gen) insert() string {
 				targets = append(targets, "200 + "+g.number(s, 0))
 			case "age":
 				targets = append(targets, g.number(s, 1))
-			default:
+			case "email":
 				targets = append(targets, g.text(s, 1))
+			default:
+				targets = append(targets, g.assigned(s, s[0].migrates()))
 			}
 		}
 		text += "SELECT " + strings.Join(targets, ", ") + " FROM " + from + g.where(s, 1) + ordinals(len(cols))
@@ -221,7 +290,7 @@ func (g *gen) insert() string {
 	case 1:
 		text += " ON CONFLICT DO NOTHING"
 	case 2, 3:
-		text += " ON CONFLICT (" + g.pick("id", "email") + ") DO UPDATE SET {c} = " + g.pick("EXCLUDED.{c}", g.text(s, 1), "DEFAULT", "NULL")
+		text += " ON CONFLICT (" + g.pick("id", "email") + ") DO UPDATE SET {c} = " + g.pick("EXCLUDED.{c}", g.assigned(s, true), "DEFAULT", "NULL")
 		if g.often(3) {
 			text += ", age = " + g.number(s, 1)
 		}
@@ -241,8 +310,10 @@ func (g *gen) value(col string) string {
 		return g.pick("1", "2", "200", "201", "202")
 	case col == "age":
 		return g.pick("1", "NULL", "30 + 1")
-	case col == "{c}" && g.often(8):
+	case !g.changes() && col == "{c}" && g.often(8):
 		return "tick()"
+	case g.changes() && (col == "{c}" || col == "{d}"):
+		return g.assigned(nil, false)
 	}
 	return g.text(nil, 1)
 }
@@ -264,20 +335,37 @@ func (g *gen) update() string {
 		from, join = " FROM {t} "+b, b+".id = "+alias+".id + 1"
 		s = append(s, g.users(b))
 	}
-	value := g.pick(g.text(s, 2), "DEFAULT", "tick()", "NULL")
-	if value == "tick()" && from != "" {
+	expr := ""
+	if g.changes() {
+		expr = g.assigned(s, true)
+	} else {
+		expr = g.text(s, 2)
+	}
+	value := g.pick(expr, "DEFAULT", "tick()", "NULL")
+	switch {
+	case value == "tick()" && g.changes():
+		value = expr
+	case value == "tick()" && from != "":
 		value = "'x'"
 	}
 	set := "{c} = " + value
+	if g.changes() && len(g.v.Columns[g.side]) > 1 {
+		switch g.of(3) {
+		case 1:
+			set = "{d} = " + value
+		case 2:
+			set += ", {d} = " + g.assigned(s, true)
+		}
+	}
 	switch g.of(6) {
 	case 1:
 		set = "age = " + g.number(s, 1) + ", " + set
 	case 2:
 		set += ", age = " + g.number(s, 1)
 	case 3:
-		set = "({c}, age) = (" + g.text(s, 1) + ", " + g.number(s, 1) + ")"
+		set = "({c}, age) = (" + g.assigned(s, true) + ", " + g.number(s, 1) + ")"
 	case 4:
-		set = "(age, {c}) = (SELECT " + g.number(s, 0) + "::int, " + g.text(s, 1) + ")"
+		set = "(age, {c}) = (SELECT " + g.number(s, 0) + "::int, " + g.assigned(s, true) + ")"
 	case 5:
 		set = "age = " + g.number(s, 1)
 	}
@@ -307,8 +395,8 @@ func (g *gen) del() string {
 		using = " USING orders o"
 		s = append(s, rel{"o", []string{"name"}, []string{"user_id"}})
 	}
-	returned := s[:1] // which of the other table's rows a deleted one was met with is open
-	return "DELETE FROM {t}" + as + using + " WHERE " + g.cond(s, 2) + g.returning(returned)
+	// Which of the other table's rows a deleted one was met with is open.
+	return "DELETE FROM {t}" + as + using + " WHERE " + g.cond(s, 2) + g.returningOf(s[:1], alias+".*")
 }
 
 // with is a statement with a CTE in front.
@@ -320,9 +408,9 @@ func (g *gen) with() string {
 	case 1:
 		return head + "SELECT {t}.{c}, " + g.text(s, 1) + " FROM {t} JOIN q ON " + g.cond(append(scope{g.users("{t}")}, s...), 1)
 	case 2:
-		return head + "UPDATE {t} SET {c} = " + g.text(scope{g.users("{t}")}, 1) + " WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
+		return head + "UPDATE {t} SET {c} = " + g.assigned(scope{g.users("{t}")}, true) + " WHERE {t}." + g.users("").texts[0] + " IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
 	case 3:
-		return head + "DELETE FROM {t} WHERE {t}.{c} IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
+		return head + "DELETE FROM {t} WHERE {t}." + g.users("").texts[0] + " IN (SELECT q." + cols[0] + " FROM q)" + g.returning(scope{g.users("{t}")})
 	}
 	return head + "SELECT " + g.text(s, 1) + " FROM q" + g.where(s, 1)
 }

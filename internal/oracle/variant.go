@@ -48,6 +48,8 @@ type Variant struct {
 	Folder string
 	// Words are what generated statements write into the columns of each side: values that have a form on the other side.
 	Words [2][]string
+	// Formless are the SQLSTATEs that values without a form on the other side get; generated statements may have some.
+	Formless []string
 }
 
 // rename makes a variant that renames a column.
