@@ -136,7 +136,7 @@ func (a *attempt) wrote(off int, c *lens.Column) {
 func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 	w := &rowsToWrite{cols: cols, off: int(v.stmt.Relation.Location)}
 	if !v.canAppend(len(cols)) {
-		w.fixed = true
+		w.fixed, w.broken = true, v.misfits(len(cols))
 		w.wrap = v.wrapping()
 		return w
 	}
@@ -220,6 +220,24 @@ func (v *values) wrapping() *wrapping {
 		to = i
 	}
 	return &wrapping{from: from, to: to}
+}
+
+// misfits says whether the source is seen to have another number of columns than are named.
+func (v *values) misfits(width int) bool {
+	if v.sel == nil || v.sel.Op != pg.SetOperation_SETOP_NONE {
+		return false
+	}
+	for _, row := range v.sel.ValuesLists {
+		if len(row.GetList().GetItems()) != width {
+			return true
+		}
+	}
+	for _, n := range v.sel.TargetList {
+		if c := n.GetResTarget().GetVal().GetColumnRef(); c != nil && isStar(c) {
+			return false
+		}
+	}
+	return len(v.sel.ValuesLists) == 0 && len(v.sel.TargetList) != width
 }
 
 // canAppend says whether each row that is put in can be given another value beside the client's.

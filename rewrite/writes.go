@@ -209,6 +209,7 @@ type rowsToWrite struct {
 	targets bool
 	// fixed says that the source cannot be changed: it gives the columns as they are.
 	fixed  bool
+	broken bool      // it has another number of columns: the server has the error
 	wrap   *wrapping // set where a fixed source can be wrapped
 	sorted bool      // the SELECT sorts its rows, perhaps by a value that is put in
 	off    int       // of the statement, for messages
@@ -450,7 +451,7 @@ func (a *attempt) writeFixed(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int
 	for _, i := range at {
 		c := w.cols[i]
 		switch {
-		case t.Moving && c.Default != "":
+		case t.Moving && c.Default != "" && !w.broken:
 			a.uncovered(w.off, l, "a query as the source of a column with a default, for a moment,", "Try it again when the next phase is reached; INSERT ... VALUES goes on working.")
 			return false
 		case t.Same && !t.OldSide && len(t.Others) > 0, t.Same && !t.Own:

@@ -352,7 +352,6 @@ SELECT {c}.{c} FROM users AS {c} ORDER BY {c}.id
 
 SELECT {other}.{c} FROM users AS {other} ORDER BY {other}.id
 
-@refused
 SELECT {c} FROM users AS {c} ORDER BY id
 
 @star
