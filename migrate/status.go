@@ -228,9 +228,11 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 		if m.NewNums == nil && to < lens.Retired {
 			missing = []string{fmt.Sprintf("the new column is not there yet: `segue advance %s`", m.Name)}
 		}
-		if x.Notes, err = appendNotes(ctx, q, m, x.Notes); err != nil {
-			return nil, err
+		notes, err := notes(ctx, q, m)
+		if err != nil { // as above
+			notes = []string{"what else is to be known cannot be told just now: " + err.Error()}
 		}
+		x.Notes = append(x.Notes, notes...)
 		x.Gate.Missing = append(x.Gate.Missing, missing...)
 		x.Gate.Ready = len(missing) == 0
 	}
@@ -241,8 +243,9 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 	return x, err
 }
 
-// appendNotes adds what is good to know of a migration that is under way.
-func appendNotes(ctx context.Context, q queryer, m *migration, notes []string) ([]string, error) {
+// notes is what is good to know of a migration that is under way.
+func notes(ctx context.Context, q queryer, m *migration) ([]string, error) {
+	var notes []string
 	if m.NewNums != nil && m.Stand.Phase < lens.Complete {
 		_, alone, err := readMirrors(ctx, q, m)
 		if err != nil {
