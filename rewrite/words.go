@@ -80,25 +80,22 @@ const (
 )
 
 var (
-	unsettlingWords  = newWordSet([]string{"search_path", "set_config", "temp", "temporary", "pg_temp", "segue.version", "client_encoding", "standard_conforming_strings"})
+	unsettlingWords  = newWordSet([]string{"set_config", "temp", "temporary", "pg_temp"})
 	unsettlingStarts = map[string]Unsettling{
 		"reset": Unsettle, "discard": Unsettle, "drop": Unsettle, "alter": Unsettle, "call": Unsettle, "do": Unsettle, "create": Unsettle,
 		"rollback": Restores, "abort": Restores,
 	}
 )
 
-// Unsettles judges a text by its bytes, without parsing it; it errs on the side of Unsettle.
+// Unsettles judges a text by its bytes and, where those are suspicious, by its tokens, without parsing it; it errs on the side of Unsettle.
 func Unsettles(sql string) Unsettling {
-	if unsettlingWords.in(sql) {
+	if unsettlingWords.in(sql) && unsettlesInside(sql) {
 		return Unsettle
 	}
 	worst := Settled
 	for rest := sql; ; {
 		rest = rest[skipSpace(rest):]
-		n := 0
-		for n < len(rest) && isIdentByte(rest[n]) {
-			n++
-		}
+		n := wordLen(rest)
 		if n > 0 && n <= len("rollback") {
 			word := lower(rest[:n])
 			if word == "set" {
@@ -115,20 +112,63 @@ func Unsettles(sql string) Unsettling {
 	}
 }
 
-// setUnsettles judges what comes after SET. The parameters that settings come from are found by their names; here it is the forms without one:
-// SET [LOCAL | SESSION] ROLE, SET SESSION AUTHORIZATION, SET NAMES, and SET SCHEMA.
+// Unsettles is Unsettles for one statement, but for a DROP that names no migrating table: what it drops is nothing that a migrating table's name
+// can mean, nor is it known to the catalog as anything else.
+func (s *State) Unsettles(sql string) Unsettling {
+	rest := sql[skipSpace(sql):]
+	if n := wordLen(rest); n == len("drop") && equalFold(rest[:n], "drop") && !s.Mentions(sql) {
+		rest = rest[n:]
+		rest = rest[skipSpace(rest):]
+		switch lower(rest[:min(wordLen(rest), 8)]) {
+		case "table", "index", "view", "sequence", "function", "trigger":
+			return Settled
+		}
+	}
+	return Unsettles(sql)
+}
+
+// unsettlesInside looks for a call of set_config and for SELECT INTO a temporary table, outside of strings and comments.
+func unsettlesInside(sql string) bool {
+	toks, ok, _ := lex(sql)
+	if !ok {
+		return true
+	}
+	for i, t := range toks {
+		if t.kind > tokUQuoted {
+			continue
+		}
+		word := lower(strings.Trim(sql[t.start:t.end], `"`))
+		switch {
+		case t.kind == tokUQuoted, word == "set_config":
+			return true
+		case word == "temp", word == "temporary", strings.HasPrefix(word, "pg_temp"):
+			if i > 0 && equalWord(lower(sql[toks[i-1].start:toks[i-1].end]), "into") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func wordLen(s string) int {
+	n := 0
+	for n < len(s) && isIdentByte(s[n]) {
+		n++
+	}
+	return n
+}
+
+// setUnsettles judges what comes after SET: the parameters that settings come from, and SET [LOCAL | SESSION] ROLE, SET SESSION AUTHORIZATION,
+// SET NAMES and SET SCHEMA.
 func setUnsettles(rest string) Unsettling {
 	for range 2 {
 		rest = rest[skipSpace(rest):]
-		n := 0
-		for n < len(rest) && isIdentByte(rest[n]) {
-			n++
-		}
-		switch lower(rest[:min(n, len("characteristics"))]) {
+		n := wordLen(rest)
+		switch lower(rest[:min(n, len("standard_conforming_strings"))]) {
 		case "local", "session":
 			rest = rest[n:]
 			continue
-		case "role", "authorization", "names", "schema", "": // "" is a quoted name, or nonsense
+		case "search_path", "client_encoding", "standard_conforming_strings", "segue", "role", "authorization", "names", "schema", "": // "" is a quoted name, or nonsense
 			return Unsettle
 		}
 		return Settled

@@ -33,7 +33,12 @@ func TestUnsettles(t *testing.T) {
 		"ROLLBACK TO s":                                        Restores,
 		" abort":                                               Restores,
 		"COMMIT":                                               Settled,
-		"":                                                     Settled,
+		"UPDATE t SET x = 'temp set_config'; SELECT 1":         Settled,
+		"INSERT INTO sensors (temp) VALUES (1) -- set_config":  Settled,
+		`SELECT "set_config"('search_path', 'x', false)`:       Unsettle,
+		"SELECT 1 AS x INTO pg_temp.t":                         Unsettle,
+		"SELECT 'a' || set_config('x', 'it is unfinished":      Unsettle,
+		"": Settled,
 	} {
 		if got := Unsettles(sql); got != want {
 			t.Errorf("%q: got %d", sql, got)
@@ -49,6 +54,22 @@ func TestWordsAreFoundWhole(t *testing.T) {
 	} {
 		if got := w.in(s); got != want {
 			t.Errorf("%q: got %v", s, got)
+		}
+	}
+}
+
+func TestDropsOfOtherTablesSettleNothing(t *testing.T) {
+	st := testState(t, stages[0])
+	for sql, want := range map[string]Unsettling{
+		"DROP TABLE IF EXISTS nonsuch": Settled,
+		"/* c */ drop view v":          Settled,
+		"DROP TABLE users":             Unsettle,
+		"DROP SCHEMA s":                Unsettle,
+		"CREATE TABLE t (a int)":       Unsettle,
+		"SELECT 1":                     Settled,
+	} {
+		if got := st.Unsettles(sql); got != want {
+			t.Errorf("%q: got %d", sql, got)
 		}
 	}
 }
