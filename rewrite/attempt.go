@@ -68,10 +68,23 @@ func (a *attempt) uncovered(off int, l *lens.Lens, what, hint string) {
 
 // unknownColumn refuses a name that the code's own schema does not have, in PostgreSQL's words.
 func (a *attempt) unknownColumn(off int, l *lens.Lens, name, message string) {
+	m := a.otherSide(l, name)
 	if a.refusal == nil {
-		a.blame = a.otherSide(l, name)
+		a.blame = m
 	}
-	a.refuse(&Refusal{Code: "42703", Message: message, Position: a.position(off)})
+	a.refuse(&Refusal{Code: "42703", Message: message, Hint: a.sideHint(m, name), Position: a.position(off)})
+}
+
+// sideHint says why a column that stands in the table is not there for the code.
+func (a *attempt) sideHint(migration, name string) string {
+	if migration == "" {
+		return ""
+	}
+	side, has := "old", "new"
+	if a.isNew[migration] {
+		side, has = has, side
+	}
+	return fmt.Sprintf("Migration %q is under way: the %s schema has %q, and this statement is read as one for the %s schema.", migration, has, name, side)
 }
 
 // otherSide gives the migration of which name is a column on the other side.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
@@ -29,11 +30,12 @@ type State struct {
 	Epoch   int64
 	Catalog *catalog.Catalog
 
-	migrations []Migration // in the order of Seq, all but retired ones
-	tables     map[uint32][]int
-	names      *wordSet // byte patterns of the names of migrating tables
-	templates  *cache[*template]
-	plans      *cache[*Plan] // of texts without a template, refusals among them
+	migrations  []Migration // in the order of Seq, all but retired ones
+	tables      map[uint32][]int
+	beyondASCII bool     // some of the names has characters beyond ASCII
+	names       *wordSet // byte patterns of the names of migrating tables
+	templates   *cache[*template]
+	plans       *cache[*Plan] // of texts without a template, refusals among them
 }
 
 // NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
@@ -57,6 +59,7 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 		s.tables[rel.OID] = append(s.tables[rel.OID], len(s.migrations))
 		s.migrations = append(s.migrations, m)
 		names = append(names, t.Name)
+		s.beyondASCII = s.beyondASCII || !ascii(t.Name)
 	}
 	s.names = newWordSet(names)
 	return s, nil
@@ -68,7 +71,11 @@ func (s *State) Mentions(sql string) bool {
 	if len(s.migrations) == 0 {
 		return false
 	}
-	return s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`)
+	if s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`) {
+		return true
+	}
+	// In another encoding than UTF8 the name's bytes are others.
+	return s.beyondASCII && !ascii(sql) && !utf8.ValidString(sql)
 }
 
 // SameStages says whether a session under either state sends the same statements: the same migrations are under way, in the same stages. So it

@@ -1,6 +1,11 @@
 package rewrite
 
-import "testing"
+import (
+	"testing"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
 
 func TestUnsettles(t *testing.T) {
 	for sql, want := range map[string]Unsettling{
@@ -70,6 +75,21 @@ func TestDropsOfOtherTablesSettleNothing(t *testing.T) {
 	} {
 		if got := st.Unsettles(sql); got != want {
 			t.Errorf("%q: got %d", sql, got)
+		}
+	}
+}
+
+func TestNamesInOtherEncodingsAreMentioned(t *testing.T) {
+	cat := catalog.New([]*catalog.Relation{{OID: 1, Schema: "public", Name: "größe", Columns: []catalog.Column{{Name: "name", Num: 1}}}}, nil, nil)
+	st, err := NewState(1, cat, []Migration{{Definition: &lens.Definition{
+		Name: "m", Table: lens.TableName{Schema: "public", Name: "größe"}, RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sql, want := range map[string]bool{"SELECT * FROM größe": true, "SELECT * FROM gr\xf6\xdfe": true, "SELECT 'ä' FROM t": false, "SELECT 1": false} {
+		if got := st.Mentions(sql); got != want {
+			t.Errorf("%q: got %v", sql, got)
 		}
 	}
 }
