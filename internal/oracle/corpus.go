@@ -24,6 +24,7 @@ import (
 //	@params [...]    the text's parameters, as JSON: strings and nulls; the text goes by the extended protocol only
 //	@types a, b      the types that Parse says for them
 //	@refused         the case may be refused with 0A000; one that is not marked must not be
+//	@refused V       the same, for variant V only
 //	@auto refused    the same, for sessions of version auto only
 //	@auto none       not run in version auto
 //	@star            uses the table's shape, of which version auto sees the old one: not compared for new code there
@@ -42,6 +43,7 @@ type Case struct {
 	Line     int
 	Steps    []Step
 	Refused  bool
+	RefusedV string   // the variant that Refused is for; "": all
 	Fails    []string // SQLSTATEs
 	Known    bool
 	Auto     string
@@ -153,7 +155,7 @@ func (c *Case) directive(s *Step, line string) error {
 			s.Types = append(s.Types, oid)
 		}
 	case "refused":
-		c.Refused = true
+		c.Refused, c.RefusedV = true, rest
 	case "fails":
 		codes := failCodes.FindString(rest)
 		if codes == "" || strings.TrimSpace(rest[len(codes):]) == "" {
@@ -199,6 +201,11 @@ func (c *Case) mayFail(o *Outcome) bool {
 		e := failure(events)
 		return e != nil && slices.Contains(c.Fails, e.Code)
 	})
+}
+
+// mayBeRefused says whether a refusal is one that the case allows.
+func (c *Case) mayBeRefused(w Where) bool {
+	return c.Refused && (c.RefusedV == "" || c.RefusedV == w.Variant.Name) || c.Auto == "refused" && w.Client.Version == lens.Auto
 }
 
 // protocols gives the protocols that the case goes by.

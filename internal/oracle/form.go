@@ -89,7 +89,9 @@ func (v *Variant) ddl(f Form) []string {
 	if f == RefNew {
 		return sql
 	}
-	sql = append(sql, functions...)
+	if v.Pattern.RenameColumn == nil {
+		sql = append(sql, functions...)
+	}
 	if f == OldOnly {
 		return sql
 	}

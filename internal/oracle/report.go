@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"segue/rewrite"
-	"segue/rewrite/lens"
 )
 
 // Where says which of a case's many runs something was seen in.
@@ -132,7 +131,7 @@ func (r *Report) refused(w Where, message string) {
 	}
 	r.Refused[message]++
 	r.refusedCases[w.Case] = true
-	if !w.Case.Refused && (w.Case.Auto != "refused" || w.Client.Version != lens.Auto) {
+	if !w.Case.mayBeRefused(w) {
 		r.Wrong = append(r.Wrong, Difference{w, "  refused, and not marked so: " + message + "\n"})
 	}
 }
@@ -141,7 +140,7 @@ func (r *Report) refused(w Where, message string) {
 // be otherwise and were not.
 func (r *Report) NeedlessMarks(ran []*Case) []*Case {
 	return slices.DeleteFunc(slices.Clone(ran), func(c *Case) bool {
-		refused := !c.Refused && c.Auto != "refused" || r.refusedCases[c]
+		refused := (!c.Refused || c.RefusedV != "") && c.Auto != "refused" || r.refusedCases[c]
 		return refused && (c.Fails == nil && !c.Known || r.otherCases[c])
 	})
 }

@@ -175,6 +175,9 @@ INSERT INTO users ({c}) WITH q AS (SELECT 'x' AS v) SELECT v FROM q RETURNING {c
 
 INSERT INTO users (email) SELECT {c} FROM users WHERE id = 1
 
+@refused required
+INSERT INTO users ({c}) VALUES ('b'), ('a') ORDER BY 1 RETURNING {c}
+
 INSERT INTO people SELECT id + 200, {c} FROM users WHERE {c} IS NOT NULL
 
 INSERT INTO people (id, full_name) SELECT id + 200, {c} FROM users WHERE {c} = 'Ann' RETURNING full_name

@@ -272,6 +272,7 @@ INSERT INTO products ({c}, id, email) SELECT {c}, 200 + id, 'n' || id FROM produ
 INSERT INTO products (id, {c}) SELECT 200 + id, age FROM products WHERE id < 4 RETURNING {c}
 
 @refused
+@error any
 INSERT INTO products (id, {c}) SELECT 200, '5' UNION SELECT 201, '6'
 
 @refused
@@ -284,6 +285,7 @@ INSERT INTO products (id, {c}) SELECT 200 + min(id), max({c}) FROM products GROU
 INSERT INTO products SELECT * FROM products WHERE false
 
 @refused
+@error any
 @fails 22P02 a name is no number
 INSERT INTO products (id, {c}) TABLE people
 
