@@ -69,8 +69,12 @@ CREATE INDEX ON users (lower(full_name));
 		pgtest.Exec(t, conns[db], "VACUUM ANALYZE users", "VACUUM ANALYZE orders")
 	}
 	for _, s := range []lens.Stage{
-		{Phase: lens.DualWrite}, {Phase: lens.Backfilling, Proved: true}, {Phase: lens.SwitchReads}, {Phase: lens.SwitchReads, Proved: true},
-		{Phase: lens.Contract, Proved: true}, {Phase: lens.Complete, Proved: true},
+		{Phase: lens.DualWrite},
+		{Phase: lens.Backfilling, Proved: true},
+		{Phase: lens.SwitchReads},
+		{Phase: lens.SwitchReads, Proved: true},
+		{Phase: lens.Contract, Proved: true},
+		{Phase: lens.Complete, Proved: true},
 	} {
 		db := both
 		if s.Phase == lens.Complete {
