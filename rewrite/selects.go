@@ -3,12 +3,10 @@ package rewrite
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"segue/rewrite/catalog"
-	"segue/rewrite/lens"
 )
 
 // query plans a statement that gives rows, at any level.
@@ -276,96 +274,4 @@ func (a *attempt) targetEnd(list []*pg.Node, i int) int {
 		return -1
 	}
 	return a.exprEnd(start)
-}
-
-// star spreads `*` or `t.*` out where a migrating table is in it.
-func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
-	if c.Location < 0 {
-		return a.tableCommand(tree)
-	}
-	from := a.tokenAt(c.Location)
-	to := from + 2*(len(c.Fields)-1)
-	if from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
-		a.lost(c.Location, "*")
-		return shape{open: true}
-	}
-	if len(c.Fields) > 1 {
-		names := make([]string, 0, 3)
-		for _, f := range c.Fields[:len(c.Fields)-1] {
-			names = append(names, strOf(f))
-		}
-		it := qualified(sc, names)
-		if it == nil {
-			return shape{open: true}
-		}
-		if len(it.covers) > 0 {
-			a.uncovered(int(c.Location), it.covers[0], "* of a join's alias", "Name the columns.")
-			return shape{open: true}
-		}
-		if it.lens == nil {
-			return shape{cols: it.cols, open: it.open || it.unordered, hidden: it.hidden}
-		}
-		text, s := a.spread(it, a.text[a.toks[from].start:a.toks[to-2].end])
-		a.add(replace, from, to, sqlText(text))
-		return s
-	}
-	if !slices.ContainsFunc(tree, (*fromNode).migrates) {
-		return spreadShape(tree)
-	}
-	text, s, ok := a.spreadAll(tree)
-	if !ok {
-		a.uncovered(int(c.Location), a.visibleLens(sc, "", nil), "* over this join", "Name the columns, or use t.* for each table.")
-		return shape{open: true}
-	}
-	a.add(replace, from, to, sqlText(text))
-	return s
-}
-
-// tableCommand plans `TABLE t`, which is SELECT * FROM t.
-func (a *attempt) tableCommand(tree []*fromNode) shape {
-	if len(tree) != 1 || tree[0].item == nil || tree[0].item.lens == nil || tree[0].item.place == nil {
-		return spreadShape(tree)
-	}
-	it := tree[0].item
-	i := a.tokenAt(*it.place) - 1
-	if a.isWord(i, "only") {
-		i--
-	}
-	if !a.isWord(i, "table") {
-		a.lost(*it.place, "TABLE")
-		return shape{open: true}
-	}
-	text, s := a.spread(it, catalog.QuoteIdent(it.alias))
-	a.add(replace, i, i, sqlText("SELECT ", text, " FROM"))
-	return s
-}
-
-// spread writes out all columns of a migrating table as the code knows them.
-func (a *attempt) spread(it *item, qualifier string) (string, shape) {
-	a.usesShape(it.lens)
-	var parts []string
-	var s shape
-	for n := range it.lens.Names {
-		if it.lens.Column(n) == nil {
-			s.hide(map[string]*lens.Lens{n: it.lens})
-		}
-	}
-	for i := range it.lens.Columns {
-		c := &it.lens.Columns[i]
-		if c.Unreadable != "" {
-			a.uncovered(0, it.lens, "the column "+catalog.QuoteIdent(c.Name), "Now, "+c.Unreadable+".")
-		}
-		parts = append(parts, spreadColumn(c, qualifier))
-		r := &ref{item: it, lens: c}
-		s.cols = append(s.cols, column{name: c.Name, typ: c.Type, origin: r.origin()})
-	}
-	return strings.Join(parts, ", "), s
-}
-
-func spreadColumn(c *lens.Column, qualifier string) string {
-	t := c.Read.SQL(qualifier, "")
-	if c.Read.Plain() != c.Name {
-		t += " AS " + catalog.QuoteIdent(c.Name)
-	}
-	return t
 }
