@@ -15,8 +15,18 @@ var seedNames = [][]string{
 
 // seedRest is the rest of those rows: email and age as SQL. An id is the place in the list, from 1.
 var seedRest = [...][2]string{
-	{`'ann@x'`, `30`}, {`'bob@x'`, `25`}, {`NULL`, `41`}, {`'ob@x'`, `NULL`}, {`'e5@x'`, `18`}, {`'null@x'`, `60`},
-	{`'zoe@x'`, `99`}, {`'long@x'`, `7`}, {`'ann2@x'`, `30`}, {`NULL`, `NULL`}, {`'42@x'`, `42`}, {`'carl@x'`, `41`},
+	{`'ann@x'`, `30`},
+	{`'bob@x'`, `25`},
+	{`NULL`, `41`},
+	{`'ob@x'`, `NULL`},
+	{`'e5@x'`, `18`},
+	{`'null@x'`, `60`},
+	{`'zoe@x'`, `99`},
+	{`'long@x'`, `7`},
+	{`'ann2@x'`, `30`},
+	{`NULL`, `NULL`},
+	{`'42@x'`, `42`},
+	{`'carl@x'`, `41`},
 }
 
 // notFilled is true, as SQL over the row's id, where the row's new columns are still empty in a form that has such rows.
