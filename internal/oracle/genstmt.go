@@ -335,7 +335,7 @@ func (g *gen) update() string {
 		from, join = " FROM {t} "+b, b+".id = "+alias+".id + 1"
 		s = append(s, g.users(b))
 	}
-	expr := ""
+	var expr string
 	if g.changes() {
 		expr = g.assigned(s, true)
 	} else {
