@@ -284,3 +284,7 @@ INSERT INTO users ({c}) VALUES ('x') RETURNING users
 @refused
 @star
 INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDATE SET {c} = row_to_json(EXCLUDED.*)->>'email' RETURNING {c}
+
+INSERT INTO users (id, {c}) SELECT 210, NULL UNION ALL SELECT 211, 'z' RETURNING id, {c}
+
+INSERT INTO users (id, {c}) SELECT DISTINCT id + 300, NULLIF({c}, 'Ann') FROM users RETURNING id, {c}
