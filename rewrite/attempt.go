@@ -26,7 +26,6 @@ type attempt struct {
 	resolved []string               // what each name that a migration gives or takes was resolved to
 	results  []Result
 	stmt     int // index of the statement
-	copy     bool
 	prepares []string
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be

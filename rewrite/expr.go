@@ -211,7 +211,7 @@ func (a *attempt) split(e *pg.A_Expr, sc *scope) bool {
 		return false
 	}
 	a.usesColumn(r.lens)
-	first, second := r.lens.Either[0].SQL(q, ""), r.lens.Either[1].SQL(q, "")
+	first, second := r.lens.Either[0].Over(q), r.lens.Either[1].Over(q)
 	rest := copyOf(to+1, end)
 	a.add(replace, from, end, []piece{
 		lit("(" + first + " "), rest, lit(" OR (" + first + " IS NULL AND " + second + " "), rest, lit("))"),

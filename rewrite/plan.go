@@ -26,8 +26,6 @@ type Plan struct {
 	Results []Result
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
-	// Copy says that the text contains a COPY FROM STDIN or TO STDOUT.
-	Copy bool
 
 	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
 	edits []edit                 // sorted

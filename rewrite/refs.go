@@ -82,7 +82,7 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 	matters := row != nil || capturable(sc, nil, name, nil)
 	r, unsure := lookup(sc, name)
 	if !matters {
-		if r == nil && !unsure {
+		if r == nil && !unsure && findItem(sc, "", name) == nil { // else it is a whole row of what has that name
 			if l := hiddenBy(sc, name); l != nil {
 				a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %q does not exist", name))
 			}
@@ -211,7 +211,7 @@ func (a *attempt) read(c *pg.ColumnRef, r *ref, qualifier string) {
 	if qualifier == "" {
 		return // refused already
 	}
-	form := r.lens.Read.SQL(qualifier, "")
+	form := r.lens.Read.Over(qualifier)
 	if plain == "" && a.isPunct(to+1, '[') {
 		form = "(" + form + ")" // only a plain column takes a subscript without brackets
 	}

@@ -95,7 +95,7 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 }
 
 func spreadColumn(c *lens.Column, qualifier string) string {
-	t := c.Read.SQL(qualifier, "")
+	t := c.Read.Over(qualifier)
 	if c.Read.Plain() != c.Name {
 		t += " AS " + catalog.QuoteIdent(c.Name)
 	}

@@ -197,7 +197,7 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
 // reads gives the siblings of an UPDATE: what the row holds.
 func reads(target *item) sibling {
 	q := catalog.QuoteIdent(target.alias)
-	return func(name string) string { return "(" + target.lens.Column(name).Read.SQL(q, "") + ")" }
+	return func(name string) string { return "(" + target.lens.Column(name).Read.Over(q) + ")" }
 }
 
 // assignBoth adds assignments of the other side's columns behind the client's.

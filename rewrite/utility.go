@@ -204,7 +204,6 @@ func eachMessage(m protoreflect.Message, f func(protoreflect.Message)) {
 // copyStmt plans COPY. In: the old side is written where it stands, and the guard fills the new one. Out: the columns that the version
 // knows, as a query where the table's own names or values would not do.
 func (a *attempt) copyStmt(s *pg.CopyStmt) {
-	a.copy = true
 	if s.Query != nil {
 		a.query(s.Query, nil, nil)
 		return

@@ -138,7 +138,7 @@ func (a *attempt) rowField(x *pg.A_Indirection, it *item) {
 		}
 		a.usesColumn(col)
 		a.renamed[c] = true
-		a.add(replace, from-1, from+3, sqlText(col.Read.SQL(catalog.QuoteIdent(it.alias), "")))
+		a.add(replace, from-1, from+3, sqlText(col.Read.Over(catalog.QuoteIdent(it.alias))))
 	}
 }
 

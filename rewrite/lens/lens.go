@@ -5,7 +5,6 @@ package lens
 
 import (
 	"sort"
-	"strings"
 
 	"segue/rewrite/catalog"
 )
@@ -14,30 +13,10 @@ import (
 type Part struct {
 	Text   string // SQL as it is
 	Column string // a physical column of the table, to be qualified with the table's alias
-	Value  bool   // the value that is written or converted
 }
 
-// Form is an SQL expression over a table's physical columns and, in writes, the value that is written.
+// Form is an SQL expression over a table's columns.
 type Form []Part
-
-// SQL writes the form with columns qualified by qualifier (SQL already, such as "NEW" or an alias) and value in the place of
-// Value parts. The caller puts value in parentheses where it needs them.
-func (f Form) SQL(qualifier, value string) string {
-	var b strings.Builder
-	for _, p := range f {
-		switch {
-		case p.Value:
-			b.WriteString(value)
-		case p.Column != "":
-			b.WriteString(qualifier)
-			b.WriteByte('.')
-			b.WriteString(catalog.QuoteIdent(p.Column))
-		default:
-			b.WriteString(p.Text)
-		}
-	}
-	return b.String()
-}
 
 // Plain gives the column's name where the form is one column and nothing else, and "" where it is more.
 func (f Form) Plain() string {
