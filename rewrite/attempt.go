@@ -26,6 +26,7 @@ type attempt struct {
 	resolved []string               // what each name that a migration gives or takes was resolved to
 	results  []Result
 	stmt     int // index of the statement
+	uses     int // how often it names a migrating column, or depends on a migrating table's shape
 	prepares []string
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
@@ -124,6 +125,7 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 
 // usesShape notes that the statement depends on the order and number of the table's columns.
 func (a *attempt) usesShape(l *lens.Lens) {
+	a.uses++
 	for _, m := range l.Migrations {
 		if !a.isNew[m] {
 			a.oldNames[m] = true
@@ -133,6 +135,9 @@ func (a *attempt) usesShape(l *lens.Lens) {
 
 // usesColumn notes that the statement names a migrating column.
 func (a *attempt) usesColumn(c *lens.Column) {
+	if c.Migrates() {
+		a.uses++
+	}
 	if c.Migrates() && !a.isNew[c.Migration()] {
 		a.oldNames[c.Migration()] = true
 	}

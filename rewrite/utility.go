@@ -34,26 +34,22 @@ func (a *attempt) statement(n *pg.Node) {
 	case *pg.Node_DeclareCursorStmt:
 		a.query(x.DeclareCursorStmt.Query, nil, nil)
 	case *pg.Node_CreateTableAsStmt:
-		if nested(x.CreateTableAsStmt.Query) && x.CreateTableAsStmt.Objtype == pg.ObjectType_OBJECT_TABLE {
+		switch {
+		case !nested(x.CreateTableAsStmt.Query):
+			a.anyOther(n)
+		case x.CreateTableAsStmt.Objtype == pg.ObjectType_OBJECT_TABLE:
 			a.query(x.CreateTableAsStmt.Query, nil, nil)
-			return
+		default:
+			a.createView(n, x.CreateTableAsStmt.Query)
 		}
-		a.anyOther(n)
 	case *pg.Node_CopyStmt:
 		a.copyStmt(x.CopyStmt)
 	case *pg.Node_CreateStmt:
-		if x.CreateStmt.Relation.GetRelpersistence() == "t" {
-			// A table of the session's own, whatever its name. What it is made like may migrate.
-			a.anyOther(&pg.Node{Node: &pg.Node_List{List: &pg.List{Items: append(append(append([]*pg.Node(nil), x.CreateStmt.TableElts...),
-				x.CreateStmt.InhRelations...), x.CreateStmt.Constraints...)}}})
-			return
-		}
-		a.anyOther(n)
+		a.createTable(x.CreateStmt)
+	case *pg.Node_ViewStmt:
+		a.createView(n, x.ViewStmt.Query)
 	case *pg.Node_DropStmt:
-		if !a.dropsMigrating(x.DropStmt) {
-			return
-		}
-		a.anyOther(n)
+		a.drop(n, x.DropStmt)
 	case *pg.Node_TruncateStmt, *pg.Node_LockStmt:
 		// They name no column.
 		a.touchAll(n)
@@ -67,30 +63,8 @@ func (a *attempt) statement(n *pg.Node) {
 		*pg.Node_ClosePortalStmt, *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_DiscardStmt, *pg.Node_ConstraintsSetStmt,
 		*pg.Node_CheckPointStmt:
 	default:
-		a.anyOther(n)
+		a.definition(n)
 	}
-}
-
-// dropsMigrating says whether a DROP may be of something that has to do with a migrating table: not where it names tables that are others, such as a temporary one
-// of the same name.
-func (a *attempt) dropsMigrating(d *pg.DropStmt) bool {
-	if d.RemoveType != pg.ObjectType_OBJECT_TABLE && d.RemoveType != pg.ObjectType_OBJECT_VIEW {
-		return true
-	}
-	for _, o := range d.Objects {
-		names := o.GetList().GetItems()
-		if len(names) == 0 {
-			return true
-		}
-		schema := ""
-		if len(names) > 1 {
-			schema = strOf(names[len(names)-2])
-		}
-		if rel := a.find(schema, strOf(names[len(names)-1])); rel != nil && a.lensOf(rel) != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // nested says whether the statement inside EXPLAIN or CREATE TABLE AS is one that is planned.
@@ -122,54 +96,36 @@ func (a *attempt) touchAll(n *pg.Node) {
 	a.eachTable(n, func(rv *pg.RangeVar) { a.relation(rv, nil) })
 }
 
-// anyOther refuses a statement that is not planned where it has to do with a migrating table. It errs on the side of refusal: a
-// table's name in a string list (DROP TABLE, COMMENT ON) or in a function's body counts.
-func (a *attempt) anyOther(n *pg.Node) {
-	kind := strings.TrimSuffix(nodeKind(n), "Stmt")
-	a.eachTable(n, func(rv *pg.RangeVar) {
-		if _, _, l := a.relation(rv, nil); l != nil {
-			a.uncovered(int(rv.Location), l, statementName(kind), "Run it on a connection of its own to the server if you are sure, or once the migration is over.")
-		}
-	})
-	if a.refusal != nil {
-		return
-	}
-	a.eachString(n, func(s string) {
-		for i := range a.state.migrations {
-			t := a.state.migrations[i].Definition.Table
-			if s == t.Name || len(s) > len(t.Name) && newWordSet([]string{t.Name}).in(s) {
-				l := a.lensOf(a.state.Catalog.Relation(t.Schema, t.Name))
-				a.uncovered(0, l, statementName(kind), "Run it on a connection of its own to the server if you are sure, or once the migration is over.")
-			}
-		}
-	})
-}
-
-func statementName(kind string) string {
-	switch kind {
-	case "Do":
-		return "a DO block that names the table"
-	case "CreateFunction":
-		return "CREATE FUNCTION with the table in its body"
-	case "View":
-		return "CREATE VIEW over the table"
-	case "Create", "List":
-		return "CREATE TABLE that names the table"
-	case "AlterTable", "Rename", "AlterObjectSchema", "AlterOwner":
-		return "ALTER of the table"
-	case "Drop":
-		return "DROP of something by the table's name"
-	case "Index":
-		return "CREATE INDEX on the table"
-	}
-	return "a statement of kind " + kind
-}
-
 // eachTable calls f for each table name at any depth of a statement.
 func (a *attempt) eachTable(n *pg.Node, f func(*pg.RangeVar)) {
 	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
 		if rv, ok := m.Interface().(*pg.RangeVar); ok {
 			f(rv)
+		}
+	})
+}
+
+// eachReference, eachConstraint and eachType do so for column references, constraints and types.
+func (a *attempt) eachReference(n *pg.Node, f func(*pg.ColumnRef)) {
+	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
+		if c, ok := m.Interface().(*pg.ColumnRef); ok {
+			f(c)
+		}
+	})
+}
+
+func (a *attempt) eachConstraint(n *pg.Node, f func(*pg.Constraint)) {
+	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
+		if c, ok := m.Interface().(*pg.Constraint); ok {
+			f(c)
+		}
+	})
+}
+
+func (a *attempt) eachType(n *pg.Node, f func(*pg.TypeName)) {
+	eachMessage(n.ProtoReflect(), func(m protoreflect.Message) {
+		if t, ok := m.Interface().(*pg.TypeName); ok {
+			f(t)
 		}
 	})
 }
