@@ -15,7 +15,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text,
        COALESCE((SELECT array_agg(a.attname::text ORDER BY k.place)
                  FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
-                 WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts), '{}')
+                 WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts), '{}'),
+       COALESCE((SELECT array_agg(h.inhparent ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid), '{}')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND n.nspname <> 'pg_toast'`
 
@@ -51,6 +52,8 @@ SELECT concat_ws('/',
 	(SELECT concat(count(*), '.', sum(d.xmin::text::bigint)) FROM pg_class c JOIN pg_attrdef d ON d.adrelid = c.oid WHERE c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(i.xmin::text::bigint)) FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid
 	 WHERE c.oid >= 16384 AND i.indisprimary AND c.relpersistence <> 't'),
+	(SELECT concat(count(*), '.', sum(h.xmin::text::bigint)) FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+	 WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e', 'b', 'r') AND typcategory <> 'A'),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_proc WHERE oid >= 16384),
@@ -69,12 +72,15 @@ func fingerprint(ctx context.Context, q queryer) (string, error) {
 func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	relations, err := collect(ctx, q, catalogRelations, func(row pgx.CollectableRow) (*catalog.Relation, error) {
 		r, kind := &catalog.Relation{}, ""
-		err := row.Scan(&r.OID, &r.Schema, &r.Name, &kind, &r.PrimaryKey)
+		err := row.Scan(&r.OID, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents)
 		if err == nil {
 			r.Kind = catalog.Kind(kind[0])
 		}
 		if len(r.PrimaryKey) == 0 {
 			r.PrimaryKey = nil
+		}
+		if len(r.Parents) == 0 {
+			r.Parents = nil
 		}
 		return r, err
 	})

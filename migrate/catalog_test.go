@@ -16,6 +16,8 @@ func TestCatalog(t *testing.T) {
 			sum numeric(8,2) GENERATED ALWAYS AS (1.5) STORED, PRIMARY KEY (id, a) INCLUDE (b));
 		ALTER TABLE "Odd ""Table" DROP COLUMN gone;
 		CREATE VIEW v AS SELECT 1 AS one;
+		CREATE TABLE b (x int); CREATE TABLE a () INHERITS (b, "Odd ""Table");
+		CREATE TABLE c (k int) PARTITION BY LIST (k); CREATE TABLE c1 PARTITION OF c DEFAULT PARTITION BY LIST (k); CREATE TABLE c2 PARTITION OF c1 DEFAULT;
 		CREATE TEMP TABLE passing (a int);
 		CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 		CREATE FUNCTION f(text) RETURNS pair VOLATILE LANGUAGE sql AS 'SELECT 1, $1';
@@ -43,6 +45,13 @@ func TestCatalog(t *testing.T) {
 	}
 	if v := c.Relation("public", "v"); v == nil || v.Kind != catalog.View || v.PrimaryKey != nil {
 		t.Errorf("view: %+v", v)
+	}
+	b, a := c.Relation("public", "b"), c.Relation("public", "a")
+	if !slices.Equal(a.Parents, []uint32{b.OID, r.OID}) || !slices.Equal(c.Descendants(r.OID), []*catalog.Relation{a}) || b.Parents != nil {
+		t.Errorf("inheritance: %+v", a)
+	}
+	if all := c.Descendants(c.Relation("public", "c").OID); len(all) != 2 || all[0].Name != "c1" || all[1].Name != "c2" || all[0].Kind != catalog.PartitionedTable {
+		t.Errorf("partitions: %+v", all)
 	}
 	if c.Relation("pg_catalog", "pg_class") == nil || c.Find([]string{"public"}, "passing") != nil {
 		t.Error("system relations are missing, or temporary ones are there")
@@ -89,6 +98,10 @@ func TestFingerprint(t *testing.T) {
 		{"CREATE SCHEMA other", false},
 		{"ALTER TABLE people SET SCHEMA other", false},
 		{"ALTER SCHEMA other RENAME TO another", false},
+		{"CREATE TABLE k (id int, name text) PARTITION BY LIST (id)", false},
+		{"CREATE TABLE k1 (id int, name text)", false},
+		{"ALTER TABLE k ATTACH PARTITION k1 DEFAULT", false},
+		{"ALTER TABLE k DETACH PARTITION k1", false},
 		{"CREATE VIEW v AS SELECT 1 AS a", false},
 		{"CREATE TYPE mood AS ENUM ('good')", false},
 		{"ALTER TYPE mood RENAME TO temper", false},

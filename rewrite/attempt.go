@@ -28,6 +28,7 @@ type attempt struct {
 	stmt     int // index of the statement
 	uses     int // how often it names a migrating column, or depends on a migrating table's shape
 	prepares []string
+	makes    bool // a partition is made or attached
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
 	// replaced one by one; needs asks for one more, and the text is planned anew.
@@ -115,7 +116,8 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 		m := &a.state.migrations[i]
 		a.touched[m.Definition.Name] = true
 		applied = append(applied, lens.Applied{
-			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, New: a.isNew[m.Definition.Name],
+			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.oldNums(a.state.Catalog.ByOID(a.state.roots[i]), rel), OldTypes: m.OldTypes,
+			New: a.isNew[m.Definition.Name],
 		})
 	}
 	l := lens.Compile(rel, applied)

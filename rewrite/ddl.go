@@ -132,6 +132,9 @@ func harmlessAlter(c *pg.AlterTableCmd, l *lens.Lens) bool {
 
 // createTable plans CREATE TABLE: what it is made like, or refers to, may migrate. Its own name is no matter: where the table is there, that is the server's to say.
 func (a *attempt) createTable(s *pg.CreateStmt) {
+	if a.createPartition(s) {
+		return
+	}
 	if s.Partbound != nil || len(s.InhRelations) > 0 {
 		a.anyOther(&pg.Node{Node: &pg.Node_List{List: &pg.List{Items: s.InhRelations}}})
 	}
@@ -179,7 +182,7 @@ func (a *attempt) drop(n *pg.Node, d *pg.DropStmt) {
 		// Not where it names tables that are others, such as a temporary one of the same name.
 		for _, o := range d.Objects {
 			schema, name := lastNames(o)
-			if rel := a.find(schema, name); name == "" || rel != nil && a.lensOf(rel) != nil {
+			if rel := a.find(schema, name); name == "" || rel != nil && a.lensOf(rel) != nil && !a.memberOnly(rel) {
 				a.anyOther(n)
 			}
 		}
@@ -210,23 +213,20 @@ func (a *attempt) harmlessBody(n *pg.Node) bool {
 		}
 	})
 	a.eachString(n, func(s string) {
-		for i := range a.state.migrations {
-			m := &a.state.migrations[i]
-			t := m.Definition.Table
-			if !ok || !newWordSet([]string{t.Name}).in(s) {
-				continue
-			}
-			rel := a.state.Catalog.Relation(t.Schema, t.Name)
-			if rel == nil {
-				continue
-			}
-			l := a.lensOf(rel)
-			words := []string{"insert", "rowtype", "execute", "copy", "natural"}
-			for name := range l.Names {
-				words = append(words, name)
-			}
-			ok = !newWordSet(words).in(s) && !strings.Contains(strings.ReplaceAll(s, "(*)", ""), "*") && ascii(s) && !strings.Contains(s, `U&"`)
+		if !ok || !a.state.names.in(s) {
+			return
 		}
+		words := []string{"insert", "rowtype", "execute", "copy", "natural"}
+		for _, oid := range a.state.roots {
+			for _, rel := range append([]*catalog.Relation{a.state.Catalog.ByOID(oid)}, a.state.Catalog.Descendants(oid)...) {
+				if newWordSet([]string{rel.Name}).in(s) {
+					for name := range a.lensOf(rel).Names {
+						words = append(words, name)
+					}
+				}
+			}
+		}
+		ok = !newWordSet(words).in(s) && !strings.Contains(strings.ReplaceAll(s, "(*)", ""), "*") && ascii(s) && !strings.Contains(s, `U&"`)
 	})
 	return ok
 }
@@ -245,12 +245,8 @@ func (a *attempt) anyOther(n *pg.Node) {
 		return
 	}
 	a.eachString(n, func(s string) {
-		for i := range a.state.migrations {
-			t := a.state.migrations[i].Definition.Table
-			if s == t.Name || len(s) > len(t.Name) && newWordSet([]string{t.Name}).in(s) {
-				l := a.lensOf(a.state.Catalog.Relation(t.Schema, t.Name))
-				a.uncovered(0, l, statementName(n), hintDirect)
-			}
+		if l := a.lensNamed(s); l != nil {
+			a.uncovered(0, l, statementName(n), hintDirect)
 		}
 	})
 }

@@ -111,6 +111,34 @@ var tables = map[string]func(s lens.Stage) (*catalog.Relation, Migration){
 	},
 }
 
+// events is users as a partitioned table of that name, with partitions: events_2024, which came from elsewhere, so that its columns stand otherwise, and
+// archive.events_old, which has a partition events_older of its own.
+func events(s lens.Stage) (*catalog.Relation, Migration, []*catalog.Relation) {
+	r := usersTable(s)
+	r.OID, r.Name, r.Kind = 2001, "events", catalog.PartitionedTable
+	member := func(oid, parent uint32, schema, name string, nums map[string]int16) *catalog.Relation {
+		m := &catalog.Relation{OID: oid, Schema: schema, Name: name, Kind: catalog.Table, PrimaryKey: []string{"id"}, Parents: []uint32{parent}}
+		for _, c := range r.Columns {
+			if n, moved := nums[c.Name]; moved {
+				c.Num = n
+			}
+			m.Columns = append(m.Columns, c)
+		}
+		slices.SortFunc(m.Columns, func(a, b catalog.Column) int { return int(a.Num - b.Num) })
+		return m
+	}
+	older := member(2003, 2001, "archive", "events_old", nil)
+	older.Kind = catalog.PartitionedTable
+	_, m := tables["users"](s)
+	def := *m.Definition
+	def.Table.Name = "events"
+	m.Definition, m.Members = &def, map[uint32]map[string]int16{2002: {"name": 4}}
+	return r, m, []*catalog.Relation{
+		member(2002, 2001, "public", "events_2024", map[string]int16{"email": 2, "id": 3, "name": 4, "full_name": 5}),
+		older, member(2004, 2003, "archive", "events_older", nil),
+	}
+}
+
 // splitTable is a table with an id before the old columns and a label behind them, as it physically is in a stage.
 func splitTable(s lens.Stage, name string, old, added []catalog.Column, def *lens.Definition) (*catalog.Relation, Migration) {
 	oids := map[string]uint32{"products": 1011, "priced": 1012, "persons": 1013, "addresses": 1014}
@@ -142,14 +170,21 @@ func stateOn(t testing.TB, s lens.Stage, table string) *State {
 		}
 		return r
 	}
-	migrating, m := tables[table](s)
+	var migrating *catalog.Relation
+	var m Migration
+	var members []*catalog.Relation
+	if table == "events" {
+		migrating, m, members = events(s)
+	} else {
+		migrating, m = tables[table](s)
+	}
 	m.Stage, m.Seq = s, 1
-	cat := catalog.New([]*catalog.Relation{
+	cat := catalog.New(append([]*catalog.Relation{
 		migrating,
 		rel(1002, "public", "orders", "id", "user_id", "total", "name"),
 		rel(1003, "public", "people", "id", "full_name"),
 		rel(1004, "other", "users", "id", "name"),
-	}, []*catalog.Function{
+	}, members...), []*catalog.Function{
 		{Schema: "pg_catalog", Name: "upper"},
 		{Schema: "pg_catalog", Name: "now"},
 		{Schema: "pg_catalog", Name: "random", Volatile: true},

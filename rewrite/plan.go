@@ -26,6 +26,8 @@ type Plan struct {
 	Results []Result
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
+	// Makes says that the text makes or attaches a partition of a migrating table, which the catalog is to learn of.
+	Makes bool
 
 	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
 	edits []edit                 // sorted

@@ -220,6 +220,7 @@ func (a *attempt) plan() *Plan {
 		}
 		p.Prepares = a.prepares[0]
 	}
+	p.Makes = a.makes
 	p.Migrations = slices.Sorted(maps.Keys(a.touched))
 	p.OldNames = slices.Sorted(maps.Keys(a.oldNames))
 	if len(p.Migrations) == 0 {

@@ -5,6 +5,8 @@ package rewrite
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -20,6 +22,9 @@ type Migration struct {
 	OldNums    map[string]int16        // attribute numbers of the old columns when the migration was started
 	OldTypes   map[string]catalog.Type // their types then; may be nil for a rename
 	Seq        int64                   // the order in which migrations were started
+	// Members are the attribute numbers of the old columns in the table's partitions and inheritance children, by their OIDs, where those are not as
+	// in the table. One that is not there has its old columns where the table has them, among its other columns.
+	Members map[uint32]map[string]int16
 
 	group *lens.Group
 }
@@ -30,10 +35,12 @@ type State struct {
 	Epoch   int64
 	Catalog *catalog.Catalog
 
-	migrations  []Migration // in the order of Seq, all but retired ones
-	tables      map[uint32][]int
-	beyondASCII bool     // some of the names has characters beyond ASCII
-	names       *wordSet // byte patterns of the names of migrating tables
+	migrations  []Migration      // in the order of Seq, all but retired ones
+	tables      map[uint32][]int // by OID: the tables that migrate, and their partitions and inheritance children, which migrate with them
+	roots       []uint32         // OIDs of the tables that are migrated by their own name, by place in migrations
+	bare        []string         // names of all of them without their schemas, in order and each once
+	beyondASCII bool             // some of the names has characters beyond ASCII
+	names       *wordSet         // byte patterns of the names
 	templates   *cache[*template]
 	plans       *cache[*Plan] // of texts without a template, refusals among them
 }
@@ -41,7 +48,6 @@ type State struct {
 // NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
 func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State, error) {
 	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes)}
-	var names []string
 	for _, m := range migrations {
 		if m.Stage.Phase == lens.Retired {
 			continue
@@ -56,12 +62,16 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 			return nil, fmt.Errorf("migration %s: %w", m.Definition.Name, err)
 		}
 		m.group = group
-		s.tables[rel.OID] = append(s.tables[rel.OID], len(s.migrations))
-		s.migrations = append(s.migrations, m)
-		names = append(names, t.Name)
-		s.beyondASCII = s.beyondASCII || !ascii(t.Name)
+		for _, r := range append([]*catalog.Relation{rel}, cat.Descendants(rel.OID)...) {
+			s.tables[r.OID] = append(s.tables[r.OID], len(s.migrations))
+			s.bare = append(s.bare, r.Name)
+			s.beyondASCII = s.beyondASCII || !ascii(r.Name)
+		}
+		s.migrations, s.roots = append(s.migrations, m), append(s.roots, rel.OID)
 	}
-	s.names = newWordSet(names)
+	slices.Sort(s.bare)
+	s.bare = slices.Compact(s.bare)
+	s.names = newWordSet(s.bare)
 	return s, nil
 }
 
@@ -103,12 +113,37 @@ func (s *State) HasMigration(name string) bool {
 	return false
 }
 
-// TableNames gives the bare names of the tables that migrate, in order and each once: Settings.Means is about them.
-func (s *State) TableNames() []string {
-	var names []string
-	for i := range s.migrations {
-		names = append(names, s.migrations[i].Definition.Table.Name)
+// TableNames gives the bare names of the tables that migrate, partitions and inheritance children among them, in order and each once: Settings.Means is
+// about them. The caller must not change them.
+func (s *State) TableNames() []string { return s.bare }
+
+// oldNums gives the attribute numbers of a migration's old columns in one of its relations: where `*` has them.
+func (m *Migration) oldNums(table, rel *catalog.Relation) map[string]int16 {
+	if rel == table {
+		return m.OldNums
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	nums := maps.Clone(m.Members[rel.OID])
+	if nums == nil {
+		nums = map[string]int16{}
+	}
+	for name, num := range m.OldNums {
+		if c := rel.Column(name); c != nil {
+			nums[name] = c.Num
+		} else if _, known := nums[name]; !known {
+			nums[name] = placeIn(table, rel, num)
+		}
+	}
+	return nums
+}
+
+// placeIn gives the place in a partition or child of a column that it does not have: before the first column that stands behind it in the table.
+func placeIn(table, rel *catalog.Relation, num int16) int16 {
+	for i := range table.Columns {
+		if c := &table.Columns[i]; c.Num > num {
+			if same := rel.Column(c.Name); same != nil {
+				return same.Num
+			}
+		}
+	}
+	return math.MaxInt16
 }

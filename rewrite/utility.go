@@ -48,6 +48,10 @@ func (a *attempt) statement(n *pg.Node) {
 		a.createTable(x.CreateStmt)
 	case *pg.Node_ViewStmt:
 		a.createView(n, x.ViewStmt.Query)
+	case *pg.Node_AlterTableStmt:
+		if !a.movesPartition(x.AlterTableStmt) {
+			a.definition(n)
+		}
 	case *pg.Node_DropStmt:
 		a.drop(n, x.DropStmt)
 	case *pg.Node_TruncateStmt, *pg.Node_LockStmt:
@@ -164,8 +168,8 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 		a.query(s.Query, nil, nil)
 		return
 	}
-	_, _, l := a.relation(s.Relation, nil)
-	if l == nil {
+	_, rel, l := a.relation(s.Relation, nil)
+	if l == nil || !s.IsFrom && rel.Kind == catalog.PartitionedTable { // the server has an error for the latter, whatever the columns
 		return
 	}
 	from := a.tokenAt(s.Relation.Location)

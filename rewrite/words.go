@@ -1,19 +1,28 @@
 package rewrite
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // wordSet finds any of a set of names in a text by its bytes: case-insensitively for ASCII, and only where the name is not a
-// part of a longer one. It may find a name in a comment or a string; it never misses one, save those in U&"".
+// part of a longer one. It may find a name in a comment or a string; it never misses one, save those in U&"". What it costs does not grow with the number
+// of names, of which a table with many partitions has many.
 type wordSet struct {
 	first [256]bool
-	words []string // lower case, quotes doubled
+	words map[string]bool // lower case; all of bytes that can be in an unquoted identifier
+	odd   []string        // the others, with quotes doubled
 }
 
 func newWordSet(names []string) *wordSet {
-	w := &wordSet{}
+	w := &wordSet{words: map[string]bool{}}
 	for _, n := range names {
 		n = lower(strings.ReplaceAll(n, `"`, `""`))
-		w.words = append(w.words, n)
+		if identLen(n) == len(n) {
+			w.words[n] = true
+		} else {
+			w.odd = append(w.odd, n)
+		}
 		w.first[n[0]] = true
 		if c := n[0]; c >= 'a' && c <= 'z' {
 			w.first[c-'a'+'A'] = true
@@ -23,17 +32,51 @@ func newWordSet(names []string) *wordSet {
 }
 
 func (w *wordSet) in(s string) bool {
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		if !w.first[s[i]] || i > 0 && isIdentByte(s[i-1]) {
 			continue
 		}
-		for _, n := range w.words {
+		if len(w.words) > 0 && w.hasWord(s[i:i+identLen(s[i:])]) {
+			return true
+		}
+		for _, n := range w.odd {
 			if len(s)-i >= len(n) && equalFold(s[i:i+len(n)], n) && (i+len(n) == len(s) || len(n) >= maxIdent || !isIdentByte(s[i+len(n)])) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// hasWord says whether an identifier is one of the words, cut off as the server does it.
+func (w *wordSet) hasWord(ident string) bool {
+	var b [maxIdent]byte
+	n := min(len(ident), maxIdent)
+	for i := range n {
+		b[i] = ident[i]
+		if c := b[i]; c >= 'A' && c <= 'Z' {
+			b[i] = c - 'A' + 'a'
+		}
+	}
+	if w.words[string(b[:n])] {
+		return true
+	}
+	// A character of several bytes is not cut through.
+	for cut := 1; len(ident) > maxIdent && cut < utf8.UTFMax; cut++ {
+		if w.words[string(b[:n-cut])] {
+			return true
+		}
+	}
+	return false
+}
+
+// identLen gives the length of the bytes that s begins with and that can be in an unquoted identifier.
+func identLen(s string) int {
+	n := 0
+	for n < len(s) && isIdentByte(s[n]) {
+		n++
+	}
+	return n
 }
 
 // maxIdent is NAMEDATALEN - 1: what is longer is cut off there by the server, so that a longer spelling is the same name.
@@ -95,7 +138,7 @@ func Unsettles(sql string) Unsettling {
 	worst := Settled
 	for rest := sql; ; {
 		rest = rest[skipSpace(rest):]
-		n := wordLen(rest)
+		n := identLen(rest)
 		if n > 0 && n <= len("rollback") {
 			word := lower(rest[:n])
 			if word == "set" {
@@ -116,10 +159,10 @@ func Unsettles(sql string) Unsettling {
 // can mean, nor is it known to the catalog as anything else.
 func (s *State) Unsettles(sql string) Unsettling {
 	rest := sql[skipSpace(sql):]
-	if n := wordLen(rest); n == len("drop") && equalFold(rest[:n], "drop") && !s.Mentions(sql) {
+	if n := identLen(rest); n == len("drop") && equalFold(rest[:n], "drop") && !s.Mentions(sql) {
 		rest = rest[n:]
 		rest = rest[skipSpace(rest):]
-		switch lower(rest[:min(wordLen(rest), 8)]) {
+		switch lower(rest[:min(identLen(rest), 8)]) {
 		case "table", "index", "view", "sequence", "function", "trigger":
 			return Settled
 		}
@@ -150,20 +193,12 @@ func unsettlesInside(sql string) bool {
 	return false
 }
 
-func wordLen(s string) int {
-	n := 0
-	for n < len(s) && isIdentByte(s[n]) {
-		n++
-	}
-	return n
-}
-
 // setUnsettles judges what comes after SET: the parameters that settings come from, and SET [LOCAL | SESSION] ROLE, SET SESSION AUTHORIZATION,
 // SET NAMES and SET SCHEMA.
 func setUnsettles(rest string) Unsettling {
 	for range 2 {
 		rest = rest[skipSpace(rest):]
-		n := wordLen(rest)
+		n := identLen(rest)
 		switch lower(rest[:min(n, len("standard_conforming_strings"))]) {
 		case "local", "session":
 			rest = rest[n:]

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"strings"
 	"testing"
 
 	"segue/rewrite/catalog"
@@ -90,6 +91,20 @@ func TestNamesInOtherEncodingsAreMentioned(t *testing.T) {
 	for sql, want := range map[string]bool{"SELECT * FROM größe": true, "SELECT * FROM gr\xf6\xdfe": true, "SELECT 'ä' FROM t": false, "SELECT 1": false} {
 		if got := st.Mentions(sql); got != want {
 			t.Errorf("%q: got %v", sql, got)
+		}
+	}
+}
+
+func TestManyNamesAndLongOnes(t *testing.T) {
+	long := strings.Repeat("x", 61) + "é" // the server cuts longer spellings off before a character that does not fit
+	w := newWordSet([]string{"events_2024", "Events 2025", long[:61], strings.Repeat("y", 63)})
+	for s, want := range map[string]bool{
+		"select * from Events_2024;": true, "events_20245": false, "xevents_2024": false, "events_202": false, `"events 2025"`: true, "events 2025x": false,
+		"select " + long + "more": true, "select " + long[:61] + "a": false, strings.Repeat("Y", 70): true, strings.Repeat("y", 62): false,
+		"x.events_2024.y": true, "'events_2024'": true, "": false,
+	} {
+		if got := w.in(s); got != want {
+			t.Errorf("%q: got %v", s, got)
 		}
 	}
 }

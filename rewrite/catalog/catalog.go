@@ -44,6 +44,7 @@ type Relation struct {
 	Kind       Kind
 	Columns    []Column // in attnum order
 	PrimaryKey []string // in key order; nil where there is none
+	Parents    []uint32 // OIDs of the relations that it is a partition or an inheritance child of, in order
 }
 
 // Column gives the live column of that name, or nil.
@@ -69,6 +70,7 @@ type Function struct {
 type Catalog struct {
 	relations map[name]*Relation
 	byOID     map[uint32]*Relation
+	children  map[uint32][]*Relation // by the parent's OID
 	functions map[name]*Function
 	operators map[string]bool
 }
@@ -81,12 +83,16 @@ func New(relations []*Relation, functions []*Function, volatileOperators []strin
 	c := &Catalog{
 		relations: make(map[name]*Relation, len(relations)),
 		byOID:     make(map[uint32]*Relation, len(relations)),
+		children:  map[uint32][]*Relation{},
 		functions: make(map[name]*Function, len(functions)),
 		operators: make(map[string]bool, len(volatileOperators)),
 	}
 	for _, r := range relations {
 		c.relations[name{r.Schema, r.Name}] = r
 		c.byOID[r.OID] = r
+		for _, parent := range r.Parents {
+			c.children[parent] = append(c.children[parent], r)
+		}
 	}
 	for _, f := range functions {
 		c.functions[name{f.Schema, f.Name}] = f
@@ -102,6 +108,25 @@ func (c *Catalog) Relation(schema, rel string) *Relation { return c.relations[na
 
 // ByOID gives the relation of that OID, or nil.
 func (c *Catalog) ByOID(oid uint32) *Relation { return c.byOID[oid] }
+
+// Descendants gives the partitions and inheritance children of a relation, at any depth, each once and behind some parent of its own.
+func (c *Catalog) Descendants(oid uint32) []*Relation {
+	var all []*Relation
+	seen := map[uint32]bool{oid: true}
+	for next := []uint32{oid}; len(next) > 0; {
+		var below []uint32
+		for _, parent := range next {
+			for _, r := range c.children[parent] {
+				if !seen[r.OID] {
+					seen[r.OID] = true
+					all, below = append(all, r), append(below, r.OID)
+				}
+			}
+		}
+		next = below
+	}
+	return all
+}
 
 // Find looks an unqualified relation name up along a search path as PostgreSQL does, pg_catalog first where the path
 // does not name it. It gives nil where no schema of the path has it.

@@ -111,6 +111,8 @@ type Lens struct {
 	Names map[string]bool
 	// Migrations that are under way on the table, by name.
 	Migrations []string
+	// Trusting says that rows are read on one side alone, since all of them agree: rows must not come in past the guard.
+	Trusting bool
 }
 
 // Column gives the logical column of that name, or nil.
@@ -154,6 +156,7 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 			migrating[n.Name], l.Names[n.Name], l.Names[n.As] = true, true, true
 		}
 		cols = append(cols, m.columns(rel, i)...)
+		l.Trusting = l.Trusting || m.Stage.trusting()
 	}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
@@ -189,6 +192,12 @@ func (s Stage) written() sidesWritten {
 		return bothSides
 	}
 	return newOnly
+}
+
+// trusting says whether some side reads the other's columns without a look at its own, while both stand.
+func (s Stage) trusting() bool {
+	both := s.written() == bothSides || s.Step == WriteNew
+	return both && (s.Phase > SwitchReads || s.Phase == SwitchReads && s.Proved)
 }
 
 // columns gives the side's columns of a migration's group: the phase table of design section 4.
