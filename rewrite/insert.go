@@ -69,6 +69,7 @@ type values struct {
 // listed plans a column list that the client wrote.
 func (v *values) listed() {
 	cols := make([]*lens.Column, len(v.stmt.Cols))
+	types := make([]catalog.Type, len(v.stmt.Cols))
 	toks := make([]int, len(v.stmt.Cols))
 	parts, touched := false, false
 	for i, n := range v.stmt.Cols {
@@ -85,6 +86,7 @@ func (v *values) listed() {
 			}
 			continue
 		}
+		types[i] = c.Type
 		if !c.Migrates() {
 			continue
 		}
@@ -99,11 +101,13 @@ func (v *values) listed() {
 	if !touched {
 		return
 	}
-	w := v.rowsToWrite(cols)
+	w := v.rowsToWrite(cols, types)
 	if w == nil {
 		return
 	}
-	w.fixed = w.fixed || parts
+	if parts {
+		w.fixed, w.wrap = true, nil
+	}
 	names, extra, ok := v.write(v.lens, w)
 	if !ok {
 		return
@@ -133,11 +137,13 @@ func (a *attempt) wrote(off int, c *lens.Column) {
 }
 
 // rowsToWrite finds the rows that the INSERT puts in; nil where the statement is refused.
-func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
-	w := &rowsToWrite{cols: cols, off: int(v.stmt.Relation.Location)}
+func (v *values) rowsToWrite(cols []*lens.Column, types []catalog.Type) *rowsToWrite {
+	w := &rowsToWrite{cols: cols, types: types, off: int(v.stmt.Relation.Location)}
 	if !v.canAppend(len(cols)) {
 		w.fixed, w.broken = true, v.misfits(len(cols))
-		w.wrap = v.wrapping()
+		if !w.broken {
+			w.wrap = v.wrapping(w)
+		}
 		return w
 	}
 	if len(v.sel.ValuesLists) > 0 {
@@ -154,7 +160,7 @@ func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 			}
 			w.rows = append(w.rows, r)
 		}
-		return w
+		return v.orWrapped(w)
 	}
 	w.targets, w.sorted = true, len(v.sel.SortClause) > 0
 	r := rowCells{end: v.targetEnd(v.sel.TargetList, len(v.sel.TargetList)-1)}
@@ -176,50 +182,7 @@ func (v *values) rowsToWrite(cols []*lens.Column) *rowsToWrite {
 		r.toks = append(r.toks, [2]int{start, end})
 	}
 	w.rows = []rowCells{r}
-	return w
-}
-
-// wrapping finds the source where a sub-select can be put around it; nil where it cannot: a WITH that changes data must stand at the top, and literals
-// of a plain SELECT would lose the types that the columns give them.
-func (v *values) wrapping() *wrapping {
-	if v.sel == nil || v.sel.WithClause != nil || v.sel.IntoClause != nil {
-		return nil
-	}
-	if v.sel.Op == pg.SetOperation_SETOP_NONE && len(v.sel.DistinctClause) == 0 {
-		if len(v.sel.TargetList) == 0 {
-			return nil
-		}
-		for _, n := range v.sel.TargetList {
-			switch n.GetResTarget().GetVal().GetNode().(type) {
-			case *pg.Node_AConst, *pg.Node_ParamRef:
-				return nil
-			}
-		}
-	}
-	from := v.afterTarget()
-	if len(v.stmt.Cols) > 0 {
-		from = v.closing(from) + 1
-	}
-	for v.isWord(from, "overriding") {
-		from += 3
-	}
-	if from <= 0 || !v.isWord(from, "select") && !v.isWord(from, "values") && !v.isWord(from, "table") && !v.isPunct(from, '(') {
-		return nil
-	}
-	depth, to := 0, from
-	for i := from; i < len(v.toks); i++ {
-		switch {
-		case v.isPunct(i, '('), v.isPunct(i, '['):
-			depth++
-		case v.isPunct(i, ')'), v.isPunct(i, ']'):
-			depth--
-		}
-		if depth < 0 || depth == 0 && (v.isPunct(i, ';') || v.isWord(i, "returning") && !v.isPunct(i-1, '.') || v.isWord(i, "on") && v.isWord(i+1, "conflict")) {
-			break
-		}
-		to = i
-	}
-	return &wrapping{from: from, to: to}
+	return v.orWrapped(w)
 }
 
 // misfits says whether the source is seen to have another number of columns than are named.
@@ -367,7 +330,11 @@ func (v *values) unlisted(source shape) {
 	for i := range cols {
 		cols[i] = &v.lens.Columns[i]
 	}
-	w := v.rowsToWrite(cols)
+	types := make([]catalog.Type, n)
+	for i := range types {
+		types[i] = cols[i].Type
+	}
+	w := v.rowsToWrite(cols, types)
 	if w == nil {
 		return
 	}

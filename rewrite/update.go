@@ -64,6 +64,9 @@ type assignment struct {
 	// list and values are the brackets of `(a, b) = (x, y)`, as their closing tokens; 0 where the assignment stands alone.
 	list, values int
 	opaque       bool // the value cannot be taken apart: a sub-select for several columns, or a part of the column is assigned
+	// source is the sub-select that the value is a column of: its place among the values, how many there are, and its brackets.
+	source *rowSource
+	place  int
 }
 
 // assignments plans UPDATE SET and ON CONFLICT DO UPDATE SET: each side of a migrating column is written.
@@ -102,11 +105,13 @@ func (a *attempt) assignments(list []*pg.Node, target *item, sc *scope, ctes *ct
 		}
 		ties[c.Tie] = append(ties[c.Tie], as)
 	}
+	rows := &rowSources{}
 	for _, t := range order {
 		if a.mayWrite(int(ties[t][0].target.Location), l, t) {
-			a.assignTie(t, ties[t], target)
+			a.assignTie(t, ties[t], target, rows)
 		}
 	}
+	rows.put(a)
 }
 
 // assignment finds what the i-th target of SET is given.
@@ -126,11 +131,14 @@ func (a *attempt) assignment(list []*pg.Node, i int, c *lens.Column) (assignment
 		return as, a.tokText(as.tok+1) == "="
 	}
 	row := m.Source.GetRowExpr()
+	open := a.tokenAt(list[i-int(m.Colno-1)].GetResTarget().Location) - 1
 	if row == nil || len(row.Args) != int(m.Ncolumns) {
 		as.opaque = true
+		if end := a.closing(open); m.Source.GetSubLink() != nil && a.isPunct(open, '(') && end > 0 && a.tokText(end+1) == "=" && a.isPunct(end+2, '(') {
+			as.source, as.place = &rowSource{list: end, from: end + 2, to: a.closing(end + 2), cells: make([]string, m.Ncolumns)}, int(m.Colno-1)
+		}
 		return as, true
 	}
-	open := a.tokenAt(list[i-int(m.Colno-1)].GetResTarget().Location) - 1
 	if !a.isPunct(open, '(') {
 		return as, false
 	}
@@ -152,7 +160,7 @@ func (a *attempt) assignment(list []*pg.Node, i int, c *lens.Column) (assignment
 }
 
 // assignTie writes what SET gives to one tie.
-func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
+func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item, rows *rowSources) {
 	l := target.lens
 	off := int(list[0].target.Location)
 	g := tied{tie: t, given: map[string]given{}}
@@ -182,8 +190,12 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item) {
 		}
 	case t.Own && t.OldSide && (opaque || mixed || !a.once(g)):
 		toOwn() // the guard fills the other side
+	case opaque && rows.add(list):
+		a.assignFromSource(g, list, target, rows)
 	case opaque || mixed:
 		a.uncovered(off, l, "this way of assigning a migrating column", "Assign the column alone, from one expression.")
+	case !a.once(g) && !(t.Own && g.oldAlone()) && !g.foldable() && alone > 0:
+		a.assignComputed(g, list, target)
 	case !a.once(g) && !(t.Own && g.oldAlone()) && !g.foldable():
 		a.uncovered(off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
 	case t.Own && a.once(g):
@@ -216,13 +228,7 @@ func (a *attempt) assignBoth(g tied, list []assignment, target *item) {
 		}
 		a.add(after, last.toks[1], last.toks[1], append(sqlText(", ", catalog.QuoteIdent(name), " = "), value...))
 	}
-	if g.tie.Unfilled {
-		for _, name := range g.tie.Columns {
-			if _, ok := g.given[name]; !ok {
-				put(target.lens.Column(name).Physical, sqlText(reads(target)(name)))
-			}
-		}
-	}
+	a.siblings(g, target, put)
 	for _, o := range g.tie.Others {
 		put(o.Target, a.other(g, o, reads(target)))
 	}
@@ -232,12 +238,21 @@ func (a *attempt) assignBoth(g tied, list []assignment, target *item) {
 func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 	first := list[0]
 	if first.list > 0 {
-		if len(g.tie.Others) != 1 || len(list) != 1 {
-			a.uncovered(int(first.target.Location), target.lens, "an assignment of a row to several columns that become one", "Assign each column alone.")
-			return
+		// The first one's places, in the list and among the values, take all; the others go with their commas.
+		var targets, values []piece
+		for i, o := range g.tie.Others {
+			if i > 0 {
+				targets, values = append(targets, lit(", ")), append(values, lit(", "))
+			}
+			targets = append(targets, lit(catalog.QuoteIdent(o.Target)))
+			values = append(values, a.instead(g, o, target)...)
 		}
-		a.rename(first.tok, first.target.Name, g.tie.Others[0].Target)
-		a.move(first.toks[0], first.toks[1], a.instead(g, g.tie.Others[0], target))
+		a.add(replace, first.tok, first.tok, targets)
+		a.move(first.toks[0], first.toks[1], values)
+		for _, as := range list[1:] {
+			a.add(replace, as.tok-1, as.tok, nil)
+			a.move(as.toks[0]-1, as.toks[1], nil)
+		}
 		return
 	}
 	var all []piece

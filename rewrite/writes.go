@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -16,9 +15,10 @@ type given struct {
 	col  *lens.Column
 	node *pg.Node
 	toks [2]int
+	sql  string // stands for the tokens where the value is computed beforehand
 }
 
-func (g given) isDefault() bool { return g.node.GetSetToDefault() != nil }
+func (g given) isDefault() bool { return g.sql == "" && g.node.GetSetToDefault() != nil }
 
 // tied gathers what a statement gives to one tie.
 type tied struct {
@@ -132,6 +132,9 @@ func (a *attempt) stored(t *lens.Tie, g given) []piece {
 		return sqlText("(", defaultSQL(g.col), ")")
 	}
 	value := copyOf(g.toks[0], g.toks[1])
+	if g.sql != "" {
+		value = lit(g.sql)
+	}
 	if t.Same {
 		return []piece{value}
 	}
@@ -179,7 +182,7 @@ func (a *attempt) once(t tied) bool {
 		if !t.tie.Own && !t.tie.Same && !t.tie.Lossy && !t.tie.OneWay() {
 			n++ // it is held against its way back
 		}
-		if n > 1 && !g.isDefault() && !a.twice(g.node) {
+		if n > 1 && g.sql == "" && !g.isDefault() && !a.twice(g.node) {
 			return false
 		}
 	}
@@ -202,8 +205,9 @@ func (t tied) oldAlone() bool {
 
 // rowsToWrite is what an INSERT puts in: its columns in order (nil for names that no migration knows of) and its rows.
 type rowsToWrite struct {
-	cols []*lens.Column
-	rows []rowCells
+	cols  []*lens.Column
+	types []catalog.Type // of all columns, those that do not migrate too; no SQL where it is not known
+	rows  []rowCells
 	// targets says that the only row is a SELECT's target list, at whose end values are put in behind a token; else a row ends at its closing
 	// bracket.
 	targets bool
@@ -249,14 +253,8 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
 			}
-		case w.fixed && w.wrap != nil && t.Own && a.wrappable(t, at):
-			for _, i := range at {
-				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
-			}
-			for _, o := range t.Others {
-				extra = append(extra, catalog.QuoteIdent(o.Target))
-				w.wrap.more = append(w.wrap.more, a.wrapped(w, t, at, o))
-			}
+		case w.fixed && w.wrap != nil && !w.broken:
+			extra = append(extra, a.writeWrapped(l, w, t, at, names)...)
 		case w.fixed:
 			if !a.writeFixed(l, w, t, at, names) {
 				return nil, nil, false
@@ -279,16 +277,10 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
 			}
-			// Where the old columns have given their defaults to the new ones, a sibling that is left out would be NULL.
-			var siblings []*lens.Column
-			for _, name := range t.Columns {
-				if c := l.Column(name); c.Default != "" && !slices.Contains(w.cols, c) {
-					siblings = append(siblings, c)
-					extra = append(extra, catalog.QuoteIdent(c.Physical))
-				}
-			}
-			for r := range w.rows {
-				for _, c := range siblings {
+			siblings := leftOut(l, w, t)
+			for _, c := range siblings {
+				extra = append(extra, catalog.QuoteIdent(c.Physical))
+				for r := range w.rows {
 					a.put(w, &w.rows[r], sqlText(c.Default))
 				}
 			}
@@ -321,52 +313,16 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			}
 		}
 	}
-	if w.wrap != nil && len(w.wrap.more) > 0 {
+	if w.wrap != nil && w.wrap.changed {
 		w.wrap.put(a, len(w.cols))
 	}
 	return names, extra, true
 }
 
-// wrapping puts a sub-select around a source that cannot be given more columns, which names its columns so that the other side's are made of them.
-type wrapping struct {
-	from, to int      // tokens of the source
-	more     []string // the other side's values
-}
-
-func sourceColumn(i int) string { return fmt.Sprintf("segue_source.c%d", i+1) }
-
-func (w *wrapping) put(a *attempt, n int) {
-	var all, names []string
-	for i := range n {
-		all = append(all, sourceColumn(i))
-		names = append(names, fmt.Sprintf("c%d", i+1))
-	}
-	a.add(before, w.from, w.from, sqlText("SELECT ", strings.Join(append(all, w.more...), ", "), " FROM ("))
-	a.add(after, w.to, w.to, sqlText(") AS segue_source (", strings.Join(names, ", "), ")"))
-}
-
-// wrappable says whether all of a tie's columns are given, so that the other side can be made of what is there.
-func (a *attempt) wrappable(t *lens.Tie, at []int) bool { return len(at) == len(t.Columns) }
-
-// wrapped gives the SQL for a column of the other side over the wrapped source's columns.
-func (a *attempt) wrapped(w *rowsToWrite, t *lens.Tie, at []int, o lens.Other) string {
-	return o.Form.Expand(func(name string) string {
-		for _, i := range at {
-			if w.cols[i].Name == name {
-				if t.Same {
-					return sourceColumn(i)
-				}
-				return "((" + sourceColumn(i) + ")::" + w.cols[i].Type.SQL + ")"
-			}
-		}
-		return "NULL"
-	})
-}
-
 func (a *attempt) tiedRow(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) tied {
 	g := tied{tie: t, given: map[string]given{}}
 	for _, i := range at {
-		g.given[w.cols[i].Name] = given{w.cols[i], r.nodes[i], r.toks[i]}
+		g.given[w.cols[i].Name] = given{col: w.cols[i], node: r.nodes[i], toks: r.toks[i]}
 	}
 	return g
 }
