@@ -61,7 +61,7 @@ type assignment struct {
 	given
 	target *pg.ResTarget
 	tok    int // of the column's name
-	// list and values are the brackets of `(a, b) = (x, y)`, as their closing tokens; 0 where the assignment stands alone.
+	// list and values are the brackets of `(a, b) = [ROW] (x, y)`, as their closing tokens; 0 where the assignment stands alone.
 	list, values int
 	opaque       bool // the value cannot be taken apart: a sub-select for several columns, or a part of the column is assigned
 	// source is the sub-select that the value is a column of: its place among the values, how many there are, and its brackets.
@@ -249,6 +249,9 @@ func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 		}
 		a.add(replace, first.tok, first.tok, targets)
 		a.move(first.toks[0], first.toks[1], values)
+		if !a.isWord(first.list+2, "row") {
+			a.add(before, first.list+2, first.list+2, sqlText("ROW")) // which a list of one needs
+		}
 		for _, as := range list[1:] {
 			a.add(replace, as.tok-1, as.tok, nil)
 			a.move(as.toks[0]-1, as.toks[1], nil)

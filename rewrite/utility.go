@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -58,16 +59,38 @@ func (a *attempt) statement(n *pg.Node) {
 		// They name no column.
 		a.touchAll(n)
 	case *pg.Node_VacuumStmt:
-		if slices.ContainsFunc(x.VacuumStmt.Rels, func(r *pg.Node) bool { return len(r.GetVacuumRelation().GetVaCols()) > 0 }) {
-			a.anyOther(n)
-			return
-		}
 		a.touchAll(n)
+		a.analyzeWhole(x.VacuumStmt)
 	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DeallocateStmt, *pg.Node_FetchStmt,
 		*pg.Node_ClosePortalStmt, *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_DiscardStmt, *pg.Node_ConstraintsSetStmt,
 		*pg.Node_CheckPointStmt:
 	default:
 		a.definition(n)
+	}
+}
+
+// analyzeWhole takes the list of columns of ANALYZE out where it names a migrating one: which of its columns has the statistics is nobody's matter.
+func (a *attempt) analyzeWhole(s *pg.VacuumStmt) {
+	for _, n := range s.Rels {
+		r := n.GetVacuumRelation()
+		_, _, l := a.relation(r.GetRelation(), nil)
+		if l == nil || !slices.ContainsFunc(r.GetVaCols(), func(c *pg.Node) bool { return l.Names[strOf(c)] }) {
+			continue
+		}
+		for _, c := range r.VaCols {
+			if l.Column(strOf(c)) == nil {
+				a.unknownColumn(int(r.Relation.Location), l, strOf(c), fmt.Sprintf("column %q of relation %q does not exist", strOf(c), l.Relation.Name))
+			}
+		}
+		open := a.tokenAt(r.Relation.Location) + 1
+		for a.isPunct(open, '.') {
+			open += 2
+		}
+		if end := a.closing(open); a.isPunct(open, '(') && end > 0 {
+			a.add(replace, open, end, nil)
+		} else {
+			a.lost(r.Relation.Location, "ANALYZE")
+		}
 	}
 }
 

@@ -104,10 +104,8 @@ SELECT {c}, {c}::int FROM users WHERE {c} = 'Ann'
 
 SELECT id, 1/(id-3), {c} FROM users ORDER BY id
 
-@refused required
 INSERT INTO users ({c}) VALUES ('x', 'y')
 
-@refused required
 INSERT INTO users ({c}, email) VALUES ('x')
 
 INSERT INTO users ({c}, {c}) VALUES ('x', 'y')

@@ -78,7 +78,6 @@ LOCK TABLE public.users
 @rows any
 ANALYZE users
 
-@refused
 ANALYZE users ({c})
 
 MERGE INTO users USING people p ON p.id = users.id WHEN MATCHED THEN UPDATE SET {c} = p.full_name WHEN NOT MATCHED THEN INSERT (id, {c}) VALUES (p.id, 'm')
@@ -88,6 +87,24 @@ MERGE INTO people USING users u ON u.id = people.id WHEN MATCHED THEN UPDATE SET
 CREATE TEMP TABLE t AS SELECT {c} FROM users
 
 SELECT {c} INTO TEMP t FROM users
+
+CREATE INDEX i ON users (lower(email)) WHERE id > 1
+
+CREATE VIEW v AS SELECT id, email FROM users WHERE id < 3
+---
+SELECT id + 0 AS id, email || $$$$ AS email FROM v ORDER BY id
+
+CREATE TABLE notes (id int PRIMARY KEY, name text, full_name text, user_id bigint REFERENCES users (id))
+---
+INSERT INTO notes SELECT id, {c}, {c}, id FROM users WHERE id < 3 RETURNING id + 0, name || full_name
+
+COMMENT ON TABLE users IS 'x'
+
+GRANT SELECT ON users TO PUBLIC
+
+DO $$ BEGIN PERFORM count(*) FROM users; UPDATE users SET email = 'x' WHERE id = 2; END $$
+---
+SELECT {c}, email FROM users WHERE id = 2
 
 @refused
 CREATE VIEW v AS SELECT {c} FROM users

@@ -28,13 +28,10 @@ UPDATE addresses SET full_address = full_address
 
 UPDATE addresses SET full_address = DEFAULT WHERE id = 2 RETURNING full_address
 
-@refused
 UPDATE addresses SET full_address = nextval('ticks') || ', X' WHERE id < 3 RETURNING full_address
 
-@refused
 UPDATE addresses SET full_address = (SELECT '3 Mews, Deal') WHERE id = 2 RETURNING full_address
 
-@refused
 UPDATE addresses SET (full_address, age) = (SELECT '3 Mews, Deal', 3) WHERE id = 2 RETURNING full_address
 
 UPDATE addresses SET age = 3 WHERE full_address IS NULL RETURNING id

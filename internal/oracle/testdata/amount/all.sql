@@ -103,10 +103,8 @@ INSERT INTO bills DEFAULT VALUES RETURNING {c}
 
 INSERT INTO bills (id, {c}) SELECT 200 + id, {c} FROM bills WHERE id < 5
 
-@refused
 INSERT INTO bills (id, {c}) SELECT 200 + id, {c} / 3 FROM bills WHERE id < 5 ORDER BY id RETURNING id, {c}
 
-@refused
 INSERT INTO bills (id, {c}) SELECT 200 + id, total FROM orders ORDER BY id RETURNING id, {c}
 
 INSERT INTO bills (id, {c}) VALUES (2, 1.239) ON CONFLICT (id) DO UPDATE SET {c} = bills.{c} + EXCLUDED.{c} RETURNING {c}

@@ -160,7 +160,6 @@ UPDATE counters SET {c} = id RETURNING {c}
 
 UPDATE counters SET ({c}, age) = (7, 8) WHERE id = 2 RETURNING {c}, age
 
-@refused
 UPDATE counters SET ({c}, age) = (SELECT 7, 8) WHERE id = 2 RETURNING {c}, age
 
 UPDATE counters SET {c} = (SELECT max(p.id) FROM people p) WHERE id = 2 RETURNING {c}
@@ -193,7 +192,6 @@ INSERT INTO counters ({c}) VALUES (3000000000)
 
 INSERT INTO counters ({c}) VALUES (nextval('ticks')), (NULL) RETURNING {c}
 
-@refused
 INSERT INTO counters (id, {c}) SELECT 200 + id, {c} FROM counters ORDER BY {c}, id RETURNING id, {c}
 
 INSERT INTO counters (id, {c}) SELECT 200 + id, id FROM counters RETURNING id, {c}

@@ -33,7 +33,6 @@ UPDATE persons SET full_name = full_name || 'son' WHERE id < 4 RETURNING id, ful
 
 UPDATE persons SET full_name = upper(full_name), age = length(full_name) RETURNING id, full_name, age
 
-@refused
 UPDATE persons SET (full_name, age) = ('Eve Doe', 3) WHERE id = 2 RETURNING full_name
 
 UPDATE persons SET full_name = 'Eve de la Cruz' WHERE id = 2 RETURNING full_name
@@ -46,13 +45,10 @@ UPDATE persons SET full_name = DEFAULT WHERE id = 2 RETURNING full_name
 
 UPDATE persons SET full_name = q.full_name || ' Junior' FROM people q WHERE q.id = persons.id RETURNING persons.id, persons.full_name
 
-@refused
 UPDATE persons SET full_name = (SELECT max(p.full_name) FROM persons p) WHERE id = 2 RETURNING full_name
 
-@refused
 UPDATE persons SET full_name = 'No ' || nextval('ticks') WHERE id < 3 RETURNING full_name
 
-@refused
 UPDATE persons SET (full_name, age) = (SELECT 'Eve Doe', 3) WHERE id = 2 RETURNING full_name
 
 UPDATE persons SET age = 1 WHERE full_name = 'Bob Ray' RETURNING *
@@ -80,12 +76,10 @@ INSERT INTO persons (full_name) VALUES (NULL)
 @params ["Eve Doe", "Ed Roe"]
 INSERT INTO persons (full_name) VALUES ($1), ($2) RETURNING full_name
 
-@refused
 INSERT INTO persons (full_name) VALUES ('No ' || nextval('ticks')) RETURNING full_name
 
 INSERT INTO persons (id, full_name) SELECT 200 + id, full_name FROM persons WHERE id < 4
 
-@refused
 INSERT INTO persons (id, full_name) SELECT 200 + id, upper(full_name) FROM persons ORDER BY full_name, id RETURNING id, full_name
 
 INSERT INTO persons (id, full_name) VALUES (2, 'Eve Doe') ON CONFLICT (id) DO UPDATE SET full_name = EXCLUDED.full_name RETURNING full_name

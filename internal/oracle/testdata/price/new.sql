@@ -168,7 +168,6 @@ INSERT INTO products (id, {c}) SELECT 200, total FROM orders WHERE id = 4 RETURN
 @error any
 INSERT INTO products (id, {c}) SELECT 200, full_name FROM people WHERE id = 1
 
-@refused
 INSERT INTO products (id, {c}) SELECT 200 + age, sum({c}) FROM products WHERE age IS NOT NULL GROUP BY age ORDER BY age RETURNING id, {c}
 
 INSERT INTO products (id, {c}) VALUES (200, (random() * 0)::bigint) RETURNING {c}

@@ -110,7 +110,6 @@ INSERT INTO tokens ({c}) VALUES (NULL), ('12345678-9abc-def0-1234-56789abcdef0')
 
 INSERT INTO tokens (id, {c}) SELECT 200 + id, {c} FROM tokens
 
-@refused
 INSERT INTO tokens (id, {c}) SELECT 200 + id, {c} FROM tokens ORDER BY id RETURNING id, {c}
 
 INSERT INTO tokens (id, {c}) VALUES (2, '12345678-9abc-def0-1234-56789abcdef0') ON CONFLICT (id) DO UPDATE SET {c} = COALESCE(tokens.{c}, EXCLUDED.{c}) RETURNING {c}
