@@ -50,6 +50,11 @@ func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings
 	if err := checkForms(ctx, conn, def, f); err != nil {
 		return nil, fmt.Errorf("checking %s: %w", def.Table, err)
 	}
+	if len(f.problems) == 0 {
+		if err := checkStanding(ctx, conn, def, f); err != nil {
+			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
+		}
+	}
 	return f, nil
 }
 
@@ -173,6 +178,10 @@ func newKey(def *lens.Definition) string {
 	return "to"
 }
 
+// strictDomain is true of a domain that has anything of its own, or may have by its base type.
+const strictDomain = `(t.typtype = 'd' AND (t.typnotnull OR t.typdefault IS NOT NULL OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = t.oid)
+	OR EXISTS (SELECT FROM pg_type b WHERE b.oid = t.typbasetype AND b.typtype = 'd')))`
+
 // checkOld demands that an old column is there and plain.
 func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string, f *findings) error {
 	o := catalog.QuoteIdent(name)
@@ -180,7 +189,7 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 	var typ catalog.Type
 	var generated, identity, domain, volatile bool
 	err := q.QueryRow(ctx, `
-		SELECT a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', t.typtype = 'd',
+		SELECT a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', `+strictDomain+`,
 		       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, name).Scan(
@@ -199,7 +208,7 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 	case identity:
 		f.refuse("column %s is an identity column, which this build does not migrate", o)
 	case domain:
-		f.refuse("column %s is of a domain, whose constraints adding a column would check row by row under a lock: this build does not migrate it", o)
+		f.refuse("column %s is of a domain, whose default and constraints adding a column would check row by row under a lock: this build does not migrate it", o)
 	case volatile:
 		f.refuse("the default of column %s is volatile, so two columns would get two values: this build does not migrate it", o)
 	}
@@ -271,12 +280,14 @@ func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *fi
 				f.refuse("column %s is in the unique %s: unique columns are not migrated by this build", o, d.name)
 			case d.class == "pg_class" && d.kind == "i":
 			case d.class == "pg_constraint" && d.kind == "p":
+			case d.class == "pg_statistic_ext":
 			case d.class == "pg_constraint" && d.kind == "n": // NOT NULL, which servers from 18 on keep there
 			case d.class == "pg_constraint" && d.kind == "u":
 				f.refuse("column %s is UNIQUE (%s): unique columns are not migrated by this build", o, d.name)
+			case d.class == "pg_constraint" && (d.kind == "c" || d.kind == "f"): // checkStanding looks at them
 			case d.class == "pg_constraint":
 				f.refuse("column %s is in the %s, which this build does not mirror: drop it, or wait for a build that does", o, d.name)
-			case d.class == "pg_rewrite" && !d.own, d.class == "pg_proc":
+			case d.class == "pg_rewrite" && !d.own, d.class == "pg_proc", d.class == "pg_policy", strings.HasPrefix(d.class, "pg_publication"):
 				f.later = append(f.later, d.name)
 			case d.class == "pg_rewrite": // checkTable has said so
 			default:

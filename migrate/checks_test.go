@@ -29,8 +29,9 @@ func TestStartRefuses(t *testing.T) {
 		{"unique index", plain + "CREATE UNIQUE INDEX ON users (lower(name));", "unique index"},
 		{"unique predicate", plain + "CREATE UNIQUE INDEX ON users (other) WHERE name > '';", "unique index"},
 		{"exclusion", plain + "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =);", "which this build does not mirror"},
-		{"check", plain + "ALTER TABLE users ADD CHECK (name <> '');", "which this build does not mirror"},
-		{"foreign key", plain + "CREATE TABLE names (name text PRIMARY KEY); ALTER TABLE users ADD FOREIGN KEY (name) REFERENCES names;", "which this build does not mirror"},
+		{
+			"referenced", plain + "ALTER TABLE users ADD UNIQUE (name); CREATE TABLE names (name text REFERENCES users (name));", "is UNIQUE",
+		},
 		{"generated", "CREATE TABLE users (id int PRIMARY KEY, name text GENERATED ALWAYS AS ('x') STORED);", "is generated"},
 		{"used by generated", plain + "ALTER TABLE users ADD g text GENERATED ALWAYS AS (lower(name)) STORED;", "a generated column is computed from"},
 		{"identity", "CREATE TABLE users (id int PRIMARY KEY, name int GENERATED ALWAYS AS IDENTITY);", "identity column"},
@@ -38,10 +39,7 @@ func TestStartRefuses(t *testing.T) {
 		{"owned sequence", plain + "CREATE SEQUENCE s OWNED BY users.name;", "owns the sequence"},
 		{"volatile default", plain + "ALTER TABLE users ALTER name SET DEFAULT 'x' || random();", "is volatile"},
 		{"domain", "CREATE DOMAIN nonempty AS text CHECK (VALUE <> ''); CREATE TABLE users (id int PRIMARY KEY, name nonempty);", "of a domain"},
-		{"policy", plain + "CREATE POLICY p ON users USING (name = current_user);", "used by the policy p"},
 		{"forced policy", plain + "ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;", "FORCE ROW LEVEL SECURITY"},
-		{"publication", plain + "CREATE PUBLICATION p FOR TABLE users (id, name);", "publication"},
-		{"statistics", plain + "CREATE STATISTICS s ON name, other FROM users;", "statistics object"},
 		{"rule", plain + "CREATE RULE r AS ON DELETE TO users DO INSTEAD NOTHING;", "has rules"},
 		{
 			"trigger of the column", plain + `CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -66,9 +64,6 @@ func TestStartRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := newEnv(t, c.setup)
-			if c.name == "publication" { // which needs CREATE on the database when it is made
-				e.want("SELECT count(*) FROM pg_publication", "1")
-			}
 			before := e.dump()
 			p := e.proxy(0)
 			err := p.Start(context.Background(), renameUsers())

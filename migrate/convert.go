@@ -105,6 +105,13 @@ func (w *work) cleanUp(ctx context.Context) error {
 			checks = append(checks, "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(check))
 		}
 	}
+	kept, err := collect(ctx, w.conn, "SELECT conname::text FROM pg_constraint WHERE conrelid = $1 AND conname ~ $2", pgx.RowTo[string], w.m.Table, keptChecks(w.name))
+	if err != nil {
+		return fmt.Errorf("looking for old code's constraints: %w", err)
+	}
+	for _, check := range kept {
+		checks = append(checks, "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(check))
+	}
 	if len(checks) > 0 {
 		if err := w.alter(ctx, "drop old code's constraints", func(tx pgx.Tx) error {
 			for _, sql := range checks {

@@ -137,6 +137,18 @@ func (w *work) dropOld() change {
 		if err != nil {
 			return err
 		}
+		g, err := readGroup(ctx, tx, w.m)
+		if err != nil {
+			return err
+		}
+		constraints, err := readStanding(ctx, tx, w.m, g)
+		if err != nil {
+			return err
+		}
+		objects, err := readStatistics(ctx, tx, w.m, g)
+		if err != nil {
+			return err
+		}
 		if err := dropGuard(ctx, tx, w.m, w.table); err != nil {
 			return err
 		}
@@ -146,6 +158,16 @@ func (w *work) dropOld() change {
 			}
 		}
 		for _, x := range mirrors {
+			if err := x.takeName(ctx, tx); err != nil {
+				return err
+			}
+		}
+		for _, x := range constraints {
+			if err := x.takeName(ctx, tx, w.table); err != nil {
+				return err
+			}
+		}
+		for _, x := range objects {
 			if err := x.takeName(ctx, tx); err != nil {
 				return err
 			}

@@ -72,12 +72,19 @@ func checkForms(ctx context.Context, conn *pgx.Conn, def *lens.Definition, f *fi
 	if group.Same || len(f.problems) > 0 {
 		return nil
 	}
-	err = inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return undone(ctx, conn, func(tx pgx.Tx) error {
 		x := &trial{
 			tx: tx, f: f, def: def, group: group, old: map[string]*column{}, added: map[string]*column{},
 			table: catalog.QuoteQualified("segue", "check_"+strings.ReplaceAll(newID(), "-", "")),
 		}
-		if err := x.run(ctx); err != nil {
+		return x.run(ctx)
+	})
+}
+
+// undone runs f in a transaction that is rolled back.
+func undone(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) error {
+	err := inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := f(tx); err != nil {
 			return err
 		}
 		return errUndo
@@ -190,12 +197,12 @@ func (x *trial) addNew(ctx context.Context, n lens.NewColumn) error {
 	}
 	x.added[n.Name] = c
 	var domain bool
-	if err := x.tx.QueryRow(ctx, "SELECT t.typtype = 'd' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attname = $2", table, n.Name).Scan(&domain); err != nil {
+	if err := x.tx.QueryRow(ctx, "SELECT "+strictDomain+" FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attname = $2", table, n.Name).Scan(&domain); err != nil {
 		return err
 	}
 	switch {
 	case domain:
-		x.f.refuse("%s is a domain, whose constraints adding a column would check row by row under a lock: this build does not migrate to it", n.Type)
+		x.f.refuse("%s is a domain, whose default and constraints adding a column would check row by row under a lock: this build does not migrate to it", n.Type)
 	case c.Default != "" || c.NotNull:
 		x.f.refuse("%s is no type of its own: it stands for a sequence", n.Type)
 	case cutOff.MatchString(c.Type):

@@ -78,6 +78,17 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 				missing = append(missing, fmt.Sprintf("it is not made sure %s: `segue verify %s` does it", d.what, m.Name))
 			}
 		}
+		standing, err := readStanding(ctx, q, m, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range standing {
+			if s.unsound != "" {
+				missing = append(missing, fmt.Sprintf("the constraint %s has an old column in it, and %s: drop it", catalog.QuoteIdent(s.name), s.unsound))
+			} else if !s.ready() {
+				missing = append(missing, fmt.Sprintf("the constraint %s has no valid mirror: `segue verify %s` makes it", catalog.QuoteIdent(s.name), m.Name))
+			}
+		}
 	}
 	stands, err := guardStands(ctx, q, m)
 	if err != nil {
@@ -107,6 +118,14 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 		news = append(news, catalog.QuoteIdent(name))
 	}
 	instead := strings.Join(news, ", ")
+	g, err := readGroup(ctx, q, m)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := readStanding(ctx, q, m, g)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range m.oldNames() {
 		deps, err := dependents(ctx, q, m.Table, m.OldNums[name])
 		if err != nil {
@@ -114,6 +133,7 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 		}
 		for _, d := range deps {
 			known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && d.kind == "i" && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
+				d.class == "pg_statistic_ext" || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
 				d.class == "pg_trigger" && m.Guard != nil && d.oid == m.Guard.Trigger ||
 				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), m.Definition.Table)
 			if !known {

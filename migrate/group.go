@@ -216,6 +216,8 @@ type demand struct {
 	name   string // of the constraint
 	column string // the new column that takes NOT NULL over at (a3); "" where the CHECK stays until old code is gone
 	cond   string
+	def    string // the whole constraint, where it is no CHECK of cond
+	loose  bool   // it is for new rows only, and stays so
 	what   string // for people
 }
 
@@ -225,7 +227,7 @@ func (g *group) demands() []demand {
 	var out []demand
 	for i, n := range g.new {
 		if g.New[i].NotNull || g.single() && !g.Lossy && !g.OneWay() && g.old[0].notNull {
-			out = append(out, demand{notNullName(g.migration, n.name), n.name, catalog.QuoteIdent(n.name) + " IS NOT NULL", "that no " + n.name + " is null"})
+			out = append(out, demand{name: notNullName(g.migration, n.name), column: n.name, cond: catalog.QuoteIdent(n.name) + " IS NOT NULL", what: "that no " + n.name + " is null"})
 		}
 	}
 	if g.single() || g.Lossy {
@@ -234,7 +236,7 @@ func (g *group) demands() []demand {
 	for i, o := range g.old {
 		if o.notNull && g.Old[i].Down != nil {
 			cond := "(" + g.Old[i].Down.Expand(catalog.QuoteIdent) + ") IS NOT NULL"
-			out = append(out, demand{keptName(g.migration, o.name), "", cond, "that no " + o.name + " would be null"})
+			out = append(out, demand{name: keptName(g.migration, o.name), cond: cond, what: "that no " + o.name + " would be null"})
 		}
 	}
 	return out

@@ -149,7 +149,7 @@ func TestGroupsRefused(t *testing.T) {
 		{"one default", plain + "ALTER TABLE products ALTER price SET DEFAULT '1';", func(d *lens.Definition) {
 			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
 		}, "price has a default and label has none"},
-		{"domain", plain + "CREATE DOMAIN cents AS bigint;", change("public.cents", "price::bigint", ""), "is a domain"},
+		{"domain", plain + "CREATE DOMAIN cents AS bigint CHECK (VALUE >= 0);", change("public.cents", "price::bigint", ""), "is a domain"},
 		{"unique", plain + "ALTER TABLE products ADD UNIQUE (price);", change("bigint", "price::bigint", ""), "is UNIQUE"},
 		{"no column", "CREATE TABLE products (id int PRIMARY KEY);", change("bigint", "price::bigint", ""), "has no column price: correct `column`"},
 		{"name in use", plain + "ALTER TABLE products ADD price_v2 int;", change("bigint", "price::bigint", ""), "has a column price_v2 already"},

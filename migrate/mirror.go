@@ -11,7 +11,7 @@ import (
 	"segue/rewrite/catalog"
 )
 
-// buildMirrors makes what stands on the old columns stand on the new ones: indexes, statistics targets, NOT NULL. It goes on from wherever it was
+// buildMirrors makes what stands on the old columns stand on the new ones: indexes, statistics, NOT NULL, CHECKs and foreign keys. It goes on from wherever it was
 // cut off.
 func (w *work) buildMirrors(ctx context.Context) error {
 	mirrors, err := w.mirrors(ctx, w.conn)
@@ -37,7 +37,10 @@ func (w *work) buildMirrors(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if err := w.mirrorStatistics(ctx, g); err != nil {
+		return err
+	}
+	return w.mirrorStanding(ctx, g)
 }
 
 // mirrorTarget gives the new column the old one's statistics target.

@@ -100,7 +100,7 @@ func (w *work) tighten(ctx context.Context) error {
 	}
 	for _, o := range g.old {
 		if o.notNull {
-			if err := w.makeSure(ctx, demand{notNullName(w.name, o.name), o.name, catalog.QuoteIdent(o.name) + " IS NOT NULL", "that no " + o.name + " is null"}); err != nil {
+			if err := w.makeSure(ctx, demand{name: notNullName(w.name, o.name), column: o.name, cond: catalog.QuoteIdent(o.name) + " IS NOT NULL", what: "that no " + o.name + " is null"}); err != nil {
 				return err
 			}
 		}
@@ -155,16 +155,23 @@ func (w *work) makeSure(ctx context.Context, d demand) error {
 		w.m.Table, d.name).Scan(&exists, &valid); err != nil {
 		return fmt.Errorf("looking for the constraint %s: %w", d.name, err)
 	}
-	if valid {
+	if valid || exists && d.loose {
 		return nil
 	}
+	def, step := d.def, "mirror "+d.name
+	if def == "" {
+		def, step = "CHECK ("+d.cond+")", "mirror NOT NULL"
+	}
 	if !exists {
-		if err := w.alter(ctx, "mirror NOT NULL", func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD CONSTRAINT "+catalog.QuoteIdent(d.name)+" CHECK ("+d.cond+") NOT VALID")
+		if err := w.alter(ctx, step, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD CONSTRAINT "+catalog.QuoteIdent(d.name)+" "+def+" NOT VALID")
 			return err
 		}); err != nil {
 			return err
 		}
+	}
+	if d.loose {
+		return nil
 	}
 	if err := w.say(ctx, "validating %s", d.what); err != nil {
 		return err

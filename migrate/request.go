@@ -94,6 +94,13 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 		if other, shared := overlaps(def, f.table, ms); shared {
 			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
 		}
+		constraint, other, err := sharedConstraint(ctx, tx, def, f.table, ms)
+		if err != nil {
+			return err
+		}
+		if other != "" {
+			return fmt.Errorf("migration %s %w: the constraint %s has a column of migration %s in it, too: finish or drop that first", def.Name, proxy.ErrInvalid, constraint, other)
+		}
 		_, err = tx.Exec(ctx, "INSERT INTO segue.migration (name, table_oid, definition, old_nums, old_types) VALUES ($1, $2, $3, $4, $5)",
 			def.Name, f.table, text, f.oldNums, f.oldTypes)
 		return err

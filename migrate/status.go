@@ -255,6 +255,26 @@ func notes(ctx context.Context, q queryer, m *migration) ([]string, error) {
 			notes = append(notes, fmt.Sprintf("the index %s gets no mirror on the new side: make one for what new code looks up", name))
 		}
 	}
+	if g, err := readGroup(ctx, q, m); err == nil && m.Stand.Phase < lens.Complete {
+		standing, err := readStanding(ctx, q, m, g)
+		if err != nil {
+			return nil, err
+		}
+		objects, err := readStatistics(ctx, q, m, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range objects {
+			if x.own == "" {
+				notes = append(notes, fmt.Sprintf("the statistics object %s gets no mirror on the new side: make one", x.name))
+			}
+		}
+		for _, s := range standing {
+			if s.kept {
+				notes = append(notes, fmt.Sprintf("the CHECK %s goes on judging what old code reads, and goes when the migration is retired: the new column gets one of its own only where the definition says `check`", s.name))
+			}
+		}
+	}
 	if c := m.Definition.ChangeType; c != nil && c.AppName != "" {
 		notes = append(notes, fmt.Sprintf("column %s gets the name %s when the migration is retired, which waits until no client is connected", c.To, c.AppName))
 	}
