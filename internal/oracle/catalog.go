@@ -45,9 +45,12 @@ func (s *snapshot) outdated(table string, older *snapshot) *snapshot {
 	return &out
 }
 
-// readCatalog reads everything that a catalog knows from the database.
-func readCatalog(ctx context.Context, conn *pgx.Conn) (*snapshot, error) {
-	relations, err := readRelations(ctx, conn)
+// firstOwnOID is the first OID that is not PostgreSQL's own.
+const firstOwnOID = 16384
+
+// readCatalog reads everything that a catalog knows from the database, of the relations and functions whose OIDs are not below from.
+func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, error) {
+	relations, err := readRelations(ctx, conn, from)
 	if err != nil {
 		return nil, fmt.Errorf("reading the relations: %w", err)
 	}
@@ -59,7 +62,8 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*snapshot, error) {
 		LEFT JOIN LATERAL (
 			SELECT p.proargnames[i] AS name FROM generate_subscripts(p.proargmodes, 1) i WHERE p.proargmodes[i] IN ('o', 'b', 't')
 		) a ON true
-		GROUP BY 1, 2`)
+		WHERE p.oid >= $1
+		GROUP BY 1, 2`, from)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +75,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the functions: %w", err)
 	}
-	rows, err = conn.Query(ctx, `SELECT DISTINCT o.oprname::text FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode WHERE p.provolatile = 'v'`)
+	rows, err = conn.Query(ctx, `SELECT DISTINCT o.oprname::text FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode WHERE p.provolatile = 'v' AND o.oid >= $1`, from)
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +86,13 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*snapshot, error) {
 	return &snapshot{relations, functions, operators}, nil
 }
 
-func readRelations(ctx context.Context, conn *pgx.Conn) ([]*catalog.Relation, error) {
+func readRelations(ctx context.Context, conn *pgx.Conn, from uint32) ([]*catalog.Relation, error) {
 	rows, err := conn.Query(ctx, `
 		SELECT c.oid, n.nspname, c.relname, c.relkind::text,
 		       coalesce((SELECT array_agg(a.attname ORDER BY k.ord) FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(num, ord), pg_attribute a
 		                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.num), '{}')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')`)
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.oid >= $1`, from)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func readRelations(ctx context.Context, conn *pgx.Conn) ([]*catalog.Relation, er
 		SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
 		       coalesce(pg_get_expr(d.adbin, d.adrelid), ''), a.attgenerated <> '', a.attidentity <> ''
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-		WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`)
+		WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= $1 ORDER BY a.attrelid, a.attnum`, from)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ func (c *choices) often(n int) bool { return c.of(n) == n-1 }
 // pick chooses one of a list.
 func (c *choices) pick(list ...string) string { return list[c.of(len(list))] }
 
+// one chooses one of a list that is made only then.
+func (c *choices) one(list ...func() string) string { return list[c.of(len(list))]() }
+
 // shrink looks for fewer and smaller choices for which fails still says yes, with at most limit questions.
 func shrink(made []uint32, limit int, fails func([]uint32) (bool, error)) ([]uint32, error) {
 	asked := 0

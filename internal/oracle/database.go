@@ -32,7 +32,7 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 		}
 	}
 	d := &Database{Variant: v, Form: f, names: map[origin]string{}}
-	if d.snap, err = readCatalog(ctx, setup); err != nil {
+	if d.snap, err = readCatalog(ctx, setup, 0); err != nil {
 		return nil, err
 	}
 	for _, t := range []string{v.Table, "orders", "people"} {
@@ -64,7 +64,7 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 
 // ownTypes reads the names of the types that are not PostgreSQL's own.
 func ownTypes(ctx context.Context, conn *pgx.Conn) (map[uint32]string, error) {
-	rows, err := conn.Query(ctx, `SELECT oid, typname FROM pg_type WHERE oid >= 16384`)
+	rows, err := conn.Query(ctx, `SELECT oid, typname FROM pg_type WHERE oid >= $1`, firstOwnOID)
 	if err != nil {
 		return nil, fmt.Errorf("reading the types: %w", err)
 	}

@@ -25,6 +25,7 @@ const (
 	BindComplete         EventKind = '2'
 	NoData               EventKind = 'n'
 	ParameterDescription EventKind = 't'
+	CopyOut              EventKind = 'H'
 	OtherMessage         EventKind = '?'
 )
 
@@ -77,6 +78,11 @@ func newEvent(m pgproto3.BackendMessage) Event {
 		return Event{Kind: CommandComplete, Text: string(m.CommandTag)}
 	case *pgproto3.EmptyQueryResponse:
 		return Event{Kind: EmptyQuery}
+	case *pgproto3.CopyOutResponse:
+		return Event{Kind: CopyOut, Text: fmt.Sprint(m.OverallFormat, len(m.ColumnFormatCodes))}
+	case *pgproto3.CopyData: // a row is a row
+		row := string(m.Data)
+		return Event{Kind: DataRow, Values: []*string{&row}}
 	case *pgproto3.ErrorResponse:
 		return Event{Kind: ErrorResponse, Code: m.Code, Text: m.Message, Pos: int(m.Position)}
 	case *pgproto3.NoticeResponse:
@@ -163,7 +169,7 @@ func lines(events []Event, o *Origins, norm func(code, text string) string) []st
 				b.WriteByte(' ')
 				b.WriteString(o.typeOf(t))
 			}
-		case CommandComplete, ReadyForQuery, OtherMessage:
+		case CommandComplete, ReadyForQuery, CopyOut, OtherMessage:
 			b.WriteByte(' ')
 			b.WriteString(e.Text)
 		case EmptyQuery, ParseComplete, BindComplete, NoData:

@@ -94,9 +94,15 @@ func (v *Variant) ddl(f Form) []string {
 	if v.Pattern.RenameColumn == nil {
 		sql = append(sql, functions...)
 	}
-	if f == OldOnly {
-		return sql
+	return append(sql, v.migrate(f)...)
+}
+
+// migrate gives the statements that bring a table of the old schema into the form.
+func (v *Variant) migrate(f Form) (sql []string) {
+	if f == OldOnly || f == RefNew {
+		return nil
 	}
+	t := v.table()
 	alter := func(c *Column, what string) {
 		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s", t, catalog.QuoteIdent(c.Name), what))
 	}
@@ -106,7 +112,7 @@ func (v *Variant) ddl(f Form) []string {
 	}
 	sql = append(sql, v.guard(f)...)
 	if f >= Filled {
-		sql = append(sql, fmt.Sprintf(`CREATE INDEX users_by_full_name ON %s (%s)`, t, v.column(NewSide)))
+		sql = append(sql, fmt.Sprintf(`CREATE INDEX by_new%s ON %s (%s)`, v.Suffix, t, v.column(NewSide)))
 		for i := range news {
 			if news[i].NotNull {
 				alter(&news[i], "SET NOT NULL")
@@ -125,7 +131,7 @@ func (v *Variant) ddl(f Form) []string {
 		}
 	}
 	if f == NewOnly {
-		sql = append(sql, `DROP TRIGGER zz_guard ON `+t)
+		sql = append(sql, `DROP TRIGGER zz_guard`+v.Suffix+` ON `+t)
 		for i := range olds {
 			sql = append(sql, fmt.Sprintf(`ALTER TABLE %s DROP COLUMN %s`, t, catalog.QuoteIdent(olds[i].Name)))
 		}
@@ -241,7 +247,7 @@ func (v *Variant) guard(f Form) []string {
 		RAISE EXCEPTION 'what was written has no form on the other side' USING ERRCODE = '22000';
 	END IF;`
 	}
-	body := `CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $g$
+	body := `CREATE FUNCTION guard` + v.Suffix + `() RETURNS trigger LANGUAGE plpgsql AS $g$
 BEGIN
 	IF (` + strings.Join(olds, " IS NULL OR ") + ` IS NULL) AND NOT ` + unset(olds) + ` AND (` + missing + `) THEN
 		RETURN NEW;
@@ -265,7 +271,7 @@ END $g$`
 	t := v.table()
 	return []string{
 		body,
-		`CREATE TRIGGER zz_guard BEFORE INSERT OR UPDATE ON ` + t + ` FOR EACH ROW WHEN (NOT ` + v.agree("NEW") + `) EXECUTE FUNCTION guard()`,
-		`ALTER TABLE ` + t + ` ENABLE ALWAYS TRIGGER zz_guard`,
+		`CREATE TRIGGER zz_guard` + v.Suffix + ` BEFORE INSERT OR UPDATE ON ` + t + ` FOR EACH ROW WHEN (NOT ` + v.agree("NEW") + `) EXECUTE FUNCTION guard` + v.Suffix + `()`,
+		`ALTER TABLE ` + t + ` ENABLE ALWAYS TRIGGER zz_guard` + v.Suffix,
 	}
 }

@@ -2,275 +2,277 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"segue/rewrite/catalog"
 )
 
-// Generate makes the i-th statement of a seed for a variant.
-func Generate(seed, i uint64, v *Variant) (Case, []uint32) {
-	ch := newChoices(seed, i)
-	c := generate(ch, v)
-	c.File, c.Line = fmt.Sprintf("seed %d, statement", seed), int(i)
-	return c, ch.made
-}
-
-// generate makes a statement of choices. Its result has one order, or its rows are compared as a set; it calls no function whose result
-// depends on the order of evaluation; otherwise it may be anything, an error too.
-func generate(ch *choices, v *Variant) Case {
-	g := &gen{choices: ch, v: v, params: ch.often(3)}
-	only := ""
-	if g.changes() {
-		g.side = Side(g.of(2))
-		only = g.side.String()
-	}
-	var text string
-	switch g.of(8) {
-	case 0, 1, 2, 3:
-		text = g.query(2)
-	case 4:
-		text = g.insert()
-	case 5:
-		text = g.update()
-	case 6:
-		text = g.del()
-	case 7:
-		text = g.with()
-	}
-	c := Case{Refused: true, AnyError: true, Star: g.star, Variants: []string{v.Name}, Only: only, Fails: v.Formless}
-	c.Steps = []Step{{Text: text, Params: g.values}}
-	switch {
-	case len(g.values) > 0 && g.often(2):
-		c.Protocols = []Protocol{Binary}
-	case len(g.values) > 0 || g.often(2):
-		c.Protocols = []Protocol{Extended}
-	default:
-		c.Protocols = []Protocol{Simple}
-	}
-	return c
-}
-
-// gen makes one statement.
+// gen makes one script of choices. Its results have one order, or their rows are compared as a set; it calls nothing whose result depends on the
+// order in which a plan evaluates; otherwise it may be anything, an error too.
 type gen struct {
 	*choices
-	v      *Variant
-	side   Side // whose code it is; for renames, either's
-	params bool // values may be parameters
-	values []*string
-	star   bool
-	short  bool // in INSERT ... SELECT: no constant is longer than the column, and no parameter has a type of its place's
+	world  *World
+	script *Script
+	tables []*genTable
+	step   *scriptStep
+	params bool // values may be parameters of this step
+	beside int  // of the relations that can be named, those that the scope at hand leaves out
 	names  int  // aliases given so far
+	ctes   []rel
 }
 
-// rel is something in FROM that columns can be taken from.
+// genTable is a table as the script's code sees it.
+type genTable struct {
+	table *worldTable
+	rel
+}
+
+// genColumn is a column of something in FROM.
+type genColumn struct {
+	name   string // as it is
+	family family
+	typ    *sqlType
+	words  []string
+	change *change // nil for one that stays
+	col    *worldColumn
+	index  int
+	strict bool // NOT NULL
+	preset bool // has a default
+}
+
+// rel is something that columns can be taken from.
 type rel struct {
-	alias string   // as it is written before a column
-	texts []string // columns of type text or varchar
-	ints  []string
+	alias string // as it is written before a column
+	cols  []genColumn
+	whole bool // the alias is a table's, or a sub-select's: it can be named as a whole
+	keyed bool // its first column is unique
 }
 
 // scope is what names can mean at some place: the innermost level first.
 type scope []rel
+
+// newGen begins a script of some code.
+func newGen(ch *choices, w *World) *gen {
+	codes := w.codes()
+	code := codes[ch.of(len(codes))]
+	g := &gen{choices: ch, world: w, script: &Script{Code: code}}
+	for _, t := range w.Tables {
+		own := &genTable{table: t, rel: rel{whole: true, keyed: true}}
+		for _, c := range w.columns(t, code.reference()) {
+			gc := genColumn{name: c.Name, col: c.worldColumn, index: c.index}
+			switch {
+			case c.new != nil:
+				h, col := c.new.halves[NewSide][c.index], c.new.Columns[NewSide][c.index]
+				gc.typ, gc.words, gc.change, gc.strict, gc.preset = h.typ, h.words, c.new, col.NotNull, col.Default != ""
+			case c.change != nil:
+				h := c.change.halves[OldSide][c.worldColumn.index]
+				gc.typ, gc.words, gc.change, gc.strict, gc.preset = h.typ, h.words, c.change, c.NotNull, c.Default != ""
+				gc.index = c.worldColumn.index
+			default:
+				gc.typ, gc.words, gc.strict, gc.preset = c.typ, c.typ.words, c.NotNull, c.Default != "" || c.identity != ""
+			}
+			gc.family = gc.typ.family
+			own.cols = append(own.cols, gc)
+		}
+		g.tables = append(g.tables, own)
+	}
+	return g
+}
+
+// begin begins a text.
+func (g *gen) begin() {
+	g.step = &scriptStep{Ordered: true}
+	g.params = g.often(3)
+	g.ctes = nil
+}
+
+// end ends it.
+func (g *gen) end(text string) {
+	g.step.Text = text
+	switch {
+	case g.step.Copy != nil:
+	case len(g.step.Params) > 0:
+		g.step.Protocol = Extended
+	case g.often(3):
+		g.step.Protocol = Extended
+	}
+	g.script.Steps = append(g.script.Steps, *g.step)
+}
+
+// plain adds a text that is no statement of the generator's own.
+func (g *gen) plain(text string) {
+	g.script.Steps = append(g.script.Steps, scriptStep{Step: Step{Text: text}, Ordered: true})
+}
 
 func (g *gen) alias() string {
 	g.names++
 	return fmt.Sprintf("%s%d", g.pick("u", "a", "x"), g.names)
 }
 
-// changes says that the variant changes more than a name, so that a statement is of one side's code.
-func (g *gen) changes() bool { return g.v.Pattern.RenameColumn == nil }
+// ident writes a name, in one of the ways in which it can be written.
+func (g *gen) ident(name string) string {
+	q := catalog.QuoteIdent(name)
+	if q != name {
+		return q
+	}
+	switch g.of(24) {
+	case 22:
+		return `"` + name + `"`
+	case 23:
+		return strings.ToUpper(name)
+	}
+	return name
+}
 
-// users is the migrating table.
-func (g *gen) users(alias string) rel {
-	r := rel{alias, []string{"{c}", "{c}", "{c}", "email"}, []string{"id", "age"}}
-	if !g.changes() {
-		return r
+// tableName writes a table's name.
+func (g *gen) tableName(t *genTable) string {
+	if g.often(8) {
+		return "public." + g.ident(t.table.Name)
 	}
-	own := []string{"{c}", "{d}", "{c}"}
-	if g.v.numeric(g.side) {
-		r.texts, r.ints = []string{"email"}, append(own, "id", "age")
-	} else {
-		r.texts = append(own, "email")
-	}
+	return g.ident(t.table.Name)
+}
+
+// as gives a table under a new alias.
+func (t *genTable) as(alias string) rel {
+	r := t.rel
+	r.alias = alias
 	return r
 }
 
-// numeric says whether a side's columns are numbers; else they are texts.
-func (v *Variant) numeric(s Side) bool {
-	t := v.Columns[s][0].Type
-	return t == "bigint" || t == "integer" || strings.HasPrefix(t, "numeric")
+// any is one of the tables: a migrating one three times in four.
+func (g *gen) anyTable() *genTable {
+	if g.often(4) {
+		return g.tables[1]
+	}
+	if len(g.world.Changes) > 1 && g.world.Changes[1].Table == g.tables[1].table.Name && g.often(2) {
+		return g.tables[1]
+	}
+	return g.tables[0]
 }
 
-// blank is white space between two tokens.
-func (g *gen) blank() string {
-	return g.pick(" ", " ", " ", " ", " ", " ", "\n", "  ", " /* {c} */ ", " -- users\n")
+// column writes a reference to a column of the family; false where the scope has none.
+func (g *gen) column(s scope, f family) (string, bool) {
+	return g.columnWhere(s, func(c *genColumn) bool { return c.family == f })
 }
 
-// column is a reference to a column of some kind.
-func (g *gen) column(s scope, kind func(rel) []string) string {
-	r := s[g.of(len(s))]
-	list := kind(r)
-	if len(list) == 0 {
-		return "NULL"
+func (g *gen) columnWhere(s scope, fits func(*genColumn) bool) (string, bool) {
+	type found struct {
+		r *rel
+		c *genColumn
 	}
-	col := list[g.of(len(list))]
-	if len(s) == 1 && g.often(2) {
-		return col
+	var all []found
+	for i := range s {
+		for j := range s[i].cols {
+			if c := &s[i].cols[j]; fits(c) {
+				all = append(all, found{&s[i], c})
+				if c.change != nil { // what migrates is what it is about
+					all = append(all, found{&s[i], c}, found{&s[i], c})
+				}
+			}
+		}
 	}
-	return r.alias + "." + col
+	if len(all) == 0 {
+		return "", false
+	}
+	f := all[g.of(len(all))]
+	return g.ref(s, f.r, f.c), true
 }
 
-func texts(r rel) []string { return r.texts }
-func ints(r rel) []string  { return r.ints }
+// ref writes a reference to a column: qualified, or not where no other has its name.
+func (g *gen) ref(s scope, r *rel, c *genColumn) string {
+	same := 0
+	for i := range s {
+		for j := range s[i].cols {
+			if s[i].cols[j].name == c.name {
+				same++
+			}
+		}
+	}
+	if same == 1 && g.beside == 0 && g.often(2) {
+		return g.ident(c.name)
+	}
+	return r.alias + "." + g.ident(c.name)
+}
 
-// literal is a text constant, or a parameter.
-func (g *gen) literal() string {
-	v := g.pick("Ann", "Bob", "A%", "", "ann@x", "Zoë", "O'Brien", "anon", "42", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
-	if g.changes() && g.often(2) {
-		v = strings.Trim(g.pick(g.v.Words[g.side]...), "'")
+// word writes a value of a type. loose says that its place gives it the type, so that it can go without one.
+func (g *gen) word(t *sqlType, words []string, loose bool) string {
+	if g.often(20) {
+		if loose {
+			return sqlNull
+		}
+		return sqlNull + "::" + t.SQL
 	}
-	if g.short && len(v) > 40 {
-		v = v[:40]
-	}
+	v := words[g.of(len(words))]
 	if g.params && g.often(2) {
 		p := &v
 		if g.often(8) {
 			p = nil
 		}
-		g.values = append(g.values, p)
-		return fmt.Sprintf("$%d::text", len(g.values))
-	}
-	if g.often(20) {
-		return "NULL"
-	}
-	return "'" + strings.ReplaceAll(v, "'", "''") + "'"
-}
-
-// text is an expression of type text or varchar. Without a scope it has no columns.
-func (g *gen) text(s scope, depth int) string {
-	leaf := 2
-	if len(s) == 0 {
-		leaf = 1
-	}
-	if depth == 0 || g.of(3) < 1 {
-		if g.of(leaf+1) < leaf && len(s) > 0 {
-			return g.column(s, texts)
+		g.step.Params = append(g.step.Params, p)
+		n := fmt.Sprintf("$%d", len(g.step.Params))
+		switch {
+		case g.often(4): // Parse says the type
+			for len(g.step.Types) < len(g.step.Params) {
+				g.step.Types = append(g.step.Types, 0)
+			}
+			g.step.Types[len(g.step.Params)-1] = t.oid
+			return n
+		case loose && g.often(2):
+			return n
 		}
-		return g.literal()
+		return n + "::" + t.SQL
 	}
-	d := depth - 1
-	switch g.of(11) {
-	case 0:
-		if len(s) > 0 {
-			return g.column(s, texts)
+	switch {
+	case t.family.number() && g.of(3) < 2:
+		if strings.HasPrefix(v, "-") {
+			return "(" + v + ")"
 		}
-		return g.literal()
-	case 1:
-		return g.pick("upper", "lower", "shout", "initcap") + "(" + g.text(s, d) + ")"
-	case 2:
-		return "(" + g.text(s, d) + " || " + g.text(s, d) + ")"
-	case 3:
-		return "COALESCE(" + g.text(s, d) + ", " + g.text(s, d) + ")"
-	case 4:
-		return "NULLIF(" + g.text(s, d) + ", " + g.text(s, d) + ")"
-	case 5:
-		return "CASE WHEN " + g.cond(s, d) + " THEN " + g.text(s, d) + " ELSE " + g.text(s, d) + " END"
-	case 6:
-		return "substr(" + g.text(s, d) + ", 1, " + g.number(s, 0) + " * 0 + 3)"
-	case 7:
-		if g.changes() { // a cast of a text column to text is the column itself, with its origin, which what is read in its place is not
-			return g.text(s, d) + "::" + g.pick("varchar", "varchar(3)")
+		return v
+	case t.family == bools && g.often(2):
+		return map[string]string{"t": "true", "f": "false"}[v]
+	case loose && g.of(4) < 3 || t.family == texts && g.of(4) < 3:
+		return quoteText(v)
+	case t.family == dates && g.often(2):
+		return "DATE " + quoteText(v)
+	}
+	return quoteText(v) + "::" + t.SQL
+}
+
+// literal writes a value of the family.
+func (g *gen) literal(f family, loose bool) string {
+	t := ofFamily[f]
+	return g.word(t, t.words, loose)
+}
+
+func (g *gen) blank() string {
+	return g.pick(" ", " ", " ", " ", " ", " ", "\n", "  ", " /* a 'comment' */ ", " -- and one more\n")
+}
+
+// families are those that a scope has columns of.
+func (s scope) families() []family {
+	var out []family
+	for _, r := range s {
+		for _, c := range r.cols {
+			out = append(out, c.family)
+			if c.change != nil {
+				out = append(out, c.family, c.family)
+			}
 		}
-		return g.text(s, d) + "::" + g.pick("text", "varchar", "varchar(3)")
-	case 8:
-		return "(" + g.text(s, d) + ")"
-	case 9:
-		return "(SELECT " + g.scalar(s, d) + ")"
-	default:
-		return "CASE " + g.text(s, d) + " WHEN " + g.text(s, d) + " THEN " + g.text(s, d) + " END"
 	}
+	if len(out) == 0 {
+		out = []family{texts, ints}
+	}
+	return out
 }
 
-// scalar is what stands in a scalar sub-select that gives one text, after SELECT.
-func (g *gen) scalar(s scope, depth int) string {
-	a := g.alias()
-	own := g.users(a)
-	inner := append(scope{own}, s...)
-	switch g.of(3) {
-	case 0:
-		return "max(" + a + "." + own.texts[0] + ") FROM {t} " + a + " WHERE " + g.cond(inner, depth)
-	case 1:
-		return a + "." + own.texts[0] + " FROM {t} AS " + a + " WHERE " + a + ".id = " + g.number(s, 0)
-	default:
-		return g.text(s, depth)
-	}
+// family chooses one that the scope has columns of.
+func (g *gen) family(s scope) family {
+	f := s.families()
+	return f[g.of(len(f))]
 }
 
-// number is an integer expression.
-func (g *gen) number(s scope, depth int) string {
-	if len(s) == 0 || depth == 0 && g.often(2) {
-		return g.pick("1", "2", "3", "12", "40")
-	}
-	if depth == 0 {
-		return g.column(s, ints)
-	}
-	switch g.of(5) {
-	case 0:
-		return g.column(s, ints)
-	case 1:
-		return "length(" + g.text(s, depth-1) + ")"
-	case 2:
-		return "(" + g.number(s, depth-1) + " + " + g.number(s, depth-1) + ")"
-	case 3:
-		a := g.alias()
-		return "(SELECT count(*) FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), depth-1) + ")"
-	default:
-		return "COALESCE(" + g.number(s, depth-1) + ", 0)"
-	}
-}
-
-// cond is a condition.
-func (g *gen) cond(s scope, depth int) string {
-	d := max(depth-1, 0)
-	if depth == 0 {
-		return g.text(s, 0) + g.pick(" = ", " <> ", " < ", " > ", ">=", "=") + g.text(s, 0)
-	}
-	kinds := 15
-	if g.changes() {
-		kinds = 17
-	}
-	switch g.of(kinds) {
-	case 15:
-		return g.number(s, d) + g.pick(" IN (", " NOT IN (") + g.number(s, d) + ", " + g.number(s, 0) + ")"
-	case 16:
-		return g.number(s, d) + g.pick(" BETWEEN ", " NOT BETWEEN ") + g.number(s, 0) + " AND " + g.number(s, 0)
-	case 0, 1:
-		return g.text(s, d) + g.pick(" = ", " <> ", " < ", " > ", " <= ", "=") + g.text(s, d)
-	case 2:
-		return g.text(s, d) + g.pick(" LIKE ", " NOT LIKE ", " ~ ", " ILIKE ") + g.pick("'A%'", "'%n'", "'^A'")
-	case 3:
-		return g.text(s, d) + g.pick(" IS NULL", " IS NOT NULL")
-	case 4:
-		return g.text(s, d) + g.pick(" IN (", " NOT IN (") + g.text(s, d) + ", " + g.literal() + ")"
-	case 5:
-		return "(" + g.cond(s, d) + " AND " + g.cond(s, d) + ")"
-	case 6:
-		return "(" + g.cond(s, d) + " OR " + g.cond(s, d) + ")"
-	case 7:
-		return "NOT (" + g.cond(s, d) + ")"
-	case 8:
-		a := g.alias()
-		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), d) + ")"
-	case 9:
-		a := g.alias()
-		return g.text(s, d) + g.pick(" IN ", " NOT IN ", " = ANY ") + "(SELECT " + a + "." + g.users(a).texts[0] + " FROM {t} " + a + " WHERE " + g.cond(append(scope{g.users(a)}, s...), d) + ")"
-	case 10:
-		return g.text(s, d) + g.pick(" IS DISTINCT FROM ", " IS NOT DISTINCT FROM ") + g.text(s, d)
-	case 11:
-		return g.number(s, d) + g.pick(" = ", " > ", " < ") + g.number(s, d)
-	case 12:
-		return "(" + g.text(s, d) + ", " + g.number(s, 0) + ")" + g.pick(" = ", " > ", " <= ") + "(" + g.text(s, d) + ", " + g.number(s, 0) + ")"
-	case 13:
-		return g.text(s, d) + g.pick(" BETWEEN ", " NOT BETWEEN ", " BETWEEN SYMMETRIC ") + g.text(s, 0) + " AND " + g.text(s, 0)
-	default:
-		return "(" + g.cond(s, d) + ")" + g.pick(" IS TRUE", " IS NOT TRUE", " IS UNKNOWN", " IS NOT FALSE")
-	}
+// aggregates says that min and max are there for the family.
+func (f family) aggregates() bool {
+	return !slices.Contains([]family{bools, uuids, jsons, blobs}, f)
 }

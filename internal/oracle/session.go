@@ -95,6 +95,8 @@ func (s *session) Run(steps []sent, p Protocol, commit bool, side Side) (*Outcom
 	return &out, nil
 }
 
+func errorOf(doing string, e *Event) error { return fmt.Errorf("%s: %s: %s", doing, e.Code, e.Text) }
+
 func failure(events []Event) *Event {
 	for i := range events {
 		if events[i].Kind == ErrorResponse {

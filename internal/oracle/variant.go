@@ -37,19 +37,17 @@ func (c *Column) as() string {
 
 // Variant is one migration of one table: what the columns are called, and what they may hold. The rest of the table is the same in all.
 type Variant struct {
-	Name    string
-	Table   string      // as it is, not quoted
-	Columns [2][]Column // of each side, in the order in which they stand in the table
+	Name  string
+	Table string // as it is, not quoted
+	// Migration is the migration's name, and Suffix makes the names of its guard its own; where both are empty, it is the only one.
+	Migration, Suffix string
+	Columns           [2][]Column // of each side, in the order in which they stand in the table
 	// Pattern is the migration's definition, but for its name and its table.
 	Pattern lens.Definition
 	// Seed is what the old columns hold in the rows that every case begins with, as SQL; NULL becomes the default where a column does not take it.
 	Seed [][]string
 	// Folder has the variant's cases, in testdata.
 	Folder string
-	// Words are what generated statements write into the columns of each side: values that have a form on the other side.
-	Words [2][]string
-	// Formless are the SQLSTATEs that values without a form on the other side get; generated statements may have some.
-	Formless []string
 }
 
 // rename makes a variant that renames a column.
@@ -76,7 +74,10 @@ var (
 // Definition is the variant's migration.
 func (v *Variant) Definition() *lens.Definition {
 	d := v.Pattern
-	d.Name = "users_full_name"
+	d.Name = v.Migration
+	if d.Name == "" {
+		d.Name = "users_full_name"
+	}
 	d.Table = lens.TableName{Schema: "public", Name: v.Table}
 	return &d
 }

@@ -32,6 +32,7 @@ type Step struct {
 	Text   string
 	Params []*string // in text; nil is NULL
 	Types  []uint32  // the types that Parse says; 0 leaves one to the server
+	Copy   []byte    // what a COPY FROM STDIN reads, in the simple protocol
 }
 
 // exchangeLimit bounds one exchange with a server: past it, the server has hung.
@@ -77,6 +78,10 @@ func (c *Conn) Query(text string) {
 func (c *Conn) Send(s Step, p Protocol, types []uint32) {
 	if p == Simple {
 		c.Query(s.Text)
+		if s.Copy != nil { // a server that is not at a COPY, after an error, leaves these unread
+			c.fe.Send(&pgproto3.CopyData{Data: s.Copy})
+			c.fe.Send(&pgproto3.CopyDone{})
+		}
 		return
 	}
 	bind := &pgproto3.Bind{}

@@ -67,6 +67,7 @@ SELECT {c} FROM users
 
 COPY users ({c}) TO STDOUT
 
+@star
 COPY users TO STDOUT
 
 COPY (SELECT {c} FROM users ORDER BY id) TO STDOUT

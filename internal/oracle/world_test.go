@@ -1,0 +1,131 @@
+package oracle
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"segue/internal/pgtest"
+)
+
+var (
+	seed      = flag.Uint64("seed", 1, "the seed of the generated worlds")
+	world     = flag.Int("world", -1, "run only this one of the seed's worlds")
+	statement = flag.Int("statement", -1, "run only this one of a world's scripts")
+	examples  = flag.Bool("examples", false, "print an example of each refusal")
+)
+
+// batch is how many scripts are run at once, scriptsPerWorld how many a world gets, and workers how many worlds are under way at once.
+const (
+	batch           = 24
+	scriptsPerWorld = 120
+	workers         = 2
+)
+
+// shrinkings bounds the differences that are made smaller in one run.
+const shrinkings = 4
+
+// TestWorlds runs generated scripts in generated worlds. What it prints with a difference runs it again:
+// go test ./internal/oracle -run Worlds -seed S -world W -statement I
+func TestWorlds(t *testing.T) {
+	n := 480
+	if env := os.Getenv("SEGUE_ORACLE_N"); env != "" {
+		var err error
+		if n, err = strconv.Atoi(env); err != nil || n < 0 {
+			t.Fatalf("SEGUE_ORACLE_N is %q: give the number of statements to generate", env)
+		}
+	}
+	t.Logf("seed %d", *seed)
+	start := time.Now()
+	reports := make([]*WorldReport, workers)
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	var shrunk atomic.Int64
+	for i := range workers {
+		l := NewWorldLab(func() string { return pgtest.Shared().DSN(pgtest.Database(t)) })
+		reports[i] = l.Report
+		t.Cleanup(func() {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			for l.Report.Statements < n/workers {
+				k := next.Add(1) - 1
+				if *world >= 0 {
+					if k > int64(*world) {
+						return
+					}
+					k = int64(*world)
+					next.Store(k + 1)
+				}
+				if err := runWorld(t, l, uint64(k), &shrunk); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all := &WorldReport{}
+	for _, r := range reports {
+		all.Add(r)
+	}
+	t.Log(all.Summary())
+	t.Logf("%.0f statements a second", float64(all.Statements)/time.Since(start).Seconds())
+	if *examples {
+		t.Log(all.Examples())
+	}
+	seen := map[*Script]bool{}
+	for _, d := range all.Differences {
+		if !seen[d.Script] && len(seen) < *shown {
+			t.Error(strings.TrimSpace(d.Text))
+		}
+		seen[d.Script] = true
+	}
+	if len(seen) > 0 {
+		t.Errorf("%d scripts differ", len(seen))
+	}
+}
+
+// runWorld runs the scripts of one world, and makes its first difference smaller.
+func runWorld(t *testing.T, l *WorldLab, k uint64, shrunk *atomic.Int64) error {
+	w := newWorld(newChoices(*seed, k<<20))
+	w.Name = fmt.Sprintf("seed %d, world %d", *seed, k)
+	if err := l.Enter(context.Background(), w, ""); err != nil {
+		return err
+	}
+	l.Report.Worlds++
+	before := len(l.Report.Differences)
+	made := map[*Script][]uint32{}
+	for i := 0; i < scriptsPerWorld; {
+		var scripts []*Script
+		for ; i < scriptsPerWorld && len(scripts) < batch; i++ {
+			if *statement < 0 || i == *statement {
+				s, choices := namedScript(*seed, k, uint64(i), w)
+				made[s] = choices
+				scripts = append(scripts, s)
+			}
+		}
+		if err := l.Check(scripts); err != nil {
+			return err
+		}
+	}
+	if before == len(l.Report.Differences) || shrunk.Add(1) > shrinkings {
+		return nil
+	}
+	d := l.Report.Differences[before]
+	text, err := l.Smaller(context.Background(), d, made[d.Script])
+	if err != nil {
+		return err
+	}
+	t.Logf("smaller: %s", text)
+	return nil
+}
