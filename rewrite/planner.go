@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	maxText    = 8 << 20 // bytes of a text that goes to the parser
+	maxText    = 8 << 20 // bytes of a text that is planned
+	maxTokens  = 500_000 // tokens of a text that goes to the parser, whose tree takes up to 700 bytes for each
+	largeText  = 1 << 18 // bytes of a text of which one at a time is parsed and planned, in the whole process: its tree takes up to 350 MiB
 	maxNesting = 1000    // levels of nesting that it may have, by a careful estimate: the parser's stack and its tree's decoder are bounded
 	maxDerived = 16      // tables of a text that a sub-select may stand in for
 	maxSides   = 8       // sides that are tried in version auto
@@ -29,31 +31,43 @@ func (s *State) Plan(sql string, set Settings) *Plan {
 	if p := unplannable(sql, set); p != nil {
 		return p
 	}
-	toks, ok, _ := lex(sql)
 	settings := set.key()
-	if key, fits := templateKey(sql, toks, settings); ok && fits {
-		var first *Plan // where this call makes the template, it has the plan already
-		t := s.templates.get(key, func() (*template, int) {
-			first = s.plan(sql, set)
-			t := first.template()
-			if t == nil {
-				return nil, 0
-			}
-			return t, t.bytes
-		})
-		if first != nil {
-			return first
-		}
-		if t != nil {
-			if p := t.plan(sql, toks); p != nil {
-				return p
-			}
-		}
+	if p := s.planBrief(sql, settings, set); p != nil {
+		return p
 	}
 	return s.plans.get(sql+"\x00"+settings, func() (*Plan, int) {
 		p := s.plan(sql, set)
 		return p, len(p.SQL) + 48*len(p.spans)
 	})
+}
+
+// planBrief plans a text by its brief form, which many texts share; nil where it has to be planned for itself.
+func (s *State) planBrief(sql, settings string, set Settings) *Plan {
+	toks, ok, odd := lex(sql)
+	if !ok || odd {
+		return nil
+	}
+	b := shorten(sql, toks)
+	key, fits := b.key(settings)
+	if !fits {
+		return nil
+	}
+	var first *Plan // where this call makes the template, it has the brief text's plan already
+	t := s.templates.get(key, func() (*template, int) {
+		first = s.plan(b.text, set)
+		t := first.template(b)
+		if t == nil {
+			return nil, 0
+		}
+		return t, t.bytes
+	})
+	if first != nil && len(b.toks) == len(toks) {
+		return first
+	}
+	if t == nil {
+		return nil
+	}
+	return t.plan(sql, toks, b)
 }
 
 // unplannable refuses texts that must not reach the parser, whatever they say.
@@ -76,6 +90,9 @@ func unplannable(sql string, set Settings) *Plan {
 	return nil
 }
 
+// large is taken while a large text is parsed and planned.
+var large = make(chan struct{}, 1)
+
 // plan parses and plans a text, without a look into the caches.
 func (s *State) plan(sql string, set Settings) *Plan {
 	if p := unplannable(sql, set); p != nil {
@@ -88,8 +105,16 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	if odd {
 		return refused("0A000", "segue: a statement on a migrating table has a string that goes on behind a comment, or a vertical tab", "Write the string in one piece.")
 	}
+	if len(toks) > maxTokens {
+		return refused("54000", fmt.Sprintf("segue: a statement on a migrating table has %d words, numbers and signs, and the limit is %d", len(toks), maxTokens),
+			"Split it, pass the values as an array in one parameter, or use COPY.")
+	}
 	if ok && nesting(sql, toks) > maxNesting {
 		return refused("54001", fmt.Sprintf("segue: a statement on a migrating table is nested deeper than %d levels", maxNesting), "Split it.")
+	}
+	if len(sql) > largeText {
+		large <- struct{}{}
+		defer func() { <-large }()
 	}
 	var tree *pg.ParseResult
 	if ok {
@@ -100,9 +125,11 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	if !ok {
 		// A server whose grammar is not newer than the parser's will not understand it either, and its error is the right one.
 		if set.ServerMajor == 0 || set.ServerMajor >= 14 && set.ServerMajor <= 16 {
-			return &Plan{Kind: Pass, SQL: sql}
+			return &Plan{Kind: Pass, SQL: sql, unparsed: true}
 		}
-		return refused("0A000", "segue: a statement that names a migrating table cannot be parsed", "This build knows PostgreSQL 16's grammar; write the statement in that.")
+		p := refused("0A000", "segue: a statement that names a migrating table cannot be parsed", "This build knows PostgreSQL 16's grammar; write the statement in that.")
+		p.unparsed = true
+		return p
 	}
 	return s.choose(sql, toks, tree, set)
 }
