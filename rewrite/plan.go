@@ -30,6 +30,7 @@ type Plan struct {
 	Makes bool
 
 	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
+	rows  map[string]*rowShape   // by table: how rows in errors become the code's own
 	edits []edit                 // sorted
 	spans []span                 // how SQL came from the client's text, for ClientPosition
 	text  string                 // the client's text

@@ -258,6 +258,12 @@ func (a *attempt) plan() *Plan {
 		return p
 	}
 	for _, l := range a.lenses {
+		if s := shapeOfRows(l); s != nil {
+			if p.rows == nil {
+				p.rows = map[string]*rowShape{}
+			}
+			p.rows[l.Relation.Name] = s
+		}
 		for i := range l.Columns {
 			if c := &l.Columns[i]; c.Tie != nil && c.Hides != "" {
 				if p.names == nil {

@@ -264,6 +264,13 @@ func TestExecuteThroughAMigration(t *testing.T) {
 		}
 		if _, err := simple(t, conn, "EXECUTE put("+strconv.Itoa(id+1)+", NULL)"); code(err) != "23502" || !strings.Contains(err.Error(), `"name"`) {
 			t.Fatal(err)
+		} else if got, want := detail(err), "Failing row contains ("+strconv.Itoa(id+1)+", null)."; st.HasMigration("users_full_name") && got != want {
+			t.Fatalf("epoch %d: %q, not %q", st.Epoch, got, want)
+		}
+		if _, err := simple(t, conn, "UPDATE users SET id = NULL WHERE id = "+strconv.Itoa(id)); code(err) != "23502" {
+			t.Fatal(err)
+		} else if got, want := detail(err), "Failing row contains (null, "+name+")."; st.HasMigration("users_full_name") && got != want {
+			t.Fatalf("epoch %d: %q, not %q", st.Epoch, got, want)
 		}
 		r := conn.PgConn().ExecParams(background, "EXECUTE get("+strconv.Itoa(id)+")", nil, nil, nil, nil).Read()
 		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][1]) != name {

@@ -27,6 +27,15 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
+// detail is the DETAIL of a server's error.
+func detail(err error) string {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return pe.Detail
+	}
+	return ""
+}
+
 func TestAuthentication(t *testing.T) {
 	db := pgtest.Database(t)
 	admin := pgtest.Connect(t, pgtest.Shared().DSN(db))

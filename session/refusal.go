@@ -98,7 +98,7 @@ func (s *Session) passError(e *entry, m []byte) {
 
 // foreign says whether errors and notices of an entry may be about a text or columns that are not the client's.
 func (e *entry) foreign() bool {
-	return e.shift != 0 || e.plan != nil && e.plan.Kind == rewrite.Rewrite || len(e.executed) > 0
+	return e.shift != 0 || e.plan != nil && e.plan.Foreign() || len(e.executed) > 0
 }
 
 // passFields gives the client an ErrorResponse or a NoticeResponse with its position in the client's text and with the client's names.
@@ -132,6 +132,9 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 		case name != "" && code == 'M':
 			s.toClient.field(code, strings.Replace(view(value), `"`+column+`"`, `"`+name+`"`, 1))
 			continue
+		case code == 'D':
+			s.toClient.field(code, clientDetail(e, m[headerLen:], string(value)))
+			continue
 		case code != 'P':
 			s.toClient.field(code, view(value))
 			continue
@@ -164,6 +167,23 @@ func clientName(p *rewrite.Plan, body []byte) (column, name string) {
 		}
 	})
 	return column, name
+}
+
+// clientDetail gives the detail of an error about a row with the row as the client's code knows it.
+func clientDetail(e *entry, body []byte, detail string) string {
+	if code := view(errorField(body, 'C')); code != "23502" && code != "23514" {
+		return detail
+	}
+	table := string(errorField(body, 't'))
+	if e.plan != nil {
+		detail = e.plan.ClientRow(table, detail)
+	}
+	for _, x := range e.executed {
+		if x.statement == e.statement {
+			return x.plan.ClientRow(table, detail)
+		}
+	}
+	return detail
 }
 
 // passRefusal gives the client a refusal in the place of the server's error, whose severity it keeps, since that is in the language of the
