@@ -56,10 +56,8 @@ func (p *Plan) ClientRow(table, detail string) string {
 	names, values := s.physical, detail[from:to]
 	list, rest, some := strings.Cut(values, ") = (")
 	listed := strings.Split(list, ", ")
-	if some = some && slices.Contains(names, listed[0]); some {
-		if len(strings.Split(values, ", ")) == len(names) {
-			return detail // it may be values
-		}
+	some = some && !slices.ContainsFunc(listed, func(n string) bool { return !slices.Contains(s.physical, n) })
+	if some {
 		names, values = listed, rest
 	}
 	cells := strings.Split(values, ", ")
