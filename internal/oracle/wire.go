@@ -61,6 +61,9 @@ func Dial(ctx context.Context, dsn string) (*Conn, error) {
 
 // Close says goodbye and closes the socket.
 func (c *Conn) Close() error {
+	if err := c.conn.SetDeadline(time.Now().Add(exchangeLimit)); err != nil { // that of the last exchange may be over
+		return errors.Join(err, c.conn.Close())
+	}
 	c.fe.Send(&pgproto3.Terminate{})
 	if err := c.fe.Flush(); err != nil {
 		return errors.Join(fmt.Errorf("ending a session: %w", err), c.conn.Close())

@@ -219,7 +219,7 @@ func (t *worldTable) fill(ch *choices) {
 				row[i] = fmt.Sprint(r + 1)
 				continue
 			case c.change != nil:
-				if c.index == 0 {
+				if _, decided := empty[c.change]; !decided { // all of a change's columns, or none
 					empty[c.change] = null
 				}
 				null = empty[c.change] && !c.NotNull

@@ -54,9 +54,8 @@ var names = regexp.MustCompile(`"[^"]*("\."[^"]*)*"( of \S+)?`)
 
 // refused takes a refusal.
 func (r *WorldReport) refused(l *WorldLab, a *attempt) {
-	last := a.plans[len(a.plans)-1].Refusal
-	if last.Hint == "" {
-		l.Report.differs(l, a, "  refused without a hint: "+last.Message+"\n")
+	if n := len(a.plans); n > 0 && a.plans[n-1].Refusal.Hint == "" {
+		l.Report.differs(l, a, "  refused without a hint: "+a.refusal+"\n")
 	}
 	if r.refusals == nil {
 		r.refusals, r.refusedIn, r.lossy = map[string]*refusal{}, map[*Script]bool{}, map[*Script]bool{}
