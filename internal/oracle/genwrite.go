@@ -155,8 +155,8 @@ func (g *gen) insert() string {
 	cols := g.some(t, 3)
 	withID := t.cols[0].col.identity != "ALWAYS" && g.often(3)
 	list := ""
-	if g.often(12) { // without a list, in the order of the table
-		g.script.Star = true
+	bare := g.often(12) // without a list, in the order of the table
+	if bare {
 		cols = nil
 		for _, c := range t.cols[1:] {
 			if c.col != nil && c.col.generated != "" {
@@ -171,10 +171,10 @@ func (g *gen) insert() string {
 	}
 	if len(cols) == 0 {
 		cols = g.some(t, 2)
-		withID = false
-		g.script.Star = false
+		bare, withID = false, false
 	}
-	if !g.script.Star || g.often(2) {
+	g.script.Star = g.script.Star || bare
+	if !bare || g.often(2) {
 		var names []string
 		if withID {
 			names = append(names, g.ident("id"))

@@ -148,7 +148,7 @@ func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 		for _, e := range events {
 			switch e.Kind {
 			case ErrorResponse:
-				if plan.Kind == rewrite.Refuse {
+				if plan.Kind == rewrite.Refuse && e.Code != "25P02" { // in a failed transaction, the server's own error is told
 					e = Event{Kind: ErrorResponse, Code: plan.Refusal.Code, Text: plan.Refusal.Message, Pos: plan.Refusal.Position}
 				} else if e.Pos > 0 {
 					e.Pos = plan.ClientPosition(e.Pos)

@@ -50,7 +50,8 @@ func (r *WorldReport) counted(s *Script, ref *Outcome) {
 	}
 }
 
-var names = regexp.MustCompile(`"[^"]*("\."[^"]*)*"( of \S+)?`)
+// names are those in the reason of a refusal.
+var names = regexp.MustCompile(`the column (\w+|("[^"]*")+)|("[^"]*")+( of (\w+|("[^"]*")+)\.(\w+|("[^"]*")+))?`)
 
 // refused takes a refusal.
 func (r *WorldReport) refused(l *WorldLab, a *attempt) {
@@ -60,7 +61,7 @@ func (r *WorldReport) refused(l *WorldLab, a *attempt) {
 	if r.refusals == nil {
 		r.refusals, r.refusedIn, r.lossy = map[string]*refusal{}, map[*Script]bool{}, map[*Script]bool{}
 	}
-	reason := names.ReplaceAllString(a.refusal, `"..."`)
+	reason := names.ReplaceAllString(a.refusal, "...")
 	c := r.refusals[reason]
 	if c == nil {
 		c = &refusal{scripts: map[*Script]bool{}}
