@@ -38,7 +38,7 @@ func (f *findings) err(name string) error {
 // check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
 func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
 	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}}
-	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkColumns, checkDependents, checkTriggers, checkRole}
+	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
 	for _, step := range steps {
 		if err := step(ctx, conn, def, f); err != nil {
 			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
@@ -276,14 +276,11 @@ func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *fi
 				f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
 			case d.class == "pg_class" && d.kind == "S":
 				f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
-			case d.class == "pg_class" && d.unique:
-				f.refuse("column %s is in the unique %s: unique columns are not migrated by this build", o, d.name)
-			case d.class == "pg_class" && d.kind == "i":
+			case d.class == "pg_class" && d.kind == "i": // checkUnique looks at unique ones
 			case d.class == "pg_constraint" && d.kind == "p":
 			case d.class == "pg_statistic_ext":
 			case d.class == "pg_constraint" && d.kind == "n": // NOT NULL, which servers from 18 on keep there
-			case d.class == "pg_constraint" && d.kind == "u":
-				f.refuse("column %s is UNIQUE (%s): unique columns are not migrated by this build", o, d.name)
+			case d.class == "pg_constraint" && d.kind == "u": // checkUnique looks at it
 			case d.class == "pg_constraint" && (d.kind == "c" || d.kind == "f"): // checkStanding looks at them
 			case d.class == "pg_constraint":
 				f.refuse("column %s is in the %s, which this build does not mirror: drop it, or wait for a build that does", o, d.name)

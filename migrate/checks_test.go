@@ -25,9 +25,9 @@ func TestStartRefuses(t *testing.T) {
 		{"typed", "CREATE TYPE person AS (id int, name text); CREATE TABLE users OF person (PRIMARY KEY (id));", "typed table"},
 		{"no key", "CREATE TABLE users (id int, name text);", "no primary key"},
 		{"key", "CREATE TABLE users (id int, name text, PRIMARY KEY (id, name));", "in the primary key"},
-		{"unique", plain + "ALTER TABLE users ADD UNIQUE (name);", "is UNIQUE"},
-		{"unique index", plain + "CREATE UNIQUE INDEX ON users (lower(name));", "unique index"},
-		{"unique predicate", plain + "CREATE UNIQUE INDEX ON users (other) WHERE name > '';", "unique index"},
+		{"deferrable", plain + "ALTER TABLE users ADD UNIQUE (name) DEFERRABLE;", "is DEFERRABLE"},
+		{"replica identity", "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, other text); CREATE UNIQUE INDEX u ON users (name); ALTER TABLE users REPLICA IDENTITY USING INDEX u;", "is the replica identity"},
+		{"referenced", plain + "ALTER TABLE users ADD UNIQUE (name); CREATE TABLE x (name text REFERENCES users (name));", "constraint x_name_fkey on table public.x"},
 		{"exclusion", plain + "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =);", "which this build does not mirror"},
 		{
 			"referenced", plain + "ALTER TABLE users ADD UNIQUE (name); CREATE TABLE names (name text REFERENCES users (name));", "is UNIQUE",

@@ -57,7 +57,7 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 		return nil, err
 	}
 	for _, x := range mirrors {
-		if !x.exists || !x.valid {
+		if !x.stands() {
 			missing = append(missing, fmt.Sprintf("the index %s has no valid mirror: `segue verify %s` builds it", x.name, m.Name))
 		}
 	}
@@ -126,6 +126,18 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 	if err != nil {
 		return nil, err
 	}
+	mirrors, _, err := readMirrors(ctx, q, m)
+	if err != nil {
+		return nil, err
+	}
+	mirrored := func(d dependent) bool {
+		if d.class == "pg_class" && strings.Contains(d.name, backPrefix(m.Name)) {
+			return true // remade by a rollback that was taken back; it goes first
+		}
+		return slices.ContainsFunc(mirrors, func(x mirror) bool {
+			return x.unique && (d.class == "pg_class" && d.oid == x.index || d.class == "pg_constraint" && d.oid == x.constraint)
+		})
+	}
 	for _, name := range m.oldNames() {
 		deps, err := dependents(ctx, q, m.Table, m.OldNums[name])
 		if err != nil {
@@ -133,7 +145,7 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 		}
 		for _, d := range deps {
 			known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && d.kind == "i" && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
-				d.class == "pg_statistic_ext" || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
+				mirrored(d) || d.class == "pg_statistic_ext" || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
 				d.class == "pg_trigger" && m.Guard != nil && d.oid == m.Guard.Trigger ||
 				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), m.Definition.Table)
 			if !known {

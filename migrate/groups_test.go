@@ -150,7 +150,17 @@ func TestGroupsRefused(t *testing.T) {
 			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
 		}, "price has a default and label has none"},
 		{"domain", plain + "CREATE DOMAIN cents AS bigint CHECK (VALUE >= 0);", change("public.cents", "price::bigint", ""), "is a domain"},
-		{"unique", plain + "ALTER TABLE products ADD UNIQUE (price);", change("bigint", "price::bigint", ""), "is UNIQUE"},
+		{"unique one way", plain + "ALTER TABLE products ADD UNIQUE (price);", change("bigint", "price::bigint", ""), "it takes a `down`"},
+		{"unique lossy", plain + "ALTER TABLE products ADD UNIQUE (price);", func(d *lens.Definition) {
+			change("bigint", "price::bigint", "price_v2::varchar")(d)
+			d.Allow = []string{"lossy"}
+		}, "does not keep different values different"},
+		{"unique and equal", plain + "ALTER TABLE products ADD UNIQUE (price);", change("numeric", "price::numeric", "price_v2::varchar"), "values of type numeric can be equal and yet differ"},
+		{"unique expression", plain + "CREATE UNIQUE INDEX ON products (lower(price));", change("bigint", "price::bigint", "price_v2::varchar"), "as a plain column"},
+		{"unique predicate", plain + "CREATE UNIQUE INDEX ON products (label) WHERE price > '';", change("bigint", "price::bigint", "price_v2::varchar"), "in no expression or predicate"},
+		{"unique, not one to one", plain + "ALTER TABLE products ADD UNIQUE (price);", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
+		}, "one column that takes the place of one"},
 		{"no column", "CREATE TABLE products (id int PRIMARY KEY);", change("bigint", "price::bigint", ""), "has no column price: correct `column`"},
 		{"name in use", plain + "ALTER TABLE products ADD price_v2 int;", change("bigint", "price::bigint", ""), "has a column price_v2 already"},
 		{

@@ -17,6 +17,7 @@ const (
 	sameMirror mirrorKind = iota // a rename's: the same index on the other column
 	newMirror                    // on a column of another type, for new code
 	readMirror                   // on what old code reads, for as long as there is old code
+	backMirror                   // the old index itself, made anew
 )
 
 // mirror is an index that involves an old column, with one that takes its place on the new ones.
@@ -30,12 +31,29 @@ type mirror struct {
 	own    string // name of the mirror
 	exists bool   // the mirror is there
 	valid  bool
+
+	unique     bool   // the old one is UNIQUE
+	constraint uint32 // the constraint that the old one belongs to; 0: none
+	comment    string // on the old one, or its constraint
+	// Of a UNIQUE one: name of the mirror that is UNIQUE itself, which comes at contract and in whose place the other one goes.
+	strict                    string
+	strictExists, strictValid bool
+	asStrict                  bool // this is that one
+}
+
+// stands says that the mirror serves reads.
+func (x mirror) stands() bool { return x.exists && x.valid || x.strictExists && x.strictValid }
+
+// asUnique gives the mirror that is UNIQUE itself.
+func (x mirror) asUnique() mirror {
+	x.own, x.exists, x.valid, x.asStrict = x.strict, x.strictExists, x.strictValid, true
+	return x
 }
 
 // oldIndex is an index that involves an old column.
 type oldIndex struct {
 	mirror
-	plain    bool // btree or hash on columns alone, of the types' own operator classes and the columns' collations
+	plain    bool // btree or hash on columns alone, of the types' own operator classes and the columns' collations, with no old column in a predicate
 	included bool // an old column is only carried along in it
 }
 
@@ -61,6 +79,9 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 		return nil, nil, err
 	}
 	for _, x := range indexes {
+		if x.unique {
+			x.strict = strictName(x.name, m.Name)
+		}
 		if g.Same {
 			x.own = mirrorName(x.name, m.Name)
 			mirrors = append(mirrors, x.mirror)
@@ -75,43 +96,63 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 		}
 		if !g.OneWay() && !x.included {
 			r := x.mirror
-			r.kind, r.own = readMirror, readName(x.name, m.Name)
+			r.kind, r.own, r.unique, r.strict = readMirror, readName(x.name, m.Name), false, ""
 			mirrors = append(mirrors, r)
 		}
 	}
 	for i := range mirrors {
 		x := &mirrors[i]
-		if err := q.QueryRow(ctx, `
-			SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, x.schema, x.own).Scan(&x.exists, &x.valid); err != nil {
-			return nil, nil, fmt.Errorf("reading the index %s: %w", x.own, err)
+		if x.exists, x.valid, err = indexStands(ctx, q, m, x.schema, x.own); err != nil {
+			return nil, nil, err
+		}
+		if !x.unique {
+			continue
+		}
+		if x.strictExists, x.strictValid, err = indexStands(ctx, q, m, x.schema, x.strict); err != nil {
+			return nil, nil, err
 		}
 	}
 	return mirrors, alone, nil
 }
 
+// indexStands says whether an index of the table is there, and valid.
+func indexStands(ctx context.Context, q queryer, m *migration, schema, name string) (exists, valid bool, err error) {
+	if err := q.QueryRow(ctx, `
+		SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, schema, name).Scan(&exists, &valid); err != nil {
+		return false, false, fmt.Errorf("reading the index %s: %w", name, err)
+	}
+	return exists, valid, nil
+}
+
 func readIndexes(ctx context.Context, q queryer, m *migration) ([]oldIndex, error) {
 	out, err := collect(ctx, q, `
-		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, ''),
-		       i.indexprs IS NULL AND i.indpred IS NULL AND m.amname IN ('btree', 'hash') AND NOT EXISTS (
+		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, ''), i.indisunique, COALESCE(k.oid, 0),
+		       COALESCE(obj_description(k.oid, 'pg_constraint'), obj_description(c.oid, 'pg_class'), ''), COALESCE(pg_get_expr(i.indpred, i.indrelid), ''),
+		       i.indexprs IS NULL AND m.amname IN ('btree', 'hash') AND NOT EXISTS (
 			SELECT FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY AS k (num, class, coll, place)
 			JOIN pg_opclass o ON o.oid = k.class JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
 			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts AND (NOT o.opcdefault OR k.coll <> b.attcollation)),
 		       EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
 			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts)
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
-		JOIN pg_am m ON m.oid = c.relam
+		JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
 		WHERE i.indrelid = $1 AND i.indisvalid AND pg_get_indexdef(c.oid) IS NOT NULL AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
 			SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
 			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
 		ORDER BY 2`, func(row pgx.CollectableRow) (x oldIndex, err error) {
-		return x, row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.plain, &x.included)
+		var predicate string
+		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included)
+		x.plain = x.plain && !namesAny(predicate, m.oldNames())
+		return x, err
 	}, m.Table, m.oldNames())
 	if err != nil {
 		return nil, fmt.Errorf("reading the indexes: %w", err)
 	}
-	return slices.DeleteFunc(out, func(x oldIndex) bool { return strings.HasPrefix(x.name, readPrefix(m.Name)) }), nil
+	return slices.DeleteFunc(out, func(x oldIndex) bool {
+		return strings.HasPrefix(x.name, readPrefix(m.Name)) || strings.HasPrefix(x.name, backPrefix(m.Name))
+	}), nil
 }
 
 // hasOwnClass says whether the first new column's type has operator classes of its own for both btree and hash, or may have: else no index can be made on it.
@@ -139,6 +180,11 @@ func mirrorName(index, migration string) string {
 	return index + suffix
 }
 
+// namesAny says whether SQL that the server wrote has one of the names as an identifier.
+func namesAny(sql string, names []string) bool {
+	return slices.ContainsFunc(lexSQL(sql), func(t sqlToken) bool { return slices.Contains(names, t.name) })
+}
+
 // readPrefix begins the names of indexes on what old code reads.
 func readPrefix(migration string) string { return "segue_" + migration + "_read_" }
 
@@ -148,3 +194,6 @@ func readName(index, migration string) string {
 	_, _ = h.Write([]byte(index)) // never fails, says hash.Hash
 	return fmt.Sprintf("%s%08x", readPrefix(migration), h.Sum32())
 }
+
+// strictName names the mirror that is UNIQUE itself.
+func strictName(index, migration string) string { return mirrorName(index, migration+"\x00unique") }

@@ -19,6 +19,9 @@ func (w *work) buildMirrors(ctx context.Context) error {
 		return err
 	}
 	for _, x := range mirrors {
+		if x.stands() {
+			continue
+		}
 		if err := w.buildIndex(ctx, x); err != nil {
 			return err
 		}
@@ -115,7 +118,7 @@ func (x mirror) definition(m *migration) (string, error) {
 		head += " ON " + more
 	}
 	create, isIndex := strings.CutSuffix(head, " "+catalog.QuoteIdent(x.name))
-	if !ok || !isIndex || create != "CREATE INDEX" {
+	if !ok || !isIndex || create != "CREATE INDEX" && create != "CREATE UNIQUE INDEX" {
 		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
 	}
 	columns, err := x.places(m)
@@ -135,7 +138,11 @@ func (x mirror) definition(m *migration) (string, error) {
 		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
 	}
 	var b strings.Builder
-	b.WriteString("CREATE INDEX CONCURRENTLY " + catalog.QuoteIdent(x.own) + " ON ")
+	kind := "INDEX"
+	if x.asStrict {
+		kind = "UNIQUE INDEX"
+	}
+	b.WriteString("CREATE " + kind + " CONCURRENTLY " + catalog.QuoteIdent(x.own) + " ON ")
 	for i, t := range tokens {
 		if n, migrates := columns[t.name]; migrates && i > using && isColumn(tokens, i) {
 			b.WriteString(n)
@@ -153,6 +160,9 @@ func (x mirror) places(m *migration) (map[string]string, error) {
 		return nil, err
 	}
 	out := map[string]string{}
+	if x.kind == backMirror {
+		return out, nil
+	}
 	for i, o := range g.Old {
 		if x.kind != readMirror {
 			out[o.Name] = catalog.QuoteIdent(g.New[i].Name)
@@ -194,13 +204,14 @@ func (w *work) sameIndex(ctx context.Context, x mirror) error {
 		rest         string
 		exprs, conds int
 		valid        bool
+		unique       bool
 	}
 	read := func(name string) (s shape, err error) {
 		err = w.conn.QueryRow(ctx, `
 			SELECT i.indkey::int2[], concat_ws('/', i.indclass, i.indcollation, i.indoption, i.indnkeyatts, c.relam, c.reloptions),
-			       (i.indexprs IS NOT NULL)::int, (i.indpred IS NOT NULL)::int, i.indisvalid
+			       (i.indexprs IS NOT NULL)::int, (i.indpred IS NOT NULL)::int, i.indisvalid, i.indisunique
 			FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE n.nspname = $1 AND c.relname = $2`, x.schema, name).Scan(&s.keys, &s.rest, &s.exprs, &s.conds, &s.valid)
+			WHERE n.nspname = $1 AND c.relname = $2`, x.schema, name).Scan(&s.keys, &s.rest, &s.exprs, &s.conds, &s.valid, &s.unique)
 		return s, err
 	}
 	o, err := read(x.name)
@@ -214,7 +225,7 @@ func (w *work) sameIndex(ctx context.Context, x mirror) error {
 	if err != nil {
 		return fmt.Errorf("comparing the index %s with its mirror: %w", x.name, err)
 	}
-	same := n.valid && o.rest == n.rest && len(o.keys) == len(n.keys) && o.exprs == n.exprs && o.conds == n.conds
+	same := n.valid && n.unique == x.asStrict && o.rest == n.rest && len(o.keys) == len(n.keys) && o.exprs == n.exprs && o.conds == n.conds
 	for i := 0; same && i < len(o.keys); i++ {
 		want := o.keys[i]
 		if to, migrates := nums[want]; migrates {

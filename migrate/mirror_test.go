@@ -24,7 +24,11 @@ func TestMirrorDefinition(t *testing.T) {
 			t.Errorf("%s\n got %s (%v)\nwant %s", c.def, got, err, head+c.want)
 		}
 	}
-	for _, def := range []string{"CREATE UNIQUE INDEX i ON public.users USING btree (name)", "CREATE INDEX j ON public.users USING btree (name)"} {
+	strict := mirror{name: "i", def: "CREATE UNIQUE INDEX i ON public.users USING btree (name) NULLS NOT DISTINCT", strict: "own", unique: true}.asUnique()
+	if got, err := strict.definition(m); err != nil || got != `CREATE UNIQUE INDEX CONCURRENTLY own ON public.users USING btree ("Full Name") NULLS NOT DISTINCT` {
+		t.Errorf("%s (%v)", got, err)
+	}
+	for _, def := range []string{"CREATE OTHER INDEX i ON public.users USING btree (name)", "CREATE INDEX j ON public.users USING btree (name)"} {
 		if got, err := (mirror{name: "i", def: def, own: "own"}).definition(m); err == nil {
 			t.Errorf("%s gives %s", def, got)
 		}

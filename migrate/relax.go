@@ -12,7 +12,8 @@ import (
 
 // relaxed is what (a3) has taken off the old columns, by name.
 type relaxed struct {
-	Old map[string]constraints `json:"old"`
+	Old    map[string]constraints `json:"old"`
+	Unique []keptUnique           `json:"unique,omitempty"`
 }
 
 type constraints struct {
@@ -57,6 +58,9 @@ func (w *work) writeNew() change {
 			}
 		}
 		if err := execAll(ctx, tx, sqls); err != nil {
+			return err
+		}
+		if saved.Unique, err = w.takeUnique(ctx, tx); err != nil {
 			return err
 		}
 		return w.remakeGuard(ctx, tx, &saved)
@@ -110,6 +114,9 @@ func (w *work) tighten(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := w.remakeUnique(ctx); err != nil {
+		return err
+	}
 	return w.alter(ctx, "tighten", func(tx pgx.Tx) error {
 		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
 		var sqls []string
@@ -132,6 +139,9 @@ func (w *work) tighten(ctx context.Context) error {
 			}
 		}
 		if err := execAll(ctx, tx, sqls); err != nil {
+			return err
+		}
+		if err := w.giveBack(ctx, tx); err != nil {
 			return err
 		}
 		return w.remakeGuard(ctx, tx, nil)

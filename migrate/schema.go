@@ -9,7 +9,7 @@ import (
 )
 
 // format is the version of what is stored in schema segue. A build refuses what a newer one has made.
-const format = 3
+const format = 4
 
 // stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards and what converts values.
 const stateDDL = `

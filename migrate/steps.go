@@ -184,15 +184,32 @@ func (w *work) analyze(ctx context.Context) error {
 	return w.read(ctx)
 }
 
-// leaveContract goes (a2), then (a3) with (b).
+// leaveContract goes (a1) where the old columns are UNIQUE, (a2), then (a3) with (b).
 func (w *work) leaveContract(ctx context.Context) error {
+	if err := w.dropRemade(ctx); err != nil {
+		return err
+	}
 	if err := w.pass(ctx, lens.Complete); err != nil {
 		return err
 	}
-	if w.m.Stand.Step == lens.InferNew {
-		return w.change(ctx, w.writeNew())
-	}
 	to := w.m.Stand
+	switch w.m.Stand.Step {
+	case lens.InferNew:
+		return w.change(ctx, w.writeNew())
+	case lens.BothUnique:
+		if err := w.buildUnique(ctx); err != nil {
+			return err
+		}
+	case lens.NoStep, lens.WriteNew, lens.WriteOld:
+		unique, err := w.hasUnique(ctx)
+		if err != nil {
+			return err
+		}
+		if unique {
+			to.Step = lens.BothUnique
+			return w.change(ctx, change{name: "both-unique", to: to})
+		}
+	}
 	to.Step = lens.InferNew
 	return w.change(ctx, change{name: "infer-new", to: to})
 }
@@ -221,6 +238,20 @@ func (w *work) back(target lens.Phase) next {
 				if err := w.tighten(ctx); err != nil {
 					return false, err
 				}
+			}
+			unique, err := w.hasUnique(ctx)
+			if err != nil {
+				return false, err
+			}
+			if unique {
+				to := w.to(lens.Contract)
+				to.Step = lens.BothUnique
+				return false, w.change(ctx, change{name: "back to both-unique", to: to})
+			}
+			return false, w.change(ctx, change{name: "back to contract", to: w.to(lens.Contract)})
+		case s.Phase == lens.Contract && s.Step == lens.BothUnique:
+			if err := w.dropUnique(ctx); err != nil {
+				return false, err
 			}
 			return false, w.change(ctx, change{name: "back to contract", to: w.to(lens.Contract)})
 		case s.Phase == lens.Contract:

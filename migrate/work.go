@@ -259,8 +259,10 @@ func (s stand) rank() int {
 	r := 10 * int(s.Phase)
 	switch s.Step {
 	case lens.NoStep, lens.WriteOld:
+	case lens.BothUnique:
+		r++
 	case lens.InferNew:
-		r += 2
+		r += 3
 	case lens.WriteNew:
 		r -= 5
 	}

@@ -44,7 +44,7 @@ Without --migration, a proxy is asked, for the migrations as they stand. With it
 	f.StringSliceVar(&o.path, "path", []string{"public"}, "the search path")
 	f.StringVar(&o.file, "migration", "", "plan for the migration of that file, without a proxy")
 	f.StringVar(&o.phase, "phase", "dual-write", "with --migration: the phase")
-	f.StringVar(&o.step, "step", "", "with --migration: the step within the phase: infer-new, write-new or write-old")
+	f.StringVar(&o.step, "step", "", "with --migration: the step within the phase: both-unique, infer-new, write-new or write-old")
 	f.BoolVar(&o.proved, "proved", false, "with --migration: all rows are known to agree")
 	f.StringSliceVar(&o.columns, "columns", nil, "with --migration: the table's other columns")
 	f.StringVar(&o.control, "control", "", "with --migration: read the tables from this database")
@@ -98,7 +98,7 @@ func (o *explainOptions) state(ctx context.Context) (*rewrite.State, error) {
 		return nil, usageError{fmt.Errorf("--phase: %w", err)}
 	}
 	if err := stage.Step.UnmarshalText([]byte(o.step)); err != nil {
-		return nil, usageError{fmt.Errorf("--step: %w; the steps are infer-new, write-new, write-old", err)}
+		return nil, usageError{fmt.Errorf("--step: %w; the steps are both-unique, infer-new, write-new, write-old", err)}
 	}
 	var cat *catalog.Catalog
 	var rel *catalog.Relation

@@ -44,6 +44,9 @@ type Column struct {
 	Hides string
 	// Infer is the physical column whose unique index ON CONFLICT infers; "" where there is none that stands for this column alone.
 	Infer string
+	// Twofold says that the unique indexes of both sides may stand: an INSERT that passed its arbiter may then still meet the other one's
+	// error, and is to be tried again.
+	Twofold bool
 
 	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
@@ -237,6 +240,7 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 		}
 	}
 	c.Hides = other
+	c.Twofold = m.Stage.Step == BothUnique || m.Stage.Step == InferNew
 	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
 	switch {
 	case other == "":

@@ -46,13 +46,14 @@ type Step int
 
 // The steps of design section 4.
 const (
-	NoStep   Step = iota
-	InferNew      // contract (a2): ON CONFLICT infers on the new column
-	WriteNew      // complete (b): the proxies write the new side only, the guard fills the old one
-	WriteOld      // rollback: the proxies write the old side only, the guard fills the new one
+	NoStep     Step = iota
+	InferNew        // contract (a2): ON CONFLICT infers on the new column
+	WriteNew        // complete (b): the proxies write the new side only, the guard fills the old one
+	WriteOld        // rollback: the proxies write the old side only, the guard fills the new one
+	BothUnique      // contract (a1): the new column's unique index comes to stand beside the old one's
 )
 
-var stepNames = [...]string{"", "infer-new", "write-new", "write-old"}
+var stepNames = [...]string{"", "infer-new", "write-new", "write-old", "both-unique"}
 
 // String is the step's name; "" for none.
 func (s Step) String() string { return stepNames[s] }
