@@ -382,11 +382,24 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	}
 	if c.Infer != nil {
 		a.infer(c.Infer, l)
+		a.mayMeetOther(l)
 	}
 	excluded := &item{alias: "excluded", lens: l}
 	sc := &scope{items: []*item{target, excluded}}
 	a.assignments(c.TargetList, target, sc, ctes)
 	a.condition(c.WhereClause, sc, ctes)
+}
+
+// mayMeetOther notes the columns of which the unique indexes of both sides may stand: whichever is the arbiter, the other one is none.
+func (a *attempt) mayMeetOther(l *lens.Lens) {
+	for i := range l.Columns {
+		if c := &l.Columns[i]; c.Twofold {
+			if a.again == nil {
+				a.again = map[string]bool{}
+			}
+			a.again[c.Physical], a.again[c.Hides] = true, true
+		}
+	}
 }
 
 // infer plans what ON CONFLICT infers its unique index from: it names the columns whose index is the arbiter in this stage.

@@ -29,6 +29,7 @@ type Plan struct {
 	// Makes says that the text makes or attaches a partition of a migrating table, which the catalog is to learn of.
 	Makes bool
 
+	again map[string]bool        // the columns whose unique indexes the statement may meet beside its arbiter; nil: none
 	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
 	rows  map[string]*rowShape   // by table: how rows in errors become the code's own
 	edits []edit                 // sorted

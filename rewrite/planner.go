@@ -248,6 +248,9 @@ func (a *attempt) plan() *Plan {
 		p.Prepares = a.prepares[0]
 	}
 	p.Makes = a.makes
+	if a.stmt == 0 { // else more than the statement itself would be undone
+		p.again = a.again
+	}
 	p.Migrations = slices.Sorted(maps.Keys(a.touched))
 	p.OldNames = slices.Sorted(maps.Keys(a.oldNames))
 	if len(p.Migrations) == 0 {

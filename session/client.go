@@ -118,7 +118,7 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 	case 'D':
 		on = s.describe(m)
 	case 'E':
-		s.execute(m)
+		on = s.execute(m)
 	case 'C':
 		s.closeName(m)
 	}
@@ -130,7 +130,10 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 }
 
 // handled forgets what was said of the message that is now dealt with.
-func (s *Session) handled() { s.expired, s.probe.failed, s.probe.refusal = false, false, nil }
+func (s *Session) handled() {
+	s.expired, s.probe.failed, s.probe.refusal = false, false, nil
+	s.endAgain()
+}
 
 // tooLarge refuses a statement that is not held whole, and drops the message.
 func (s *Session) tooLarge(typ byte, size int) (bool, error) {
@@ -152,6 +155,7 @@ func (s *Session) sync() {
 	s.endImplicit()
 	s.queue.push('S')
 	s.pipeline, s.unsure, s.skip, s.murky = false, false, false, false
+	s.ran, s.bound = false, 0
 	s.segment++
 }
 

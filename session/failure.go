@@ -10,6 +10,9 @@ func (s *Session) failed(m []byte) error {
 	}
 	switch e.kind {
 	case 'Q', 'F', 'S': // ReadyForQuery follows
+		if s.mayMeet(e, m) {
+			return nil
+		}
 		s.passError(e, m)
 		if e.copyIn {
 			e.copyIn = false
@@ -24,6 +27,7 @@ func (s *Session) failed(m []byte) error {
 // failedPipeline deals with an error in the extended protocol: the server skips all up to the next Sync.
 func (s *Session) failedPipeline(e *entry, m []byte) {
 	switch {
+	case s.mayMeet(e, m):
 	case e.probe != notProbe && s.probe.synced:
 		s.probe.refusal = s.serverRefusal(e, m[headerLen:])
 	case e.probe != notProbe: // in the client's pipeline, the error stands for its statement
@@ -53,7 +57,7 @@ func (s *Session) failedPipeline(e *entry, m []byte) {
 		s.queue.pop()
 	}
 	s.restore(u)
-	s.skip = s.queue.n == 0
+	s.skip = s.queue.n == 0 && !s.again.met // else the session sends the Sync
 	s.reopen()
 }
 

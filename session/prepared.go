@@ -1,6 +1,10 @@
 package session
 
-import "segue/rewrite"
+import (
+	"bytes"
+
+	"segue/rewrite"
+)
 
 // maxPortals is how many portals a session has at a time that need something of it; at it, Bind is refused.
 const maxPortals = 10000
@@ -42,6 +46,15 @@ func (s *Session) bind(size int) (bool, error) {
 			return false, nil
 		}
 	}
+	// What may be executed again is bound again before it.
+	var whole []byte
+	if v.refusal == nil && r != nil && againPlan(r.plan, done) != nil && size <= s.limit {
+		if whole = s.client.peek(size); whole == nil {
+			return false, nil
+		}
+		portal, _, _ = cut(whole[headerLen:])
+		whole = bytes.Clone(whole)
+	}
 	key := clip(portal)
 	if v.refusal == nil && r != nil && r.noteworthy() && len(s.portals) >= maxPortals {
 		v.refusal = &refusal{
@@ -54,6 +67,7 @@ func (s *Session) bind(size int) (bool, error) {
 	}
 	e := s.queue.push('B')
 	s.pipeline = true
+	s.bound++
 	if v.refusal == nil && r != nil {
 		e.plan = r.plan
 		s.used(r.plan)
@@ -63,7 +77,7 @@ func (s *Session) bind(size int) (bool, error) {
 		}
 	}
 	if r != nil && r.noteworthy() {
-		p := &record{plan: r.plan, effect: r.effect, steps: st.list, executed: done}
+		p := &record{plan: r.plan, effect: r.effect, steps: st.list, executed: done, bind: whole}
 		p.effect.with(&st.effect)
 		s.set(e, true, string(key), p)
 	} else if s.portals[string(key)] != nil {
@@ -76,7 +90,7 @@ func (s *Session) bind(size int) (bool, error) {
 
 // noteworthy says whether a portal of this statement needs something of the session: positions or results patched, or effects noted.
 func (r *record) noteworthy() bool {
-	return !r.effect.none() || r.plan != nil && (r.plan.Kind == rewrite.Rewrite || len(r.plan.Results) > 0)
+	return !r.effect.none() || r.plan != nil && (r.plan.Kind == rewrite.Rewrite || len(r.plan.Results) > 0 || r.plan.Again())
 }
 
 // statement finds a prepared statement for a message that will use it, and prepares it anew where it was planned under another state or other
@@ -223,8 +237,11 @@ func (s *Session) describe(m []byte) bool {
 	return true
 }
 
-// execute deals with an Execute.
-func (s *Session) execute(m []byte) {
+// execute deals with an Execute. It says whether the message is dealt with.
+func (s *Session) execute(m []byte) bool {
+	if s.again.stage != notAgain {
+		return s.executeAgain(m)
+	}
 	var r *record
 	if name, _, ok := cut(m[headerLen:]); ok {
 		r = s.portals[string(clip(name))]
@@ -233,14 +250,28 @@ func (s *Session) execute(m []byte) {
 		s.sendRefusal(refuseTexts(s.limit), false) // the client's Execute is skipped
 		r = nil
 	}
+	if r != nil && againPlan(r.plan, r.executed) != nil {
+		may, ok := s.mayExecuteAgain(r)
+		if !ok {
+			return false
+		}
+		if may {
+			s.again = again{inside: s.tx == 'T', portal: r, bind: r.bind}
+			s.unsettle(r.effect)
+			s.ran = true
+			r.bind = nil // the next Execute of it fetches more
+			return s.executeAgain(m)
+		}
+	}
 	s.toServer.add(m)
-	s.pipeline = true
+	s.pipeline, s.ran = true, true
 	e := s.queue.push('E')
 	if r != nil {
 		e.plan, e.executed = r.plan, r.executed
 		s.unsettle(r.effect)
 		s.apply(e, r.steps, r.plan)
 	}
+	return true
 }
 
 // closeName deals with a Close.

@@ -16,6 +16,7 @@ type entry struct {
 	// maybe marks a Sync that the server may have eaten as a part of a COPY that failed: it has a ReadyForQuery, or none.
 	maybe  bool
 	copyIn bool // the server is reading COPY data
+	again  bool // the client waits to see whether it must be sent again
 
 	count     int // copyEnd: how many of them
 	statement int // Query: index of the statement in the text that is being answered
@@ -137,6 +138,16 @@ func (q *queue) copyFailed() {
 	for i := 1; i < q.n && q.at(i).kind == 'S'; i++ {
 		q.doubt(q.at(i))
 	}
+}
+
+// again says whether an entry is there that may have to be sent again.
+func (q *queue) again() bool {
+	for i := range q.n {
+		if q.at(i).again {
+			return true
+		}
+	}
+	return false
 }
 
 // cycles says whether an entry is there that ReadyForQuery answers.

@@ -169,18 +169,23 @@ func clientName(p *rewrite.Plan, body []byte) (column, name string) {
 	return column, name
 }
 
-// clientDetail gives the detail of an error about a row with the row as the client's code knows it.
+// clientDetail gives the detail of an error about a row, or about a key, as the client's code knows it.
 func clientDetail(e *entry, body []byte, detail string) string {
-	if code := view(errorField(body, 'C')); code != "23502" && code != "23514" {
+	client := (*rewrite.Plan).ClientRow
+	switch view(errorField(body, 'C')) {
+	case "23502", "23514":
+	case "23505":
+		client = (*rewrite.Plan).ClientKey
+	default:
 		return detail
 	}
 	table := string(errorField(body, 't'))
 	if e.plan != nil {
-		detail = e.plan.ClientRow(table, detail)
+		detail = client(e.plan, table, detail)
 	}
 	for _, x := range e.executed {
 		if x.statement == e.statement {
-			return x.plan.ClientRow(table, detail)
+			return client(x.plan, table, detail)
 		}
 	}
 	return detail

@@ -49,6 +49,8 @@ const (
 	forPipeline                // whether a Query ended the pipeline that it came in
 	forProbe                   // the session's settings
 	forRecord                  // whether a statement that an earlier pipeline made is there
+	forQuiet                   // the end of what was sent before the pipeline under way
+	forOutcome                 // whether a statement must be sent again
 )
 
 type phase int
@@ -107,6 +109,10 @@ type Session struct {
 	// and it is not known whether the server had read the Sync that came after it.
 	skip, murky bool
 	segment     int // counts the client's Syncs
+	// ran says that something was executed since the last Sync; bound counts the portals that were made since.
+	ran   bool
+	bound int
+	again again
 
 	statements, portals map[string]*record // by name; what later messages of the client will meet
 	texts               int                // bytes of the clients' texts that are kept
@@ -182,7 +188,7 @@ func (s *Session) boundary() {
 
 // AtBoundary says whether no reply is outstanding and the server idles outside a transaction. It is true before the first statement.
 func (s *Session) AtBoundary() bool {
-	return s.phase != serving || s.tx == 'I' && s.queue.firm == 0 && !s.pipeline && !s.skip && !s.murky
+	return s.phase != serving || s.tx == 'I' && s.queue.firm == 0 && !s.pipeline && !s.skip && !s.murky && s.again.stage == notAgain
 }
 
 // InTransaction says whether the server's last ReadyForQuery was inside a transaction block, a failed one included.
@@ -221,6 +227,10 @@ func (s *Session) wake() {
 		waits = s.probe.running
 	case forRecord:
 		waits = s.awaited.pending
+	case forQuiet:
+		waits = s.queue.cycles() && !s.queue.head().copyIn
+	case forOutcome:
+		waits = s.queue.again()
 	}
 	if !waits {
 		s.block, s.awaited = NotBlocked, nil

@@ -81,6 +81,9 @@ func (s *Session) query(m []byte) bool {
 		s.pushQuery()
 		return true
 	}
+	if s.again.stage != notAgain {
+		return s.queryAgain()
+	}
 	text := view(body[:i])
 	eff := effectOf(text, s.scs == "off")
 	st := s.follow(eff.acts, nil)
@@ -97,6 +100,21 @@ func (s *Session) query(m []byte) bool {
 		v = v2
 	}
 	var e *entry
+	if v.refusal == nil && againPlan(v.plan, done) != nil {
+		may, ok := s.mayQueryAgain(text)
+		if !ok {
+			return false
+		}
+		if may {
+			s.beginAgain(text, v.plan, done)
+			s.unsettle(eff)
+			s.used(v.plan)
+			for _, x := range done {
+				s.used(x.plan)
+			}
+			return s.queryAgain()
+		}
+	}
 	switch {
 	case v.refusal != nil:
 		e = s.sendQuery(poison)

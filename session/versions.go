@@ -11,6 +11,7 @@ type record struct {
 	// Of a portal: what running it makes, drops and EXECUTEs.
 	steps    []step
 	executed []executed
+	bind     []byte // its Bind, where what it runs may have to be run again and has not been run yet
 
 	// source is what the client said to make the statement; nil for portals and for what is gone.
 	source *source

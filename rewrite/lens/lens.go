@@ -240,7 +240,7 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 		}
 	}
 	c.Hides = other
-	c.Twofold = m.Stage.Step == BothUnique || m.Stage.Step == InferNew
+	c.Twofold = other != "" && (m.Stage.Step == BothUnique || m.Stage.Step == InferNew)
 	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
 	switch {
 	case other == "":
