@@ -11,7 +11,7 @@ import (
 
 // The kinds of relation that a statement can name, in all schemas but TOAST's; temporary tables are each session's own.
 const catalogRelations = `
-SELECT c.oid, n.nspname, c.relname, c.relkind::text,
+SELECT c.oid, c.reltype, n.nspname, c.relname, c.relkind::text,
        COALESCE((SELECT array_agg(a.attname::text ORDER BY k.place)
                  FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
@@ -72,7 +72,7 @@ func fingerprint(ctx context.Context, q queryer) (string, error) {
 func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	relations, err := collect(ctx, q, catalogRelations, func(row pgx.CollectableRow) (*catalog.Relation, error) {
 		r, kind := &catalog.Relation{}, ""
-		err := row.Scan(&r.OID, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents)
+		err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents)
 		if err == nil {
 			r.Kind = catalog.Kind(kind[0])
 		}

@@ -35,6 +35,8 @@ type attempt struct {
 	// replaced one by one; needs asks for one more, and the text is planned anew.
 	derived map[int32]bool
 	needs   *int32
+	// rowsShow says that whole rows may be results here: their type is put right in the result's description.
+	rowsShow bool
 	// locks and groups count the queries around that lock or group rows: a sub-select would change what they do.
 	locks, groups int
 

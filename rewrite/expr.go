@@ -22,7 +22,9 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 	switch x := n.Node.(type) {
 	case nil:
 	case *pg.Node_ColumnRef:
-		a.columnRef(x.ColumnRef, sc)
+		if r := a.columnRef(x.ColumnRef, sc); r != nil && r.column != nil && r.column.row != nil {
+			a.uncovered(int(x.ColumnRef.Location), a.lensOf(r.column.row), "a whole row", hintWholeRow)
+		}
 	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault, *pg.Node_SqlvalueFunction, *pg.Node_CurrentOfExpr, *pg.Node_String_, *pg.Node_AStar,
 		*pg.Node_Integer, *pg.Node_Float, *pg.Node_TypeName:
 	case *pg.Node_AExpr:
@@ -59,8 +61,11 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 	case *pg.Node_MinMaxExpr:
 		a.exprs(x.MinMaxExpr.Args, sc, ctes)
 	case *pg.Node_SubLink:
+		shows := a.rowsShow
+		a.rowsShow = false
 		a.expr(x.SubLink.Testexpr, sc, ctes)
 		a.query(x.SubLink.Subselect, sc, ctes)
+		a.rowsShow = shows
 	case *pg.Node_RowExpr:
 		a.exprs(x.RowExpr.Args, sc, ctes)
 	case *pg.Node_AArrayExpr:

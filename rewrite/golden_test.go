@@ -32,7 +32,7 @@ var stages = []lens.Stage{
 func usersTable(s lens.Stage) *catalog.Relation {
 	varchar := catalog.Type{OID: 1043, Mod: 44, SQL: "character varying(40)"}
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
-	r := &catalog.Relation{OID: 1001, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}}
+	r := &catalog.Relation{OID: 1001, RowType: 1101, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}}
 	r.Columns = append(r.Columns, catalog.Column{Name: "id", Num: 1, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}, NotNull: true})
 	final := s.Phase == lens.Complete && s.Step == lens.NoStep
 	if !final {
@@ -210,6 +210,10 @@ func describe(p *Plan) string {
 		s := p.SQL
 		for _, r := range p.Results {
 			for _, o := range r.Origins {
+				if o.Type != 0 {
+					s += fmt.Sprintf("\n  -- statement %d, column %d: type %d", r.Statement, o.Column, o.Type)
+					continue
+				}
 				s += fmt.Sprintf("\n  -- statement %d, column %d: origin %d.%d", r.Statement, o.Column, o.Table, o.Num)
 			}
 		}

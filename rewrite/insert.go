@@ -18,7 +18,10 @@ func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 	sel := s.SelectStmt.GetSelectStmt()
 	source := shape{open: true}
 	if sel != nil {
+		shows := a.rowsShow
+		a.rowsShow = false // they would be stored
 		source = a.selectStmt(sel, nil, ctes)
+		a.rowsShow = shows
 	}
 	if l == nil {
 		return a.insertElsewhere(s, ctes)

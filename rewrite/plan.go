@@ -61,7 +61,7 @@ func (p *Plan) ClientNames(f func(table, column, name string)) {
 // Result is what a result's RowDescription must say instead of what the server says.
 type Result struct {
 	Statement int      // index of the statement in the text, from 0
-	Origins   []Origin // columns whose origin the rewriting hid
+	Origins   []Origin // columns whose origin, or type, the rewriting hid
 }
 
 // Origin is a result column's origin: RowDescription's table OID and attribute number.
@@ -69,6 +69,8 @@ type Origin struct {
 	Column int // index in the result, from 0
 	Table  uint32
 	Num    int16
+	// Type is set where the column is a table's whole row instead, by the OID of the type; Table and Num are 0 then.
+	Type uint32
 }
 
 // Refusal is an error in the server's terms, in the place of the statement's own outcome.

@@ -13,6 +13,8 @@ type column struct {
 	typ  catalog.Type // no OID where it is not known
 	// origin is the migrating column that the value comes from unchanged, where the server cannot tell it any more.
 	origin *Origin
+	// row is set where the value is a whole row of that table, put together from the columns that the code knows.
+	row *catalog.Relation
 }
 
 // shape is what a query or a relation gives.

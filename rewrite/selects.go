@@ -109,7 +109,12 @@ func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
 	ctes = a.with(s.WithClause, outer, ctes)
 	if s.Op != pg.SetOperation_SETOP_NONE {
 		left := a.selectStmt(s.Larg, outer, ctes)
-		a.selectStmt(s.Rarg, outer, ctes)
+		right := a.selectStmt(s.Rarg, outer, ctes)
+		for i := range left.cols {
+			if i < len(right.cols) && left.cols[i].row != right.cols[i].row {
+				a.uncovered(0, a.visibleLens(outer, "", nil), "a whole row beside something else", hintWholeRow)
+			}
+		}
 		// ORDER BY can only mean output columns here; LIMIT sees no column at all.
 		a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, outer, ctes)
 		for i := range left.cols {
@@ -181,6 +186,10 @@ func (a *attempt) orderBy(n *pg.Node, sc *scope, ctes *cte, out shape) {
 			return
 		}
 	}
+	if a.isRow(n, sc) != nil {
+		a.putRow(n, sc, ctes)
+		return
+	}
 	a.expr(n, sc, ctes)
 }
 
@@ -193,6 +202,12 @@ func (a *attempt) groupBy(n *pg.Node, sc *scope, ctes *cte, out shape) {
 		return
 	}
 	name, ok := bareName(n)
+	if a.isRow(n, sc) != nil {
+		if !ok || !slices.ContainsFunc(out.cols, func(c column) bool { return c.name == name }) { // which it then means
+			a.putRow(n, sc, ctes)
+		}
+		return
+	}
 	if !ok || !capturable(sc, nil, name, nil) {
 		a.expr(n, sc, ctes)
 		return
@@ -245,9 +260,12 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 			out.open = true
 		}
 		var r *ref
-		if c != nil {
+		row, done := a.rowTarget(t.Val, sc, ctes)
+		switch {
+		case done:
+		case c != nil:
 			r = a.columnRef(c, sc)
-		} else {
+		default:
 			r = a.fieldRef(t.Val, sc)
 			a.expr(t.Val, sc, ctes)
 		}
@@ -261,7 +279,7 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 				}
 			}
 		}
-		out.cols = append(out.cols, column{name: name, origin: r.origin()})
+		out.cols = append(out.cols, column{name: name, origin: r.origin(), row: row})
 	}
 	return out
 }

@@ -16,7 +16,9 @@ import (
 func (a *attempt) statement(n *pg.Node) {
 	switch x := n.Node.(type) {
 	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+		a.rowsShow = true
 		a.result(a.query(n, nil, nil))
+		a.rowsShow = false
 	case *pg.Node_MergeStmt:
 		a.merge(x.MergeStmt, nil)
 	case *pg.Node_ExplainStmt:
@@ -30,7 +32,9 @@ func (a *attempt) statement(n *pg.Node) {
 		for _, t := range x.PrepareStmt.Argtypes {
 			a.rowType(t.GetTypeName())
 		}
+		a.rowsShow = true
 		a.result(a.query(x.PrepareStmt.Query, nil, nil)) // what EXECUTE gives
+		a.rowsShow = false
 		a.prepares = append(a.prepares, x.PrepareStmt.Name)
 	case *pg.Node_DeclareCursorStmt:
 		a.query(x.DeclareCursorStmt.Query, nil, nil)
@@ -107,7 +111,10 @@ func nested(n *pg.Node) bool {
 func (a *attempt) result(s shape) {
 	var origins []Origin
 	for i, c := range s.cols {
-		if c.origin != nil {
+		switch {
+		case c.row != nil:
+			origins = append(origins, Origin{Column: i, Type: c.row.RowType})
+		case c.origin != nil:
 			o := *c.origin
 			o.Column = i
 			origins = append(origins, o)
@@ -188,7 +195,9 @@ func eachMessage(m protoreflect.Message, f func(protoreflect.Message)) {
 // knows, as a query where the table's own names or values would not do.
 func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	if s.Query != nil {
+		a.rowsShow = true // as text, or as COPY's binary format, which has no types
 		a.query(s.Query, nil, nil)
+		a.rowsShow = false
 		return
 	}
 	_, rel, l := a.relation(s.Relation, nil)

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
@@ -50,29 +51,25 @@ func (a *attempt) wholeRows(n *pg.Node, sc *scope, ctes *cte) bool {
 	switch x := n.Node.(type) {
 	case *pg.Node_FuncCall:
 		f := x.FuncCall
-		if !slices.ContainsFunc(f.Args, func(arg *pg.Node) bool { return a.rowRef(arg, sc) != nil }) || !a.isRowFunction(f) {
+		if !slices.ContainsFunc(f.Args, func(arg *pg.Node) bool { return a.isRow(arg, sc) != nil }) || !a.isRowFunction(f) {
 			return false
 		}
 		for _, arg := range f.Args {
-			if it := a.rowRef(arg, sc); it != nil {
-				a.row(arg.GetColumnRef(), it, sc)
-			} else {
-				a.expr(arg, sc, ctes)
-			}
+			a.rowOrElse(arg, sc, ctes)
 		}
 		a.exprs(f.AggOrder, sc, ctes)
 		a.condition(f.AggFilter, sc, ctes)
 		a.window(f.Over, sc, ctes)
 		return true
 	case *pg.Node_NullTest:
-		if it := a.rowRef(x.NullTest.Arg, sc); it != nil {
-			a.row(x.NullTest.Arg.GetColumnRef(), it, sc)
+		if a.isRow(x.NullTest.Arg, sc) != nil {
+			a.putRow(x.NullTest.Arg, sc, ctes)
 			return true
 		}
 	case *pg.Node_TypeCast:
 		names := x.TypeCast.TypeName.GetNames()
-		if it := a.rowRef(x.TypeCast.Arg, sc); it != nil && len(names) > 0 && strOf(names[len(names)-1]) == "text" {
-			a.row(x.TypeCast.Arg.GetColumnRef(), it, sc)
+		if a.isRow(x.TypeCast.Arg, sc) != nil && len(names) > 0 && strOf(names[len(names)-1]) == "text" {
+			a.putRow(x.TypeCast.Arg, sc, ctes)
 			return true
 		}
 	case *pg.Node_AIndirection:
@@ -80,8 +77,179 @@ func (a *attempt) wholeRows(n *pg.Node, sc *scope, ctes *cte) bool {
 			a.rowField(x.AIndirection, it)
 			return true
 		}
+	case *pg.Node_AExpr:
+		l, r := x.AExpr.Lexpr, x.AExpr.Rexpr
+		if a.comparesRows(x.AExpr, sc) {
+			a.rowOrElse(l, sc, ctes)
+			a.rowOrElse(r, sc, ctes)
+			return true
+		}
+	case *pg.Node_RowExpr:
+		for _, arg := range x.RowExpr.Args {
+			if it := a.rowRef(arg, sc); it != nil && isStar(arg.GetColumnRef()) {
+				a.rowColumns(arg.GetColumnRef(), it)
+			} else {
+				a.expr(arg, sc, ctes)
+			}
+		}
+		return true
 	}
 	return false
+}
+
+// comparesRows says whether an expression compares a row with a row: by their values, whatever the rows' types are called.
+func (a *attempt) comparesRows(e *pg.A_Expr, sc *scope) bool {
+	switch e.Kind {
+	case pg.A_Expr_Kind_AEXPR_OP:
+		switch op := strOf(e.Name[len(e.Name)-1]); op {
+		case "=", "<>", "<", ">", "<=", ">=":
+		default:
+			return false
+		}
+	case pg.A_Expr_Kind_AEXPR_DISTINCT, pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+	default:
+		return false
+	}
+	l, r := a.isRow(e.Lexpr, sc), a.isRow(e.Rexpr, sc)
+	return (l != nil || r != nil) && (l != nil || e.Lexpr.GetRowExpr() != nil) && (r != nil || e.Rexpr.GetRowExpr() != nil)
+}
+
+// isRow gives the migrating table of which an expression's value is a whole row; nil where it is none.
+func (a *attempt) isRow(n *pg.Node, sc *scope) *catalog.Relation {
+	all := func(list []*pg.Node) (rel *catalog.Relation) {
+		for _, x := range list {
+			r := a.isRow(x, sc)
+			if r == nil && !x.GetAConst().GetIsnull() || rel != nil && r != nil && r != rel {
+				return nil
+			}
+			if r != nil {
+				rel = r
+			}
+		}
+		return rel
+	}
+	switch x := n.GetNode().(type) {
+	case *pg.Node_ColumnRef:
+		if it := a.rowRef(n, sc); it != nil {
+			return it.lens.Relation
+		}
+		if isStar(x.ColumnRef) {
+			return nil
+		}
+		names := make([]string, len(x.ColumnRef.Fields))
+		for i, f := range x.ColumnRef.Fields {
+			names[i] = strOf(f)
+		}
+		if len(names) == 1 {
+			if r, _ := lookup(sc, names[0]); r != nil && r.column != nil {
+				return r.column.row
+			}
+		} else if it := qualified(sc, names[:len(names)-1]); it != nil && it.lens == nil {
+			if c := it.column(names[len(names)-1]); c != nil {
+				return c.row
+			}
+		}
+	case *pg.Node_CoalesceExpr:
+		return all(x.CoalesceExpr.Args)
+	case *pg.Node_CaseExpr:
+		var results []*pg.Node
+		for _, w := range x.CaseExpr.Args {
+			results = append(results, w.GetCaseWhen().GetResult())
+		}
+		if d := x.CaseExpr.Defresult; d != nil {
+			results = append(results, d)
+		}
+		return all(results)
+	}
+	return nil
+}
+
+// putRow puts the row as the code knows it in the place of an expression whose value is one.
+func (a *attempt) putRow(n *pg.Node, sc *scope, ctes *cte) {
+	switch x := n.Node.(type) {
+	case *pg.Node_ColumnRef:
+		if it := a.rowRef(n, sc); it != nil {
+			a.row(x.ColumnRef, it, sc)
+		} else {
+			a.columnRef(x.ColumnRef, sc)
+		}
+	case *pg.Node_CoalesceExpr:
+		for _, arg := range x.CoalesceExpr.Args {
+			a.rowOrElse(arg, sc, ctes)
+		}
+	case *pg.Node_CaseExpr:
+		a.expr(x.CaseExpr.Arg, sc, ctes)
+		for _, w := range x.CaseExpr.Args {
+			a.expr(w.GetCaseWhen().GetExpr(), sc, ctes)
+			a.rowOrElse(w.GetCaseWhen().GetResult(), sc, ctes)
+		}
+		a.rowOrElse(x.CaseExpr.Defresult, sc, ctes)
+	}
+}
+
+func (a *attempt) rowOrElse(n *pg.Node, sc *scope, ctes *cte) {
+	if n != nil && a.isRow(n, sc) != nil {
+		a.putRow(n, sc, ctes)
+		return
+	}
+	a.expr(n, sc, ctes)
+}
+
+// rowTarget plans a target whose value is, or may be, a whole row; done says that it has planned it. Where the row's type would show and cannot be put right, it is
+// refused.
+func (a *attempt) rowTarget(n *pg.Node, sc *scope, ctes *cte) (rel *catalog.Relation, done bool) {
+	if !a.rowsShow {
+		if rel := a.isRow(n, sc); rel != nil {
+			a.uncovered(placeOf(n), a.lensOf(rel), "a whole row", hintWholeRow)
+			return rel, true
+		}
+		return nil, false
+	}
+	if x := n.GetSubLink(); x != nil && x.SubLinkType == pg.SubLinkType_EXPR_SUBLINK {
+		if s := x.Subselect.GetSelectStmt(); s != nil && len(s.TargetList) == 1 && s.TargetList[0].GetResTarget().GetVal().GetColumnRef() != nil {
+			if out := a.selectStmt(s, sc, ctes); len(out.cols) == 1 && out.cols[0].row != nil {
+				return out.cols[0].row, true
+			}
+			return nil, true
+		}
+		return nil, false
+	}
+	if rel = a.isRow(n, sc); rel == nil {
+		return nil, false
+	}
+	if rel.RowType == 0 {
+		a.uncovered(placeOf(n), a.lensOf(rel), "a whole row", hintWholeRow)
+		return rel, true
+	}
+	a.putRow(n, sc, ctes)
+	return rel, true
+}
+
+func placeOf(n *pg.Node) int {
+	if c := n.GetColumnRef(); c != nil {
+		return int(c.Location)
+	}
+	return 0
+}
+
+// rowColumns spreads `u.*` out in ROW(u.*, ...), where its columns have no names.
+func (a *attempt) rowColumns(c *pg.ColumnRef, it *item) {
+	from, to := a.tokenAt(c.Location), 0
+	if to = from + 2*(len(c.Fields)-1); from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
+		a.lost(c.Location, "*")
+		return
+	}
+	a.usesShape(it.lens)
+	q := a.text[a.toks[from].start:a.toks[to-2].end]
+	var parts []string
+	for i := range it.lens.Columns {
+		col := &it.lens.Columns[i]
+		if col.Unreadable != "" {
+			a.uncovered(int(c.Location), it.lens, "the column "+catalog.QuoteIdent(col.Name), "Now, "+col.Unreadable+".")
+		}
+		parts = append(parts, col.Read.Over(q))
+	}
+	a.add(replace, from, to, sqlText(strings.Join(parts, ", ")))
 }
 
 func (a *attempt) isRowFunction(f *pg.FuncCall) bool {

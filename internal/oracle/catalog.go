@@ -88,7 +88,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 
 func readRelations(ctx context.Context, conn *pgx.Conn, from uint32) ([]*catalog.Relation, error) {
 	rows, err := conn.Query(ctx, `
-		SELECT c.oid, n.nspname, c.relname, c.relkind::text,
+		SELECT c.oid, c.reltype, n.nspname, c.relname, c.relkind::text,
 		       coalesce((SELECT array_agg(a.attname ORDER BY k.ord) FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(num, ord), pg_attribute a
 		                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.num), '{}')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -100,7 +100,7 @@ func readRelations(ctx context.Context, conn *pgx.Conn, from uint32) ([]*catalog
 	relations, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*catalog.Relation, error) {
 		var r catalog.Relation
 		var kind string
-		if err := row.Scan(&r.OID, &r.Schema, &r.Name, &kind, &r.PrimaryKey); err != nil {
+		if err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey); err != nil {
 			return nil, err
 		}
 		r.Kind = catalog.Kind(kind[0])

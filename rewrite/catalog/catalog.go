@@ -39,6 +39,7 @@ const (
 // Relation is a table, a view or another thing with columns.
 type Relation struct {
 	OID        uint32
+	RowType    uint32 // OID of the type of its rows; 0 where it is not known
 	Schema     string
 	Name       string
 	Kind       Kind
