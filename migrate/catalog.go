@@ -33,6 +33,8 @@ ORDER BY a.attrelid, a.attnum`
 const catalogFunctions = `
 SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v'),
        bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
+       bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),
+       bool_or(t.typtype <> 'c' AND p.prorettype <> 'record'::regtype AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),
        COALESCE(array_agg(DISTINCT o.name) FILTER (WHERE o.name <> ''), '{}')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type t ON t.oid = p.prorettype
 LEFT JOIN LATERAL unnest(p.proargnames, p.proargmodes::text[]) AS o (name, mode) ON o.mode IN ('o', 'b', 't')
@@ -110,7 +112,7 @@ func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	}
 	functions, err := collect(ctx, q, catalogFunctions, func(row pgx.CollectableRow) (*catalog.Function, error) {
 		f := &catalog.Function{}
-		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Row, &f.Columns)
+		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Row, &f.Open, &f.Scalar, &f.Columns)
 		if len(f.Columns) == 0 {
 			f.Columns = nil
 		}

@@ -57,13 +57,13 @@ func TestCatalog(t *testing.T) {
 		t.Error("system relations are missing, or temporary ones are there")
 	}
 	for _, want := range []catalog.Function{
-		{Schema: "public", Name: "f", Volatile: true, Row: true},
+		{Schema: "public", Name: "f", Volatile: true, Row: true, Open: true, Scalar: true},
 		{Schema: "public", Name: "g", Columns: []string{"x", "y"}, Row: true},
 		{Schema: "public", Name: "h", Columns: []string{"u"}},
-		{Schema: "pg_catalog", Name: "random", Volatile: true},
+		{Schema: "pg_catalog", Name: "random", Volatile: true, Scalar: true},
 	} {
 		f := c.Function(nil, want.Schema, want.Name)
-		if f == nil || f.Volatile != want.Volatile || f.Row != want.Row || !slices.Equal(f.Columns, want.Columns) {
+		if f == nil || f.Volatile != want.Volatile || f.Row != want.Row || f.Open != want.Open || f.Scalar != want.Scalar || !slices.Equal(f.Columns, want.Columns) {
 			t.Errorf("got %+v, not %+v", f, want)
 		}
 	}

@@ -188,9 +188,12 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 	}
 	fn := a.state.Catalog.Function(a.set.Path, schema, fname)
 	switch {
-	case fn == nil || fn.Row && len(fn.Columns) == 0:
+	case fn == nil || fn.Open:
 		it.open = true
-	case fn.Row:
+	case len(fn.Columns) > 0 && fn.Scalar:
+		// Which overload it is depends on types that are not known here.
+		it.unordered, it.maybe = true, append([]string{it.alias}, fn.Columns...)
+	case len(fn.Columns) > 0:
 		// The catalog knows the names of all overloads' columns, but not their order.
 		it.unordered = len(fn.Columns) > 1
 		for _, n := range fn.Columns {
@@ -199,14 +202,11 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 	default:
 		it.cols = []column{{name: it.alias}}
 	}
-	if fn != nil && (len(fn.Columns) > 0) != fn.Row {
-		it.open = true // overloads of different kinds, or one OUT argument, which names the column
-	}
 	if f.Ordinality {
 		it.cols = append(it.cols, column{name: "ordinality"})
 	}
 	if it.unordered && len(names) > 0 {
-		it.open = it.open || len(names) < len(it.cols)
+		it.open = it.open || len(it.cols) > 0 && len(names) < len(it.cols)
 		for _, n := range names {
 			it.cols = append(it.cols, column{name: strOf(n)})
 		}
@@ -417,7 +417,7 @@ func names(f *fromNode) (list []string, open bool) {
 		for _, c := range it.cols {
 			list = append(list, c.name)
 		}
-		open = open || it.open || len(it.covers) > 0
+		open = open || it.open || len(it.covers) > 0 || len(it.maybe) > 0
 	}
 	return list, open
 }

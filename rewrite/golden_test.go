@@ -185,10 +185,11 @@ func stateOn(t testing.TB, s lens.Stage, table string) *State {
 		rel(1003, "public", "people", "id", "full_name"),
 		rel(1004, "other", "users", "id", "name"),
 	}, members...), []*catalog.Function{
-		{Schema: "pg_catalog", Name: "upper"},
-		{Schema: "pg_catalog", Name: "now"},
-		{Schema: "pg_catalog", Name: "random", Volatile: true},
-		{Schema: "pg_catalog", Name: "generate_series"},
+		{Schema: "pg_catalog", Name: "upper", Scalar: true},
+		{Schema: "pg_catalog", Name: "now", Scalar: true},
+		{Schema: "pg_catalog", Name: "random", Volatile: true, Scalar: true},
+		{Schema: "pg_catalog", Name: "generate_series", Scalar: true},
+		{Schema: "pg_catalog", Name: "unnest", Row: true, Scalar: true, Columns: []string{"lexeme", "positions", "weights"}},
 		{Schema: "pg_catalog", Name: "json_each", Row: true, Columns: []string{"key", "value"}},
 	}, nil)
 	st, err := NewState(7, cat, []Migration{m})

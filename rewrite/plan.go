@@ -69,7 +69,7 @@ type Origin struct {
 	Column int // index in the result, from 0
 	Table  uint32
 	Num    int16
-	// Type is set where the column is a table's whole row instead, by the OID of the type; Table and Num are 0 then.
+	// Type is set where the column is a table's whole row, by the OID of the type. Num is 0 then, and Table where the row is no table's as it is.
 	Type uint32
 }
 

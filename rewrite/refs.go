@@ -239,6 +239,48 @@ func (a *attempt) starInExpression(c *pg.ColumnRef, sc *scope) {
 	}
 }
 
+// castRef gives what a cast's column means where the cast changes nothing: PostgreSQL then takes the column itself.
+func (a *attempt) castRef(n *pg.Node, sc *scope) *ref {
+	t := n.GetTypeCast()
+	c := t.GetArg().GetColumnRef()
+	if c == nil || isStar(c) || len(t.TypeName.GetNames()) == 0 || len(t.TypeName.Typmods) > 0 || len(t.TypeName.ArrayBounds) > 0 {
+		return nil
+	}
+	schema, name := lastTypeNames(t.TypeName)
+	r := lensRef(c, sc)
+	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sqlTypes[name] != baseType(r.lens.Type.SQL) {
+		return nil
+	}
+	return r
+}
+
+// lensRef gives what a reference to a migrating table's column means, without an edit; nil for others.
+func lensRef(c *pg.ColumnRef, sc *scope) *ref {
+	names := make([]string, len(c.Fields))
+	for i, f := range c.Fields {
+		names[i] = strOf(f)
+	}
+	last := names[len(names)-1]
+	if len(names) == 1 {
+		if r, _ := lookup(sc, last); r != nil && r.lens != nil {
+			return r
+		}
+	} else if it := qualified(sc, names[:len(names)-1]); it != nil && it.lens != nil {
+		if col := it.lens.Column(last); col != nil {
+			return &ref{item: it, lens: col}
+		}
+	}
+	return nil
+}
+
+// sqlTypes gives types' names as format_type writes them, by the names that they have in pg_type.
+var sqlTypes = map[string]string{
+	"int2": "smallint", "int4": "integer", "int8": "bigint", "float4": "real", "float8": "double precision", "bool": "boolean", "varchar": "character varying",
+	"bpchar": "bpchar", "timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone", "time": "time without time zone",
+	"timetz": "time with time zone", "text": "text", "numeric": "numeric", "uuid": "uuid", "json": "json", "jsonb": "jsonb", "date": "date", "bytea": "bytea",
+	"interval": "interval", "inet": "inet", "xml": "xml", "money": "money", "name": "name", "oid": "oid",
+}
+
 // origin gives the origin that a result column must be given because its form hides it; nil where there is no need.
 func (r *ref) origin() *Origin {
 	switch {

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -44,6 +45,7 @@ type item struct {
 	shape             // for all others
 	// unordered says that the columns are known by name only: not in which order they stand, nor whether all do.
 	unordered bool
+	maybe     []string // names of columns that it may have besides
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
 	place  *int32 // of a table in FROM, in the text
@@ -109,7 +111,7 @@ func lookup(sc *scope, name string) (r *ref, unsure bool) {
 			if c := it.column(name); c != nil {
 				found = &ref{item: it, column: c, scope: sc}
 				n++
-			} else if it.open {
+			} else if it.open || slices.Contains(it.maybe, name) {
 				unsure = true
 			}
 		}

@@ -267,6 +267,9 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 			r = a.columnRef(c, sc)
 		default:
 			r = a.fieldRef(t.Val, sc)
+			if r == nil {
+				r = a.castRef(t.Val, sc)
+			}
 			a.expr(t.Val, sc, ctes)
 		}
 		name := t.Name
@@ -279,7 +282,11 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 				}
 			}
 		}
-		out.cols = append(out.cols, column{name: name, origin: r.origin(), row: row})
+		origin := r.origin()
+		if row != nil {
+			origin = a.rowOrigin(t.Val, sc)
+		}
+		out.cols = append(out.cols, column{name: name, origin: origin, row: row})
 	}
 	return out
 }

@@ -249,8 +249,8 @@ func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 		}
 		a.add(replace, first.tok, first.tok, targets)
 		a.move(first.toks[0], first.toks[1], values)
-		if !a.isWord(first.list+2, "row") {
-			a.add(before, first.list+2, first.list+2, sqlText("ROW")) // which a list of one needs
+		if open := first.list + 2; !a.isWord(open, "row") && !slices.ContainsFunc(a.list, func(e edit) bool { return e.kind == before && e.from == open }) {
+			a.add(before, open, open, sqlText("ROW")) // which a list of one needs
 		}
 		for _, as := range list[1:] {
 			a.add(replace, as.tok-1, as.tok, nil)

@@ -113,7 +113,11 @@ func (a *attempt) result(s shape) {
 	for i, c := range s.cols {
 		switch {
 		case c.row != nil:
-			origins = append(origins, Origin{Column: i, Type: c.row.RowType})
+			o := Origin{Column: i, Type: c.row.RowType}
+			if c.origin != nil {
+				o.Table = c.origin.Table
+			}
+			origins = append(origins, o)
 		case c.origin != nil:
 			o := *c.origin
 			o.Column = i

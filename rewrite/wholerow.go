@@ -8,6 +8,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 // rowFunctions are functions of pg_catalog for which a row is its names and values: they give the same for the table's own row type
@@ -37,6 +38,9 @@ func (a *attempt) rowRef(n *pg.Node, sc *scope) *item {
 		name := strOf(c.Fields[0])
 		if r, unsure := lookup(sc, name); r == nil && !unsure {
 			it = findItem(sc, "", name)
+			if it != nil && it.lens != nil && it.lens.Names[name] && (a.set.Version == lens.Auto || a.set.Version == "") {
+				return nil // it is a column on one of the sides, which is more likely to be meant
+			}
 		}
 	}
 	if it == nil || it.lens == nil || it.alias == "excluded" {
@@ -133,21 +137,8 @@ func (a *attempt) isRow(n *pg.Node, sc *scope) *catalog.Relation {
 		if it := a.rowRef(n, sc); it != nil {
 			return it.lens.Relation
 		}
-		if isStar(x.ColumnRef) {
-			return nil
-		}
-		names := make([]string, len(x.ColumnRef.Fields))
-		for i, f := range x.ColumnRef.Fields {
-			names[i] = strOf(f)
-		}
-		if len(names) == 1 {
-			if r, _ := lookup(sc, names[0]); r != nil && r.column != nil {
-				return r.column.row
-			}
-		} else if it := qualified(sc, names[:len(names)-1]); it != nil && it.lens == nil {
-			if c := it.column(names[len(names)-1]); c != nil {
-				return c.row
-			}
+		if c := columnOf(x.ColumnRef, sc); c != nil {
+			return c.row
 		}
 	case *pg.Node_CoalesceExpr:
 		return all(x.CoalesceExpr.Args)
@@ -223,6 +214,38 @@ func (a *attempt) rowTarget(n *pg.Node, sc *scope, ctes *cte) (rel *catalog.Rela
 	}
 	a.putRow(n, sc, ctes)
 	return rel, true
+}
+
+// rowOrigin gives the origin of a whole row that is a table's as it is; nil for others.
+func (a *attempt) rowOrigin(n *pg.Node, sc *scope) *Origin {
+	if it := a.rowRef(n, sc); it != nil {
+		return &Origin{Table: it.lens.Relation.OID}
+	}
+	if c := n.GetColumnRef(); c != nil {
+		if col := columnOf(c, sc); col != nil {
+			return col.origin
+		}
+	}
+	return nil
+}
+
+// columnOf gives the column of something that does not migrate that a reference means; nil where it means something else.
+func columnOf(c *pg.ColumnRef, sc *scope) *column {
+	if isStar(c) {
+		return nil
+	}
+	names := make([]string, len(c.Fields))
+	for i, f := range c.Fields {
+		names[i] = strOf(f)
+	}
+	if len(names) == 1 {
+		if r, _ := lookup(sc, names[0]); r != nil {
+			return r.column
+		}
+	} else if it := qualified(sc, names[:len(names)-1]); it != nil && it.lens == nil {
+		return it.column(names[len(names)-1])
+	}
+	return nil
 }
 
 func placeOf(n *pg.Node) int {

@@ -269,11 +269,13 @@ func (s *Session) patch(r *rewrite.Result, m []byte) {
 			return
 		}
 		for _, o := range r.Origins {
-			if o.Column == i && o.Type != 0 {
+			if o.Column != i {
+				continue
+			}
+			binary.BigEndian.PutUint32(rest, o.Table)
+			binary.BigEndian.PutUint16(rest[4:], uint16(o.Num))
+			if o.Type != 0 {
 				binary.BigEndian.PutUint32(rest[6:], o.Type)
-			} else if o.Column == i {
-				binary.BigEndian.PutUint32(rest, o.Table)
-				binary.BigEndian.PutUint16(rest[4:], uint16(o.Num))
 			}
 		}
 		fields = rest[fixed:]

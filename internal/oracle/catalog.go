@@ -57,7 +57,9 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 	rows, err := conn.Query(ctx, `
 		SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v'),
 		       coalesce(array_agg(DISTINCT a.name) FILTER (WHERE a.name IS NOT NULL), '{}'),
-		       bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype)
+		       bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
+		       bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND a.name IS NULL),
+		       bool_or(t.typtype <> 'c' AND p.prorettype <> 'record'::regtype AND a.name IS NULL)
 		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type t ON t.oid = p.prorettype
 		LEFT JOIN LATERAL (
 			SELECT p.proargnames[i] AS name FROM generate_subscripts(p.proargmodes, 1) i WHERE p.proargmodes[i] IN ('o', 'b', 't')
@@ -69,7 +71,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 	}
 	functions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*catalog.Function, error) {
 		var f catalog.Function
-		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Columns, &f.Row)
+		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Columns, &f.Row, &f.Open, &f.Scalar)
 		return &f, err
 	})
 	if err != nil {

@@ -164,6 +164,9 @@ func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 					for _, or := range r.Origins {
 						if or.Column < len(e.Fields) {
 							e.Fields[or.Column].Table, e.Fields[or.Column].Num = or.Table, or.Num
+							if or.Type != 0 {
+								e.Fields[or.Column].Type = or.Type
+							}
 						}
 					}
 				}

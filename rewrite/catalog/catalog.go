@@ -65,6 +65,8 @@ type Function struct {
 	Volatile bool     // some overload is VOLATILE
 	Columns  []string // names that any overload gives its result columns by OUT, TABLE or INOUT arguments; nil for scalars
 	Row      bool     // some overload returns a composite or anonymous record
+	Open     bool     // some overload returns one without naming its columns
+	Scalar   bool     // some overload returns another type, and does not name it
 }
 
 // Catalog is the snapshot. It is never changed after New; all methods may be called at once from many goroutines.
@@ -160,6 +162,7 @@ func (c *Catalog) Function(path []string, schema, fn string) *Function {
 		all = &Function{
 			Schema: all.Schema, Name: fn, Volatile: all.Volatile || f.Volatile,
 			Columns: append(append([]string(nil), all.Columns...), f.Columns...), Row: all.Row || f.Row,
+			Open: all.Open || f.Open, Scalar: all.Scalar || f.Scalar,
 		}
 	}
 	return all

@@ -50,6 +50,5 @@ DELETE FROM users WHERE NOT ({c} = 'Ann' OR {c} = 'Bob') RETURNING id
 
 DELETE FROM users WHERE {c} = tick()
 
-@refused
 @star
 DELETE FROM users WHERE {c} = 'Ann' RETURNING users

@@ -277,7 +277,6 @@ INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDA
 
 INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) WHERE true DO UPDATE SET {c} = EXCLUDED.{c} RETURNING {c}
 
-@refused
 @star
 INSERT INTO users ({c}) VALUES ('x') RETURNING users
 

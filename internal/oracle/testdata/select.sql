@@ -449,7 +449,6 @@ SELECT users.id, users.email FROM users JOIN people USING (full_name) GROUP BY u
 @only old
 SELECT users.id FROM users JOIN orders USING (name) ORDER BY users.id FOR UPDATE OF users
 
-@refused
 @star
 SELECT u FROM users u GROUP BY u.id ORDER BY u.id
 
@@ -463,7 +462,6 @@ SELECT u.id, u IS NULL, v IS NOT NULL FROM users u LEFT JOIN users v ON v.id = u
 @star
 SELECT array_agg(u ORDER BY id) FROM users u WHERE id < 3
 
-@refused
 @star
 SELECT (SELECT u) FROM users u ORDER BY id
 

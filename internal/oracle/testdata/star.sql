@@ -152,11 +152,9 @@ SELECT (SELECT u.{c}), u.* FROM users u ORDER BY id
 @@ Whole rows.
 
 @star
-@refused
 SELECT users FROM users ORDER BY id
 
 @star
-@refused
 SELECT u FROM users u ORDER BY u.id
 
 @star
@@ -197,11 +195,9 @@ SELECT count(u) FROM users u
 SELECT count(u.*) FROM users u
 
 @star
-@refused
 SELECT ROW(u.*) FROM users u ORDER BY u.id
 
 @star
-@refused
 SELECT ROW(u.*, 1) FROM users u ORDER BY u.id
 
 @star
@@ -211,26 +207,21 @@ SELECT id FROM users u WHERE u IS NOT NULL ORDER BY id
 SELECT id FROM users u WHERE u.* IS NOT NULL ORDER BY id
 
 @star
-@refused
 SELECT u.id FROM users u JOIN users v ON u = v ORDER BY u.id
 
 @star
-@refused
 SELECT u.id FROM users u WHERE u.* = (1, 'Ann', 'ann@x', 30, '2024-01-01') ORDER BY id
 
 @star
-@refused
 SELECT DISTINCT u FROM users u
 
 @star
-@refused
 SELECT id FROM users ORDER BY users
 
 @star
 SELECT users::text FROM users ORDER BY id
 
 @star
-@refused
 SELECT COALESCE(v, u) FROM users u LEFT JOIN users v ON v.id = u.id + 1 ORDER BY u.id
 
 @star
@@ -242,5 +233,4 @@ SELECT NULL::users
 SELECT * FROM json_populate_record(NULL::users, '{"id": 1, "{c}": "x"}')
 
 @star
-@refused
 SELECT id, x FROM users, LATERAL (SELECT users) x ORDER BY id

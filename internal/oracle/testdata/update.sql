@@ -198,7 +198,6 @@ UPDATE users SET {c} = DEFAULT, email = {c} WHERE id = 2 RETURNING {c}, email
 
 UPDATE users SET {c} = upper({c}), age = length({c}) WHERE {c} LIKE 'A%' RETURNING {c}, age
 
-@refused
 @star
 UPDATE users SET {c} = 'x' WHERE id = 2 RETURNING users
 
