@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -248,6 +249,10 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 	if err != nil {
 		return err
 	}
+	others, err := carried(ctx, q, def.Name, f.table)
+	if err != nil {
+		return err
+	}
 	why := ""
 	for _, x := range indexes {
 		if !x.unique {
@@ -264,6 +269,11 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 			return fmt.Errorf("reading the index %s: %w", x.name, err)
 		}
 		name := catalog.QuoteIdent(x.name)
+		for _, o := range others {
+			if _, columns, _ := strings.Cut(x.def, " USING "); namesAny(columns, o.columns) {
+				f.refuse("the unique index %s is also on a column of migration %s, which is under way: wait until that one is retired", name, o.migration)
+			}
+		}
 		switch {
 		case primary, exclusion: // checkDependents has said so
 		case deferrable:
@@ -279,6 +289,27 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 		}
 	}
 	return nil
+}
+
+// carriedBy is the columns that a migration under way lets come and go.
+type carriedBy struct {
+	migration string
+	columns   []string
+}
+
+// carried lists them for the other migrations of a table.
+func carried(ctx context.Context, q queryer, name string, table uint32) ([]carriedBy, error) {
+	ms, err := readMigrations(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var out []carriedBy
+	for _, m := range ms {
+		if m.Name != name && m.Table == table && m.Stand.Phase != lens.Retired {
+			out = append(out, carriedBy{m.Name, append(m.oldNames(), m.newNames()...)})
+		}
+	}
+	return out, nil
 }
 
 // notOneToOne says why a value of the old side is not one of the new side and the other way round, as far as an index's equality goes; "" where it is.

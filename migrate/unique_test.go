@@ -151,6 +151,18 @@ func TestUniqueChangeType(t *testing.T) {
 CONSTRAINT products_label_price_key UNIQUE (label, price_v2)`)
 }
 
+// TestUniqueOfTwoMigrations has an index on columns of two migrations: the second has to wait.
+func TestUniqueOfTwoMigrations(t *testing.T) {
+	e := newEnv(t, "CREATE TABLE users (id int PRIMARY KEY, name text, email text, UNIQUE (email, name))")
+	p := e.proxy(0)
+	p.start()
+	other := &lens.Definition{Name: "mail", Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "email", To: "mail"}}
+	err := p.Start(context.Background(), other)
+	if err == nil || !strings.Contains(err.Error(), "the unique index users_email_name_key is also on a column of migration users_full_name") {
+		t.Fatalf("%v", err)
+	}
+}
+
 // TestUniqueCrash ends the coordinator at every point of what unique columns add, on the way there and on the way back, and goes on from there.
 func TestUniqueCrash(t *testing.T) {
 	table := strings.Replace(smallTable, "email text", "email text, UNIQUE (name)", 1) + "CREATE UNIQUE INDEX lower_name ON users (lower(name));"

@@ -385,7 +385,6 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	}
 	if c.Infer != nil {
 		a.infer(c.Infer, l)
-		a.mayMeetOther(l)
 	}
 	excluded := &item{alias: "excluded", lens: l}
 	sc := &scope{items: []*item{target, excluded}}
@@ -393,23 +392,26 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	a.condition(c.WhereClause, sc, ctes)
 }
 
-// mayMeetOther notes the columns of which the unique indexes of both sides may stand: whichever is the arbiter, the other one is none.
-func (a *attempt) mayMeetOther(l *lens.Lens) {
-	for i := range l.Columns {
-		if c := &l.Columns[i]; c.Twofold {
-			if a.again == nil {
-				a.again = map[string]bool{}
-			}
-			a.again[c.Physical], a.again[c.Hides] = true, true
-		}
+// mayMeetOther notes that a unique index of the column is the arbiter, where one of the other side may stand beside it.
+func (a *attempt) mayMeetOther(c *lens.Column) {
+	if !c.Twofold {
+		return
 	}
+	if a.again == nil {
+		a.again = map[string]bool{}
+	}
+	a.again[c.Physical], a.again[c.Hides] = true, true
 }
 
 // infer plans what ON CONFLICT infers its unique index from: it names the columns whose index is the arbiter in this stage.
 func (a *attempt) infer(c *pg.InferClause, l *lens.Lens) {
 	open := a.tokenAt(c.Location)
 	if len(c.IndexElems) == 0 {
-		return // ON CONSTRAINT
+		// ON CONSTRAINT: it may be that of a migrating column. Its name stays the same.
+		for i := range l.Columns {
+			a.mayMeetOther(&l.Columns[i])
+		}
+		return
 	}
 	var cells [][2]int
 	if a.isPunct(open, '(') {
@@ -435,7 +437,12 @@ func (a *attempt) infer(c *pg.InferClause, l *lens.Lens) {
 			a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT on a column that is made of several", "Infer on another unique index.")
 			return
 		default:
+			if !col.Tie.Same && (len(e.Opclass) > 0 || len(e.Collation) > 0) {
+				a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT with an operator class or a collation on a column that changes its type", "Leave it out.")
+				return
+			}
 			a.wrote(a.toks[cells[i][0]].start, col)
+			a.mayMeetOther(col)
 			a.rename(cells[i][0], e.Name, col.Infer)
 		}
 	}
@@ -458,6 +465,7 @@ func (a *attempt) inferExpr(n *pg.Node, l *lens.Lens) {
 			a.uncovered(int(c.Location), l, "ON CONFLICT with an expression or predicate on a migrating column", "Infer on another unique index.")
 		default:
 			a.wrote(int(c.Location), col)
+			a.mayMeetOther(col)
 			if to == from || name != col.Infer {
 				a.rename(to, name, col.Infer)
 			}
