@@ -122,10 +122,23 @@ var (
 			{`'12 Row, Ayr'`},
 		},
 	}
+	// Login is a UNIQUE column that gets another name, and Issued one that gets another type.
+	Login  = unique(rename("login", "logins", "login", "user_name", false))
+	Issued = unique(Variant{
+		Name: "code", Table: "codes",
+		Columns: [2][]Column{{{Name: "code", Type: "varchar(20)"}}, {{Name: "code_v2", Type: "bigint"}}},
+		Pattern: lens.Definition{ChangeType: &lens.ChangeType{Column: "code", To: "code_v2", Type: "bigint", Up: "code::bigint", Down: "code_v2::varchar"}},
+	})
 )
 
 // Changes are all of them.
-var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address}
+var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address, &Login, &Issued}
+
+func unique(v Variant) Variant {
+	v.Folder, v.Unique = "unique", true
+	v.Seed = [][]string{{`'10'`}, {`'9'`}, {`NULL`}, {`'1000'`}, {`'-5'`}, {`'0'`}, {`'99999999999'`}, {`NULL`}, {`'100'`}, {`'7'`}, {`'2'`}, {`'1'`}}
+	return v
+}
 
 func named(v Variant) Variant {
 	v.Name = "named"

@@ -88,6 +88,9 @@ func (v *Variant) ddl(f Form) []string {
 		`CREATE FUNCTION tick() RETURNS text VOLATILE LANGUAGE sql AS $$ SELECT 'tick ' || nextval('ticks') $$`,
 		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
 	}
+	if v.Unique {
+		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_value UNIQUE (%s)", t, catalog.QuoteIdent(v.Columns[side][0].as())))
+	}
 	if f == RefNew {
 		return sql
 	}
@@ -118,6 +121,13 @@ func (v *Variant) migrate(f Form) (sql []string) {
 				alter(&news[i], "SET NOT NULL")
 			}
 		}
+	}
+	// Until the old one goes, the new one is UNIQUE under a name of its own.
+	if v.Unique && f >= Filled {
+		sql = append(sql, fmt.Sprintf(`CREATE UNIQUE INDEX new_value ON %s (%s)`, t, v.column(NewSide)))
+	}
+	if v.Unique && f >= Released {
+		sql = append(sql, `ALTER TABLE `+t+` DROP CONSTRAINT one_value`, `ALTER TABLE `+t+` ADD CONSTRAINT one_value UNIQUE USING INDEX new_value`)
 	}
 	if f >= Released {
 		for i := range olds {

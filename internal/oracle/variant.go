@@ -48,6 +48,8 @@ type Variant struct {
 	Seed [][]string
 	// Folder has the variant's cases, in testdata.
 	Folder string
+	// Unique says that each side's first column is UNIQUE, by a constraint called one_value.
+	Unique bool
 }
 
 // rename makes a variant that renames a column.
