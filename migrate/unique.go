@@ -241,7 +241,8 @@ func backName(index, migration string) string {
 func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
 	g, err := def.Group()
 	if err != nil {
-		return nil // checkForms says so
+		f.refuse("%s", err)
+		return nil
 	}
 	old, _ := columnNames(def)
 	m := &migration{Name: def.Name, Table: f.table, Definition: def}
