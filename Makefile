@@ -7,6 +7,8 @@ GO           ?= go
 TEST_TIMEOUT ?= 15m
 FUZZ_TIME    ?= 10s
 ORACLE_N     ?= 20000
+PG           ?=
+SERVERS      ?= 13 14 16 17 18
 ORACLE_SEED  ?= $(shell date +%s)
 
 # The linters are pinned in tools.mod, a module file of its own, so that go.mod lists only what Segue itself needs. golangci-lint takes
@@ -18,17 +20,28 @@ TOOLS = bin/tools/$(shell { cat tools.mod; $(GO) env GOVERSION; } | sha256sum | 
 # output, so they ask for the build that the tests make anyway.
 LINT_FLAGS = GOFLAGS="$$($(GO) env GOFLAGS) -race"
 
+# PG=18 has tests run on that major version of PostgreSQL, whose binaries are fetched; without it they run on what is installed.
+ON_PG = $(if $(PG),export SEGUE_PG_BIN; SEGUE_PG_BIN=$$(.ci/fetch-postgres $(PG));)
+
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup build ## carry two live applications through a column rename, on a throwaway server
 	@bin/segue demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: setup ## all tests, with the race detector, on throwaway servers
-	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+test: setup ## all tests, with the race detector, on throwaway servers (PG=13 to 18: on that version)
+	$(ON_PG) $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-servers
+test-servers: setup ## the tests that depend most on the server's version, on others than the installed one (SERVERS="13 14 16 17 18")
+	@for pg in $(SERVERS); do \
+	  echo "PostgreSQL $$pg"; bin=$$(.ci/fetch-postgres $$pg); \
+	  SEGUE_PG_BIN=$$bin $(GO) test -race -timeout $(TEST_TIMEOUT) -run '^(TestLive|TestPatterns|TestStartRefuses|TestGroupsRefused|TestPsql|TestAuthentication|TestServer)' \
+	    ./internal/oracle ./migrate ./proxy ./session; \
+	done
 
 .PHONY: build
 build: toolchain ## build bin/segue

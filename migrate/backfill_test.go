@@ -1,14 +1,15 @@
 package migrate
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"segue/internal/pgtest"
 	"segue/proxy"
@@ -143,26 +144,7 @@ func TestBackfillKeepsItsRate(t *testing.T) {
 // TestBackfillFailsClosed has a standby that cannot be seen, then one that does not say how far it is.
 func TestBackfillFailsClosed(t *testing.T) {
 	e := newEnv(t, smallTable)
-	bin, err := pgtest.FindBin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := pgtest.Shared()
-	var errs bytes.Buffer
-	standby := exec.Command(filepath.Join(bin, "pg_receivewal"), "-D", t.TempDir(), "-h", s.Host, "-p", fmt.Sprint(s.Port), "-U", "postgres", "--no-sync")
-	standby.Stderr = &errs
-	if err := standby.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	end := func() {
-		if !ended {
-			ended = true
-			_ = standby.Process.Kill()
-			_ = standby.Wait() // it was killed
-		}
-	}
-	t.Cleanup(end)
+	end := silentStandby(t)
 	until(t, "the standby to stream", func() bool {
 		return e.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
 	})
@@ -187,6 +169,46 @@ func TestBackfillFailsClosed(t *testing.T) {
 		t.Fatal(text)
 	}
 	p.at(lens.Backfilling, lens.NoStep, true)
+}
+
+// silentStandby asks for the server's WAL, as a standby does, and never says how far it is. end ends it.
+func silentStandby(t *testing.T) (end func()) {
+	t.Helper()
+	ctx := context.Background()
+	cfg, err := pgconn.ParseConfig(pgtest.Shared().DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.RuntimeParams["replication"] = "true"
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := conn.Exec(ctx, "IDENTIFY_SYSTEM").ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Frontend().Send(&pgproto3.Query{String: "START_REPLICATION PHYSICAL " + string(res[0].Rows[0][2])})
+	if err := conn.Frontend().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var reads sync.WaitGroup
+	reads.Go(func() {
+		for {
+			if _, err := conn.ReceiveMessage(ctx); err != nil {
+				return // it has been ended
+			}
+		}
+	})
+	var once sync.Once
+	end = func() {
+		once.Do(func() {
+			_ = conn.Conn().Close() // as one that is killed does
+			reads.Wait()
+		})
+	}
+	t.Cleanup(end)
+	return end
 }
 
 func lensDuration(d time.Duration) lens.Duration { return lens.Duration(d) }

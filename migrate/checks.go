@@ -274,6 +274,8 @@ func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *fi
 			case d.class == "pg_attrdef" && d.own:
 			case d.class == "pg_attrdef":
 				f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
+			case d.class == "pg_class" && d.oid == f.table: // servers up to 14 have no entry of the generated column's own
+				f.refuse("a generated column is computed from column %s: this build does not migrate it", o)
 			case d.class == "pg_class" && d.kind == "S":
 				f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
 			case d.class == "pg_class" && d.kind == "i": // checkUnique looks at unique ones

@@ -1,15 +1,11 @@
 package migrate
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -347,26 +343,4 @@ func (e *env) fails(sql, state string) {
 	if sqlState(err) != state {
 		e.t.Fatalf("%s: got %v, not SQLSTATE %s", sql, err, state)
 	}
-}
-
-// dump is what pg_dump writes about the schema, without Segue's own.
-func (e *env) dump() string {
-	e.t.Helper()
-	bin, err := pgtest.FindBin()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	var out, errs bytes.Buffer
-	cmd := exec.Command(filepath.Join(bin, "pg_dump"), "-s", "-N", "segue", pgtest.Shared().DSN(e.db))
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		e.t.Fatalf("%v: %s", err, errs.String())
-	}
-	var kept []string
-	for line := range strings.Lines(out.String()) {
-		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) { // a random word
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "")
 }

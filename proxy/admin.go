@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"segue/rewrite"
 	"segue/rewrite/lens"
 )
 
@@ -29,65 +28,11 @@ type Request struct {
 	Repair    bool          `json:"repair,omitempty"`    // verify
 }
 
-// ExplainRequest is the body of POST /v1/explain.
-type ExplainRequest struct {
-	SQL     string       `json:"sql"`
-	Version lens.Version `json:"version,omitempty"` // "": the listener's
-	Path    []string     `json:"path,omitempty"`    // the search path; nil: public
-}
-
-// Explanation is the answer of POST /v1/explain: what the server would get.
-type Explanation struct {
-	Kind       string         `json:"kind"` // pass, rewrite, refuse
-	SQL        string         `json:"sql,omitempty"`
-	Migrations []string       `json:"migrations,omitempty"`
-	OldNames   []string       `json:"old_names,omitempty"` // migrations of which it uses the old names or shape
-	Refusal    *RefusalAnswer `json:"refusal,omitempty"`
-	Epoch      int64          `json:"epoch"`
-	Version    lens.Version   `json:"version"`
-}
-
-// RefusalAnswer is what the client would get instead of the statement's outcome.
-type RefusalAnswer struct {
-	Code     string `json:"code"`
-	Message  string `json:"message"`
-	Detail   string `json:"detail,omitempty"`
-	Hint     string `json:"hint,omitempty"`
-	Position int    `json:"position,omitempty"`
-}
-
 // ErrorAnswer is the body of every answer that is an error.
 type ErrorAnswer struct {
 	Error   string   `json:"error"`
 	Gate    string   `json:"gate,omitempty"`    // the phase whose gate refuses
 	Missing []string `json:"missing,omitempty"` // what is missing for it
-}
-
-// Explain plans a statement for a session with the usual settings, as the state has it. An error wraps ErrInvalid.
-func Explain(state *rewrite.State, req ExplainRequest) (*Explanation, error) {
-	switch req.Version {
-	case lens.Old, lens.New, lens.Auto:
-	default:
-		if !state.HasMigration(string(req.Version)) {
-			return nil, invalid{fmt.Errorf("%q is no version: use old, new, auto or the name of a migration that is under way", req.Version)}
-		}
-	}
-	path := req.Path
-	if path == nil {
-		path = []string{"public"}
-	}
-	plan := state.Plan(req.SQL, rewrite.Settings{Version: req.Version, Path: path, ServerMajor: 16, Encoding: "UTF8"})
-	e := &Explanation{Migrations: plan.Migrations, OldNames: plan.OldNames, Epoch: state.Epoch, Version: req.Version}
-	switch plan.Kind {
-	case rewrite.Pass:
-		e.Kind, e.SQL = "pass", plan.SQL
-	case rewrite.Rewrite:
-		e.Kind, e.SQL = "rewrite", plan.SQL
-	case rewrite.Refuse:
-		r := plan.Refusal
-		e.Kind, e.Refusal = "refuse", &RefusalAnswer{Code: r.Code, Message: r.Message, Detail: r.Detail, Hint: r.Hint, Position: r.Position}
-	}
-	return e, nil
 }
 
 // adminHandler answers on the admin socket. What is asked for is checked at once; the work goes on after the answer (202), and is followed
@@ -105,7 +50,7 @@ func (p *Proxy) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
 		req := ExplainRequest{Version: p.opt.Version}
-		err := decodeBody(r, &req)
+		err := decodeBody(r, &req, maxExplainBody)
 		var e *Explanation
 		if err == nil {
 			e, err = Explain(p.hub.current(), req)
@@ -118,7 +63,7 @@ func (p *Proxy) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("POST /v1/migrations", func(w http.ResponseWriter, r *http.Request) {
 		var def lens.Definition
-		err := decodeBody(r, &def)
+		err := decodeBody(r, &def, maxBody)
 		if err == nil && p.opt.CheckDefinition != nil {
 			if err = p.opt.CheckDefinition(&def); err != nil {
 				err = invalid{err}
@@ -147,7 +92,7 @@ func (p *Proxy) adminHandler() http.Handler {
 		mux.HandleFunc("POST /v1/migrations/{name}/"+action, func(w http.ResponseWriter, r *http.Request) {
 			var req Request
 			name := r.PathValue("name")
-			err := decodeBody(r, &req)
+			err := decodeBody(r, &req, maxBody)
 			if err == nil {
 				err = do(r.Context(), name, &req)
 			}
@@ -171,8 +116,8 @@ type invalid struct{ error }
 func (e invalid) Unwrap() []error { return []error{e.error, ErrInvalid} }
 
 // decodeBody reads a JSON body; an empty one leaves v as it is.
-func decodeBody(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+func decodeBody(r *http.Request, v any, limit int64) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if errors.Is(err, io.EOF) {

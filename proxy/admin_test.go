@@ -79,7 +79,10 @@ func TestAdmin(t *testing.T) {
 		{"POST", "/v1/migrations/m/drop", "", "drop m", `202 {"follow":"/v1/status","migration":"m"}`},
 		{
 			"POST", "/v1/explain", `{"sql":"SELECT full_name FROM users","version":"new"}`, "",
-			`200 {"kind":"rewrite","sql":"SELECT users.name AS full_name FROM users","migrations":["users_full_name"],"epoch":5,"version":"new"}`,
+			`200 {"kind":"rewrite","sql":"SELECT users.name AS full_name FROM users","migrations":["users_full_name"],` +
+				`"tables":[{"table":"public.users","migrations":[{"name":"users_full_name","phase":"dual-write","step":"","proved":false,"side":"new"}],` +
+				`"columns":[{"name":"id","type":"integer"},{"name":"full_name","type":"text","migration":"users_full_name","reads":"name","writes":["full_name = value","name = value"]}]}],` +
+				`"epoch":5,"version":"new"}`,
 		},
 		{
 			"POST", "/v1/explain", `{"sql":"SELECT 1"}`, "", `200 {"kind":"pass","sql":"SELECT 1","epoch":5,"version":"auto"}`,

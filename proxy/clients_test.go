@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ import (
 // program runs one of PostgreSQL's client programs against the proxy.
 func (r *running) program(t *testing.T, database, name string, args ...string) string {
 	t.Helper()
-	bin, err := pgtest.FindBin()
+	path, err := pgtest.FindProgram(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +33,7 @@ func (r *running) program(t *testing.T, database, name string, args ...string) s
 	if !ok {
 		t.Fatal(r.Addr())
 	}
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), "PGHOST="+host, "PGPORT="+port, "PGUSER=postgres", "PGDATABASE="+database, "PGSSLMODE=prefer", "PGGSSENCMODE=disable")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

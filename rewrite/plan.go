@@ -37,7 +37,8 @@ type Plan struct {
 	text  string                 // the client's text
 	// bytesOnly says that positions count bytes: the encoding has one byte a character.
 	bytesOnly bool
-	unparsed  bool // the parser does not understand the text, which may be for a constant in it
+	lenses    []*lens.Lens // of the tables that the text uses
+	unparsed  bool         // the parser does not understand the text, which may be for a constant in it
 }
 
 type tableColumn struct{ table, column string }

@@ -141,6 +141,54 @@ func TestWhatOnlyTheParserMisreadsIsRefused(t *testing.T) {
 	}
 }
 
+// What the parser does not understand, a server with another grammar may: it passes where no server does.
+func TestWhatDoesNotParse(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for _, c := range []struct {
+		sql     string
+		refused bool // by servers of which the parser does not know the whole grammar
+	}{
+		{"SELECT name FROM users WHERE", true},
+		{"MERGE INTO users USING orders o ON o.id = users.id WHEN MATCHED THEN DELETE RETURNING name", true}, // 17 knows it
+		{"SELECT id ! FROM users", true}, // 13 does
+		{"SELECT name FROM users WHERE (name = 'x'", false},
+		{"SELECT name FROM users WHERE name = 'x')", false},
+		{"SELECT (name[1)] FROM users", false},
+		{"SELECT name FROM users WHERE name = 'x", false},
+		{"SELECT name FROM users /* open", false},
+		{`SELECT "name FROM users`, false},
+	} {
+		for major := 13; major <= 18; major++ {
+			set := settings(lens.Old)
+			set.ServerMajor = major
+			want := Pass
+			if c.refused && (major < 14 || major > 16) {
+				want = Refuse
+			}
+			if p := st.Plan(c.sql, set); p.Kind != want {
+				t.Errorf("%d: %q: %s", major, c.sql, describe(p))
+			}
+		}
+	}
+}
+
+// Servers from 18 on know old and new in RETURNING, which the parser takes for tables.
+func TestReturningOldAndNew(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	for sql, refused := range map[string]bool{
+		"UPDATE users SET name = 'x' RETURNING old.name": true, "DELETE FROM users RETURNING NEW.*, id": true, "WITH u AS (INSERT INTO users (name) VALUES ('x') RETURNING \"new\") SELECT * FROM u": true,
+		"UPDATE users SET name = 'old' RETURNING name": false, "UPDATE users AS old SET name = 'x' WHERE old.id = 1 RETURNING name": false, "UPDATE orders SET name = (SELECT 'users') RETURNING old.name": false,
+	} {
+		for major, refused := range map[int]bool{15: false, 17: false, 18: refused, 19: refused} {
+			set := settings(lens.Old)
+			set.ServerMajor = major
+			if p := st.Plan(sql, set); (p.Kind == Refuse) != refused {
+				t.Errorf("%d: %q: %s", major, sql, describe(p))
+			}
+		}
+	}
+}
+
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	c := newCache[*Plan](100_000)
 	for i := range 10_000 {

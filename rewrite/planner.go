@@ -101,7 +101,8 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	refused := func(code, message, hint string) *Plan {
 		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: singleByte(set.Encoding)}
 	}
-	toks, ok, odd := lex(sql)
+	toks, lexes, odd := lex(sql)
+	ok := lexes
 	if odd {
 		return refused("0A000", "segue: a statement on a migrating table has a string that goes on behind a comment, or a vertical tab", "Write the string in one piece.")
 	}
@@ -123,15 +124,38 @@ func (s *State) plan(sql string, set Settings) *Plan {
 		ok = err == nil
 	}
 	if !ok {
-		// A server whose grammar is not newer than the parser's will not understand it either, and its error is the right one.
-		if set.ServerMajor == 0 || set.ServerMajor >= 14 && set.ServerMajor <= 16 {
+		// A server whose grammar is the parser's or a part of it will not understand it either, and its error is the right one; no server understands what
+		// does not end or close. (13 has operators behind their operand, which the parser does not know.)
+		if set.ServerMajor == 0 || set.ServerMajor >= 14 && set.ServerMajor <= 16 || !lexes || !closed(sql, toks) {
 			return &Plan{Kind: Pass, SQL: sql, unparsed: true}
 		}
 		p := refused("0A000", "segue: a statement that names a migrating table cannot be parsed", "This build knows PostgreSQL 16's grammar; write the statement in that.")
 		p.unparsed = true
 		return p
 	}
-	return s.choose(sql, toks, tree, set)
+	p := s.choose(sql, toks, tree, set)
+	if set.ServerMajor >= 18 && p.Kind != Refuse && len(p.Migrations) > 0 && returnsOldOrNew(sql, toks) {
+		migrations := p.Migrations
+		p = refused("0A000", fmt.Sprintf("segue: RETURNING of old or new cannot be carried through migration %q", migrations[0]),
+			"Return the columns without old or new before them, and read what was there before in a query of its own.")
+		p.Migrations = migrations
+	}
+	return p
+}
+
+// returnsOldOrNew says whether something after RETURNING is called old or new: servers from 18 on may mean the row before and after.
+func returnsOldOrNew(sql string, toks []token) bool {
+	returning := false
+	for _, t := range toks {
+		switch word := sql[t.start:t.end]; {
+		case t.kind == tokIdent && equalWord(word, "returning"):
+			returning = true
+		case !returning:
+		case t.kind == tokIdent && (equalWord(word, "old") || equalWord(word, "new")), word == `"old"`, word == `"new"`, t.kind == tokUQuoted:
+			return true
+		}
+	}
+	return false
 }
 
 // choose settles each migration's side by the session's version, in version auto by the names that the statement uses.
@@ -251,6 +275,7 @@ func (a *attempt) plan() *Plan {
 	if a.stmt == 0 { // else more than the statement itself would be undone
 		p.again = a.again
 	}
+	p.lenses = slices.Collect(maps.Values(a.lenses))
 	p.Migrations = slices.Sorted(maps.Keys(a.touched))
 	p.OldNames = slices.Sorted(maps.Keys(a.oldNames))
 	if len(p.Migrations) == 0 {
@@ -342,6 +367,28 @@ func nesting(text string, toks []token) int {
 		}
 	}
 	return deepest
+}
+
+// closed says whether each bracket of a text is closed.
+func closed(text string, toks []token) bool {
+	var open []byte
+	for _, t := range toks {
+		if t.kind != tokPunct {
+			continue
+		}
+		switch c := text[t.start]; c {
+		case '(':
+			open = append(open, ')')
+		case '[':
+			open = append(open, ']')
+		case ')', ']':
+			if len(open) == 0 || open[len(open)-1] != c {
+				return false
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	return len(open) == 0
 }
 
 func equalWord(a, b string) bool { return len(a) == len(b) && equalFold(a, b) }

@@ -29,9 +29,10 @@ type explainOptions struct {
 
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain SQL",
+		Use:   "explain SQL | -",
 		Short: "Show a statement as the server would get it",
-		Long: `Show a statement as the server would get it.
+		Long: `Show a statement as the server would get it, how its code reads and writes the columns that migrate, and for a refusal where
+it is and why. With - the statement is read from standard input.
 
 Without --migration, a proxy is asked, for the migrations as they stand. With it, no proxy is needed: the statement is planned for the phase that
 --phase gives, over a table that has just the columns that the migration and --columns name, or over the tables of --control.`,
@@ -52,7 +53,11 @@ Without --migration, a proxy is asked, for the migrations as they stand. With it
 		if o.file == "" && cmd.Flags().Changed("phase") {
 			return usageError{errors.New("--phase goes with --migration FILE only")}
 		}
-		req := proxy.ExplainRequest{SQL: args[0], Version: lens.Version(o.version), Path: o.path}
+		sql, err := statement(cmd.InOrStdin(), args[0])
+		if err != nil {
+			return err
+		}
+		req := proxy.ExplainRequest{SQL: sql, Version: lens.Version(o.version), Path: o.path}
 		e, err := o.explain(cmd.Context(), newClient(*admin), req)
 		if err != nil {
 			return err
@@ -60,7 +65,7 @@ Without --migration, a proxy is asked, for the migrations as they stand. With it
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 		}
-		_, err = io.WriteString(cmd.OutOrStdout(), explanationText(e))
+		_, err = io.WriteString(cmd.OutOrStdout(), explanationText(sql, e))
 		return err
 	}
 	return cmd
@@ -193,24 +198,20 @@ func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (*re
 	return m, nil
 }
 
-// explanationText gives the statement, and in comments what is to be known of it, so that the output is SQL, too.
-func explanationText(e *proxy.Explanation) string {
-	if r := e.Refusal; r != nil {
-		text := fmt.Sprintf("-- refused: %s: %s\n", r.Code, r.Message)
-		if r.Detail != "" {
-			text += "-- detail: " + r.Detail + "\n"
-		}
-		if r.Hint != "" {
-			text += "-- hint: " + r.Hint + "\n"
-		}
-		return text
+// maxStatement bounds a statement from standard input, in bytes; longer ones are not planned.
+const maxStatement = 16 << 20
+
+// statement gives the statement that is to be explained: the argument, or what standard input has.
+func statement(in io.Reader, arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
 	}
-	comment := "-- passed as it is: it uses no migrating table"
-	switch {
-	case e.Kind == "rewrite":
-		comment = "-- rewritten for " + strings.Join(e.Migrations, ", ")
-	case len(e.Migrations) > 0:
-		comment = "-- passed as it is, though it uses " + strings.Join(e.Migrations, ", ")
+	b, err := io.ReadAll(io.LimitReader(in, maxStatement+1))
+	if err != nil {
+		return "", fmt.Errorf("reading the statement from standard input: %w", err)
 	}
-	return comment + "\n" + e.SQL + "\n"
+	if len(b) > maxStatement {
+		return "", fmt.Errorf("the statement on standard input is longer than %d bytes, which no proxy plans", maxStatement)
+	}
+	return strings.TrimRight(string(b), "\n"), nil
 }

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"segue/rewrite/lens"
@@ -36,6 +37,7 @@ import (
 //	@commit          the texts run outside of a transaction
 //	@simple          the simple protocol only
 //	@live            needs a proxy, which follows what the session sets
+//	@from N          by servers of major version N and later only, behind a proxy, which knows the version
 //	@variants a, b   only these variants
 //	@only old|new    code of that side only
 type Case struct {
@@ -54,6 +56,7 @@ type Case struct {
 	Commit   bool
 	SimpleTo bool
 	Live     bool
+	From     int // the servers' first major version
 	Variants []string
 	Only     string
 	// Protocols are those to go by; nil: all that the case can go by.
@@ -181,6 +184,12 @@ func (c *Case) directive(s *Step, line string) error {
 		c.Commit = true
 	case "live":
 		c.Live = true
+	case "from":
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			return fmt.Errorf("@from %s: give a major version", rest)
+		}
+		c.From, c.Live = n, true
 	case "simple":
 		c.SimpleTo = true
 	case "variants":

@@ -69,6 +69,33 @@ func FindBin() (string, error) {
 	return "", errors.New("looked for PostgreSQL's server binaries (initdb, postgres) and found none: install the package postgresql, or set SEGUE_PG_BIN to their folder")
 }
 
+// FindProgram finds one of PostgreSQL's client programs: in the folder of the server's binaries, else the newest that is installed, since what has a
+// server need not have clients. The caller sees to it that its version can do.
+func FindProgram(name string) (string, error) {
+	bin, err := FindBin()
+	if err != nil {
+		return "", err
+	}
+	found := []string{filepath.Join(bin, name)}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/" + name, "/usr/pgsql-*/bin/" + name} {
+		m, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		sort.Slice(m, func(i, j int) bool { return versionOf(m[i]) > versionOf(m[j]) })
+		found = append(found, m...)
+	}
+	for _, p := range found {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	if p, err := exec.LookPath(name); err == nil {
+		return p, nil
+	}
+	return "", fmt.Errorf("looked for PostgreSQL's program %s in %s, below /usr/lib/postgresql and on the PATH, and found none: install the package postgresql-client", name, bin)
+}
+
 func versionOf(path string) int {
 	for _, part := range strings.Split(path, "/") {
 		if n, err := strconv.Atoi(strings.TrimPrefix(part, "pgsql-")); err == nil {
