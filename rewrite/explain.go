@@ -14,16 +14,16 @@ import (
 // Explained is a plan with what a person wants to know of it.
 type Explained struct {
 	*Plan
-	Lenses []*lens.Lens // of the migrating tables that the text uses, by schema and name
+	Tables []TableView // the migrating tables that the text uses, as its code sees them, by name
 	// Indexes are the places where the text compares, joins or sorts by a column and an index on that column alone does not serve.
 	Indexes []IndexNote
 }
 
 // IndexNote is one such place.
 type IndexNote struct {
-	Column   *lens.Column
-	Table    *catalog.Relation
-	Position int // in characters of the text, from 1
+	Column   string
+	Table    string // as SQL
+	Position int    // in characters of the text, from 1
 	// Read is the SQL that stands there instead of the column, over the table's own.
 	Read string
 	// Needs is the expression of which an index would serve; "" where none would, since two columns are read at once.
@@ -37,14 +37,10 @@ func (s *State) Explain(sql string, set Settings) *Explained {
 	}
 	p := s.plan(sql, set)
 	x := &Explained{Plan: p}
+	slices.SortFunc(p.lenses, func(a, b *lens.Lens) int { return strings.Compare(tableName(a.Relation), tableName(b.Relation)) })
 	for _, l := range p.lenses {
-		if len(l.Migrations) > 0 {
-			x.Lenses = append(x.Lenses, l)
-		}
+		x.Tables = append(x.Tables, s.viewOf(l))
 	}
-	slices.SortFunc(x.Lenses, func(a, b *lens.Lens) int {
-		return strings.Compare(a.Relation.Schema+"\x00"+a.Relation.Name, b.Relation.Schema+"\x00"+b.Relation.Name)
-	})
 	if p.Kind == Rewrite {
 		x.indexes()
 	}
@@ -97,8 +93,8 @@ func (x *Explained) indexes() {
 // findsNothing are the fields of the tree's nodes whose expressions are given back, written or grouped by, and for which no rows are looked up.
 var findsNothing = map[string]bool{"target_list": true, "returning_list": true, "values_lists": true, "distinct_clause": true, "having_clause": true, "group_clause": true, "window_clause": true}
 
-// Stage gives where a migration that is under way stands.
-func (s *State) Stage(migration string) (stage lens.Stage, ok bool) {
+// stage gives where a migration that is under way stands.
+func (s *State) stage(migration string) (stage lens.Stage, ok bool) {
 	for i := range s.migrations {
 		if s.migrations[i].Definition.Name == migration {
 			return s.migrations[i].Stage, true
@@ -117,13 +113,13 @@ func (x *Explained) index(c *pg.ColumnRef, toks []token, sorts bool) {
 		return
 	}
 	split := i >= 0 && x.edits[i].to >= from+2*len(c.Fields)-1 // with the operator and what it compares with
-	for _, l := range x.Lenses {
+	for _, l := range x.lenses {
 		col := l.Column(name)
 		if col == nil || col.Tie == nil || col.Read == nil {
 			continue
 		}
 		plain := func(f lens.Form) string { return f.Expand(catalog.QuoteIdent) }
-		note := IndexNote{Column: col, Table: l.Relation, Read: plain(col.Read), Position: x.chars(int(c.Location)) + 1}
+		note := IndexNote{Column: col.Name, Table: tableName(l.Relation), Read: plain(col.Read), Position: x.chars(int(c.Location)) + 1}
 		switch {
 		case col.Read.Plain() != "":
 			continue

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"segue/proxy"
+	"segue/rewrite"
 )
 
 // explanationText gives the statement, and in comments what is to be known of it, so that the output is SQL, too.
@@ -55,7 +56,7 @@ func explanationText(sql string, e *proxy.Explanation) string {
 }
 
 // describeTable says how the code sees a table.
-func describeTable(comment func(format string, args ...any), t *proxy.ExplainedTable) {
+func describeTable(comment func(format string, args ...any), t *rewrite.TableView) {
 	for _, m := range t.Migrations {
 		comment("%s for %s code, %s at %s:", t.Table, m.Side, m.Name, m.Stage)
 	}
