@@ -25,6 +25,7 @@ type attempt struct {
 	renamed  map[*pg.ColumnRef]bool // references whose text now has, or may have, another output name
 	resolved []string               // what each name that a migration gives or takes was resolved to
 	results  []Result
+	staged   []Staged
 	stmt     int // index of the statement
 	uses     int // how often it names a migrating column, or depends on a migrating table's shape
 	prepares []string

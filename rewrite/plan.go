@@ -24,6 +24,8 @@ type Plan struct {
 	OldNames []string
 	// Results has, for each statement of the text that gives rows and needs it, what RowDescription must be patched with.
 	Results []Result
+	// Staged are the COPYs of the text for each of which four statements stand in.
+	Staged []Staged
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
 	// Makes says that the text makes or attaches a partition of a migrating table, which the catalog is to learn of.
@@ -63,6 +65,13 @@ func (p *Plan) ClientNames(f func(table, column, name string)) {
 type Result struct {
 	Statement int      // index of the statement in the text, from 0
 	Origins   []Origin // columns whose origin, or type, the rewriting hid
+}
+
+// Staged is a COPY FROM STDIN for which CREATE TEMP TABLE, COPY into that, INSERT and DROP TABLE stand in. The client is to see one COPY, of as many rows as were
+// INSERTed. Such a text cannot go by the extended protocol, which takes one statement at a time.
+type Staged struct {
+	Statement int    // index of the statement in the client's text, from 0
+	Table     string // the table's bare name, which errors are to name in the place of the temporary one's
 }
 
 // Origin is a result column's origin: RowDescription's table OID and attribute number.

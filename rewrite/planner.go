@@ -264,7 +264,7 @@ func (s *State) sides(v lens.Version) (sides map[string]bool, auto bool) {
 
 // plan makes the outcome of an attempt.
 func (a *attempt) plan() *Plan {
-	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Results: a.results}
+	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Results: a.results, Staged: a.staged}
 	if len(a.prepares) > 0 && len(a.touched) > 0 {
 		if a.stmt > 0 && a.refusal == nil {
 			a.uncovered(0, nil, "PREPARE among other statements of one message", "Send it alone.")

@@ -13,7 +13,7 @@ import (
 
 // wrapping puts a sub-select around an INSERT's source, which names its columns: so values can be made of several of them, and each is computed once.
 type wrapping struct {
-	from, to int      // tokens of the source
+	from, to int      // tokens of the source; from is -1 where it is put together elsewhere
 	cols     []string // what takes the place of a column, by its index; "" for the column itself
 	gone     []bool   // columns that nothing takes the place of
 	more     []string // values behind the columns
@@ -22,8 +22,9 @@ type wrapping struct {
 
 func sourceColumn(i int) string { return fmt.Sprintf("segue_source.c%d", i+1) }
 
-func (w *wrapping) put(a *attempt, n int) {
-	var all, names []string
+// list gives the values that are selected from a source of n columns.
+func (w *wrapping) list(n int) string {
+	var all []string
 	for i := range n {
 		switch {
 		case w.gone[i]:
@@ -32,10 +33,22 @@ func (w *wrapping) put(a *attempt, n int) {
 		default:
 			all = append(all, sourceColumn(i))
 		}
+	}
+	return strings.Join(append(all, w.more...), ", ")
+}
+
+// sourceNames gives the names of a source of n columns.
+func sourceNames(n int) string {
+	var names []string
+	for i := range n {
 		names = append(names, fmt.Sprintf("c%d", i+1))
 	}
-	a.add(before, w.from, w.from, sqlText("SELECT ", strings.Join(append(all, w.more...), ", "), " FROM ("))
-	a.add(after, w.to, w.to, sqlText(") AS segue_source (", strings.Join(names, ", "), ")"))
+	return strings.Join(names, ", ")
+}
+
+func (w *wrapping) put(a *attempt, n int) {
+	a.add(before, w.from, w.from, sqlText("SELECT ", w.list(n), " FROM ("))
+	a.add(after, w.to, w.to, sqlText(") AS segue_source (", sourceNames(n), ")"))
 }
 
 // wrapping finds the source where a sub-select can be put around it; nil where it cannot.

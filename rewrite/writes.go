@@ -313,7 +313,7 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			}
 		}
 	}
-	if w.wrap != nil && w.wrap.changed {
+	if w.wrap != nil && w.wrap.changed && w.wrap.from >= 0 {
 		w.wrap.put(a, len(w.cols))
 	}
 	return names, extra, true

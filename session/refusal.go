@@ -132,6 +132,9 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 		case name != "" && code == 'M':
 			s.toClient.field(code, strings.Replace(view(value), `"`+column+`"`, `"`+name+`"`, 1))
 			continue
+		case code == 'W' && e.stages() != nil:
+			s.toClient.field(code, clientContext(e, string(value)))
+			continue
 		case code == 'D':
 			s.toClient.field(code, clientDetail(e, m[headerLen:], string(value)))
 			continue

@@ -222,6 +222,10 @@ func (s *Session) reply(typ byte, m []byte) error {
 			s.done(e)
 		}
 	case 'C':
+		if e.stages() != nil {
+			s.completeStaged(e, m)
+			return nil
+		}
 		if !e.own {
 			s.toClient.add(m)
 		}
@@ -294,17 +298,22 @@ func (s *Session) complete(e *entry, m []byte) {
 	}
 	e.statement++
 	if e.copyIn {
-		e.copyIn = false
-		ate := s.queue.copyDone()
-		e = s.queue.head()
-		if ate && !s.queue.cycles() {
-			s.pipeline = true // the Sync that was to end it is gone
-		}
+		e = s.copied(e)
 	}
 	if e.kind == 'E' {
 		s.confirm(e, 0)
 		s.end(e)
 	}
+}
+
+// copied ends the data of a COPY that succeeded. The entry may move in memory.
+func (s *Session) copied(e *entry) *entry {
+	e.copyIn = false
+	ate := s.queue.copyDone()
+	if ate && !s.queue.cycles() {
+		s.pipeline = true // the Sync that was to end it is gone
+	}
+	return s.queue.head()
 }
 
 // end ends the entry at the front, and undoes what nothing confirmed.

@@ -166,6 +166,9 @@ func (s *Session) parse(m []byte) bool {
 	if !ok {
 		return false
 	}
+	if v.refusal == nil && v.plan != nil && len(v.plan.Staged) > 0 {
+		v = verdict{plan: v.plan, refusal: refuseStaged()}
+	}
 	if v.refusal == nil && s.texts+len(m) > s.limit {
 		v = verdict{refusal: refuseTexts(s.limit)}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"segue/rewrite"
 	"segue/rewrite/catalog"
@@ -144,8 +146,20 @@ func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 	for i, events := range o.Steps {
 		plan := plans[i]
 		var seen []Event
-		statement := 0
+		statement, tags := 0, 0
 		for _, e := range events {
+			if e.Kind == CommandComplete && slices.ContainsFunc(plan.Staged, func(x rewrite.Staged) bool { return x.Statement == statement }) {
+				// CREATE, COPY, INSERT and DROP stand for one COPY.
+				switch tags++; tags {
+				case 3:
+					e.Text = "COPY " + e.Text[strings.LastIndexByte(e.Text, ' ')+1:]
+					seen = append(seen, e)
+				case 4:
+					tags = 0
+					statement++
+				}
+				continue
+			}
 			switch e.Kind {
 			case ErrorResponse:
 				if plan.Kind == rewrite.Refuse && e.Code != "25P02" { // in a failed transaction, the server's own error is told
