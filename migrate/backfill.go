@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,49 +35,93 @@ func (p *pace) took(d time.Duration) {
 }
 
 // backfill fills the new columns where they are not filled, by ranges of the primary key, each its own transaction with the progress in it. It goes on from the last
-// one that was committed. The guard fills what is written meanwhile, so a row need be looked at only once.
+// one that was committed. The guard fills what is written meanwhile, so a row need be looked at only once. A partition or child that has come since the
+// backfill was through is filled by itself.
 func (w *work) backfill(ctx context.Context) error {
-	if w.m.Backfilled {
+	all, err := w.stored(ctx)
+	if err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(all, func(r relative) bool { return slices.Contains(w.m.Filled, r.oid) })
+	if w.m.Backfilled && len(left) == 0 {
 		return nil
 	}
 	if err := w.estimate(ctx); err != nil {
 		return err
 	}
-	return w.byKey(ctx, func(keys *keyset) error { return w.backfillBy(ctx, keys) })
+	opt := w.m.Definition.Backfill
+	f := &filling{work: w, pace: pace{target: time.Duration(opt.BatchTarget), rows: firstBatch}, began: time.Now(), begunAt: w.m.RowsDone, done: w.m.RowsDone}
+	if f.target == 0 {
+		f.target = defaultBatchTarget
+	}
+	f.limit()
+	if f.group, err = readGroup(ctx, w.conn, w.m); err != nil {
+		return err
+	}
+	for i, r := range left {
+		f.last = i == len(left)-1
+		if err := w.byKey(ctx, r, func(keys *keyset) error { return f.by(ctx, r, keys) }); err != nil {
+			return err
+		}
+	}
+	if len(left) > 0 {
+		return w.read(ctx)
+	}
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET backfilled = true, rows_done = rows_total, throttled = '' WHERE name = $1", w.name); err != nil {
+		return fmt.Errorf("noting the backfill's progress: %w", err)
+	}
+	return w.read(ctx)
 }
 
-func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
-	g, err := readGroup(ctx, w.conn, w.m)
-	if err != nil {
+// filling is a backfill under way.
+type filling struct {
+	*work
+	pace
+	group         *group
+	began         time.Time
+	begunAt, done int64 // rows gone through
+	written       int64 // by this work
+	last          bool  // no relation comes after this one
+}
+
+// limit holds batches to max_rows_per_second.
+func (f *filling) limit() {
+	if limit := f.m.Definition.Backfill.MaxRowsPerSecond; limit > 0 {
+		f.pace.rows = min(f.pace.rows, max(limit/10, 1))
+	}
+}
+
+// by fills one relation, from where it was left.
+func (f *filling) by(ctx context.Context, r relative, keys *keyset) error {
+	w, opt := f.work, f.m.Definition.Backfill
+	if err := w.say(ctx, "backfilling %s", keys.table); err != nil {
 		return err
 	}
-	opt := w.m.Definition.Backfill
-	p := pace{target: time.Duration(opt.BatchTarget), rows: firstBatch}
-	if p.target == 0 {
-		p.target = defaultBatchTarget
+	retry := backoff{next: 50 * time.Millisecond, longest: 2 * time.Second}
+	var cursor []string
+	if f.m.CursorOf == r.oid {
+		cursor = f.m.Cursor
 	}
-	if limit := opt.MaxRowsPerSecond; limit > 0 {
-		p.rows = min(p.rows, max(limit/10, 1))
-	}
-	if err := w.say(ctx, "backfilling %s", w.table); err != nil {
-		return err
-	}
-	began, begunAt, retry := time.Now(), w.m.RowsDone, backoff{next: 50 * time.Millisecond, longest: 2 * time.Second}
-	cursor, done, written := w.m.Cursor, w.m.RowsDone, int64(0)
 	for {
 		if err := w.yieldTo(ctx, time.Duration(opt.MaxReplicationLag)); err != nil {
 			return err
 		}
 		start := time.Now()
-		end, err := keys.end(ctx, w.conn, cursor, p.rows)
+		end, err := keys.end(ctx, w.conn, cursor, f.pace.rows)
 		if err != nil {
 			return err
 		}
-		rate := float64(done-begunAt) / max(time.Since(began).Seconds(), 0.001)
-		filled, err := w.fill(ctx, g, keys, cursor, end, done, p.rows, rate)
+		seen := f.pace.rows
+		if end == nil {
+			cond, args := keys.bounds(cursor, nil, nil)
+			if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s AS r WHERE %s", keys.table, cond), args...).Scan(&seen); err != nil {
+				return fmt.Errorf("counting the last rows of %s: %w", keys.table, err)
+			}
+		}
+		filled, err := f.fill(ctx, r, keys, cursor, end, seen)
 		switch code := sqlState(err); {
 		case code == "55P03" || code == "40P01": // a transaction holds some of its rows
-			p.rows = max(p.rows/2, smallestStep)
+			f.pace.rows = max(f.pace.rows/2, smallestStep)
 			if err := w.throttle(ctx, "rows are locked by other transactions"); err != nil {
 				return err
 			}
@@ -91,15 +136,15 @@ func (w *work) backfillBy(ctx context.Context, keys *keyset) error {
 		if err := w.c.opt.Hooks.at(ctx, "batch"); err != nil {
 			return err
 		}
-		written += filled
+		f.written, f.done = f.written+filled, f.done+seen
 		if end == nil {
-			return w.read(ctx)
+			return nil
 		}
-		cursor, done = end, done+p.rows
-		p.took(time.Since(start))
+		cursor = end
+		f.took(time.Since(start))
+		f.limit()
 		if limit := opt.MaxRowsPerSecond; limit > 0 {
-			p.rows = min(p.rows, max(limit/10, 1))
-			if ahead := time.Duration(float64(written)/float64(limit)*float64(time.Second)) - time.Since(began); ahead > 0 {
+			if ahead := time.Duration(float64(f.written)/float64(limit)*float64(time.Second)) - time.Since(f.began); ahead > 0 {
 				if err := sleep(ctx, ahead); err != nil {
 					return err
 				}
@@ -123,24 +168,27 @@ func asWriter(ctx context.Context, tx pgx.Tx, keys *keyset) error {
 	return err
 }
 
-// fill writes one batch and its progress; end is nil for the last one.
-func (w *work) fill(ctx context.Context, g *group, keys *keyset, from, end []string, done, rows int64, rate float64) (filled int64, err error) {
-	err = inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+// fill writes one batch and its progress; end is nil for the last one of a relation.
+func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end []string, seen int64) (filled int64, err error) {
+	rate := float64(f.done-f.begunAt) / max(time.Since(f.began).Seconds(), 0.001)
+	err = inTx(ctx, f.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := asWriter(ctx, tx, keys); err != nil {
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)
-		tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", w.table, g.assignNew("r"), cond, g.unfilled("r")), args...)
+		tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", keys.table, f.group.assignNew("r"), cond, f.group.unfilled("r")), args...)
 		if err != nil {
-			return fmt.Errorf("backfilling %s past (%s): %w", names(g.new), keyText(from), err)
+			return fmt.Errorf("backfilling %s past (%s): %w", names(f.group.new), keyText(from), err)
 		}
 		filled = tag.RowsAffected()
-		sql, args := "UPDATE segue.migration SET cursor = $2, rows_done = $3, rows_total = greatest(rows_total, $3), rate = $4, throttled = '' WHERE name = $1",
-			[]any{w.name, end, done + rows, rate}
+		sql := "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = ''"
 		if end == nil {
-			sql, args = "UPDATE segue.migration SET backfilled = true, rows_done = rows_total, throttled = '' WHERE name = $1", []any{w.name}
+			sql += ", filled = array_append(filled, $3)"
 		}
-		if _, err := tx.Exec(ctx, sql, args...); err != nil {
+		if end == nil && f.last {
+			sql = strings.Replace(sql, "rows_done = $4", "backfilled = true, rows_done = greatest(rows_total, $4)", 1)
+		}
+		if _, err := tx.Exec(ctx, sql+" WHERE name = $1", f.name, end, r.oid, f.done+seen, rate); err != nil {
 			return fmt.Errorf("noting the backfill's progress: %w", err)
 		}
 		return nil
@@ -154,11 +202,12 @@ func (w *work) estimate(ctx context.Context) error {
 		return nil
 	}
 	var total, pages int64
-	if err := w.conn.QueryRow(ctx, "SELECT reltuples::bigint, pg_relation_size(oid) / current_setting('block_size')::bigint FROM pg_class WHERE oid = $1", w.m.Table).Scan(&total, &pages); err != nil {
+	if err := w.conn.QueryRow(ctx, "SELECT COALESCE(sum(greatest(reltuples, 0)), 0)::bigint, COALESCE(sum(pg_relation_size(c.oid)), 0)::bigint / current_setting('block_size')::bigint FROM "+
+		fmt.Sprintf(familySQL, "$1")+" f JOIN pg_class c ON c.oid = f.oid WHERE c.relkind = 'r'", w.m.Table).Scan(&total, &pages); err != nil {
 		return fmt.Errorf("estimating the backfill: %w", err)
 	}
 	if pages < 20_000 {
-		if err := w.conn.QueryRow(ctx, "SELECT count(*) FROM ONLY "+w.table).Scan(&total); err != nil {
+		if err := w.conn.QueryRow(ctx, "SELECT count(*) FROM "+w.table).Scan(&total); err != nil {
 			return fmt.Errorf("estimating the backfill: %w", err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // findings are what checking a definition against the table gave.
 type findings struct {
 	table    uint32
+	family   []relative // the table, its partitions and its inheritance children
 	oldNums  map[string]int16
 	oldTypes map[string]catalog.Type
 	problems []string // each refuses the migration, and says what would help
@@ -38,7 +39,7 @@ func (f *findings) err(name string) error {
 // check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
 func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
 	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}}
-	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
+	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkFamily, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
 	for _, step := range steps {
 		if err := step(ctx, conn, def, f); err != nil {
 			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
@@ -58,19 +59,17 @@ func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings
 	return f, nil
 }
 
-// checkTable demands an ordinary table with a primary key, which the control role owns.
+// checkTable demands a table with a primary key.
 func checkTable(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
 	var oid uint32
 	var kind, persistence string
-	var partition, child, parent, typed, owned, keyed, ruled, hidden bool
+	var parent string
+	var typed, keyed bool
 	err := q.QueryRow(ctx, `
-		SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relispartition, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid),
-		       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), c.reloftype <> 0, pg_has_role(c.relowner, 'USAGE'),
-		       EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid),
-		       EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND rulename <> '_RETURN'),
-		       c.relrowsecurity AND c.relforcerowsecurity AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+		SELECT c.oid, c.relkind::text, c.relpersistence::text, COALESCE((SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition), ''),
+		       c.reloftype <> 0, EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
-		def.Table.Schema, def.Table.Name).Scan(&oid, &kind, &persistence, &partition, &child, &parent, &typed, &owned, &keyed, &ruled, &hidden)
+		def.Table.Schema, def.Table.Name).Scan(&oid, &kind, &persistence, &parent, &typed, &keyed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		f.refuse("there is no table %s: correct `table`, with its schema", def.Table)
 		return nil
@@ -87,33 +86,19 @@ func checkTable(ctx context.Context, q queryer, def *lens.Definition, f *finding
 	case kind != "r" && kind != "p":
 		f.refuse("%s is %s: name the table itself", t, what[kind])
 		return nil
-	case kind == "p":
-		f.refuse("%s is a partitioned table, which this build does not migrate", t)
-		return nil
 	case persistence == "t":
 		f.refuse("%s is a temporary table", t)
 		return nil
 	}
 	f.table = oid
-	if partition {
-		f.refuse("%s is a partition, which this build does not migrate", t)
-	} else if child || parent {
-		f.refuse("%s inherits from another table or is inherited from, which this build does not migrate", t)
+	if parent != "" {
+		f.refuse("%s is a partition, whose columns are those of %s: migrate that", t, parent)
 	}
 	if typed {
 		f.refuse("%s is a typed table, to which no column can be added", t)
 	}
-	if !owned {
-		f.refuse("the control role does not own %s: connect as its owner, or ALTER TABLE %s OWNER TO the control role", t, t)
-	}
 	if !keyed {
 		f.refuse("%s has no primary key, by which the backfill goes: add one", t)
-	}
-	if ruled {
-		f.refuse("%s has rules, which rewrite what the proxies have rewritten: replace them by triggers", t)
-	}
-	if hidden {
-		f.refuse("%s has FORCE ROW LEVEL SECURITY, which would hide rows from the backfill: give the control role BYPASSRLS", t)
 	}
 	return nil
 }
@@ -128,8 +113,8 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 	}
 	for _, name := range added {
 		var taken, system bool
-		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attnum < 0), false) FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped",
-			f.table, name).Scan(&taken, &system); err != nil {
+		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attnum < 0), false) FROM pg_attribute WHERE attrelid = ANY ($1) AND attname = $2 AND NOT attisdropped",
+			oids(f.family), name).Scan(&taken, &system); err != nil {
 			return err
 		}
 		if system {
@@ -139,15 +124,15 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 		}
 	}
 	functions, err := collect(ctx, q, `
-		SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1
+		SELECT DISTINCT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = ANY ($1)
 		WHERE p.proname = ANY ($2) AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.proargtypes[0] = c.reltype`,
-		pgx.RowTo[string], f.table, append(append([]string(nil), old...), added...))
+		pgx.RowTo[string], oids(f.family), append(append([]string(nil), old...), added...))
 	if err != nil {
 		return err
 	}
 	givers, err := collect(ctx, q, `
-		SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = $1 JOIN pg_type t ON t.oid = c.reltype
-		WHERE p.prorettype IN (t.oid, t.typarray) ORDER BY 1`, pgx.RowTo[string], f.table)
+		SELECT DISTINCT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = ANY ($1) JOIN pg_type t ON t.oid = c.reltype
+		WHERE p.prorettype IN (t.oid, t.typarray) ORDER BY 1`, pgx.RowTo[string], oids(f.family))
 	if err != nil {
 		return err
 	}
@@ -217,12 +202,13 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 
 // dependent is something that names an old column.
 type dependent struct {
-	class  string // the catalog that it is in
-	oid    uint32
-	kind   string // relkind, contype, or "" for others
-	name   string // as pg_describe_object writes it
-	unique bool   // a unique index
-	own    bool   // the column's own default, or the sequence that it owns, or a rule of the table itself
+	class     string // the catalog that it is in
+	oid       uint32
+	kind      string // relkind, contype, or "" for others
+	name      string // as pg_describe_object writes it
+	unique    bool   // a unique index
+	inherited bool   // a constraint of a partition or child that comes from its parent
+	own       bool   // the column's own default, or the sequence that it owns, or a rule of the table itself
 }
 
 // dependents lists what depends on a column in the server's books.
@@ -230,7 +216,7 @@ func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]depe
 	out, err := collect(ctx, q, `
 		SELECT * FROM (SELECT DISTINCT d.classid::regclass::text, d.objid,
 		       COALESCE(c.relkind::text, k.contype::text, v.relkind::text, ''), pg_describe_object(d.classid, d.objid, 0) AS description,
-		       COALESCE(i.indisunique OR i.indisexclusion, false), COALESCE(f.adnum = $2 AND f.adrelid = $1 OR v.oid = $1, false)
+		       COALESCE(i.indisunique OR i.indisexclusion, false), COALESCE(f.adnum = $2 AND f.adrelid = $1 OR v.oid = $1, false), COALESCE(k.coninhcount > 0, false)
 		FROM pg_depend d
 		LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
 		LEFT JOIN pg_index i ON i.indexrelid = c.oid
@@ -241,7 +227,7 @@ func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]depe
 		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype <> 'i'
 		) x WHERE description IS NOT NULL -- else it has just been dropped
 		ORDER BY 1, 4, 2`, func(row pgx.CollectableRow) (x dependent, err error) {
-		return x, row.Scan(&x.class, &x.oid, &x.kind, &x.name, &x.unique, &x.own)
+		return x, row.Scan(&x.class, &x.oid, &x.kind, &x.name, &x.unique, &x.own, &x.inherited)
 	}, table, num)
 	if err != nil {
 		return nil, fmt.Errorf("reading what depends on the column: %w", err)
@@ -253,45 +239,61 @@ func dependents(ctx context.Context, q queryer, table uint32, num int16) ([]depe
 func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
 	old, _ := columnNames(def)
 	for _, name := range old {
-		num, found := f.oldNums[name]
-		if !found {
+		if _, found := f.oldNums[name]; !found {
 			continue
 		}
-		deps, err := dependents(ctx, q, f.table, num)
+		places, err := oldIn(ctx, q, &migration{Table: f.table, Definition: def, OldNums: f.oldNums}, f.family, name)
 		if err != nil {
 			return err
 		}
-		var key bool
-		if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary AND $2 = ANY (indkey::int2[]))", f.table, num).Scan(&key); err != nil {
-			return err
-		}
-		o := catalog.QuoteIdent(name)
-		if key {
-			f.refuse("column %s is in the primary key, which is not migrated", o)
-		}
-		for _, d := range deps {
-			switch {
-			case d.class == "pg_attrdef" && d.own:
-			case d.class == "pg_attrdef":
-				f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
-			case d.class == "pg_class" && d.oid == f.table: // servers up to 14 have no entry of the generated column's own
-				f.refuse("a generated column is computed from column %s: this build does not migrate it", o)
-			case d.class == "pg_class" && d.kind == "S":
-				f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
-			case d.class == "pg_class" && d.kind == "i": // checkUnique looks at unique ones
-			case d.class == "pg_constraint" && d.kind == "p":
-			case d.class == "pg_statistic_ext":
-			case d.class == "pg_constraint" && d.kind == "n": // NOT NULL, which servers from 18 on keep there
-			case d.class == "pg_constraint" && d.kind == "u": // checkUnique looks at it
-			case d.class == "pg_constraint" && (d.kind == "c" || d.kind == "f"): // checkStanding looks at them
-			case d.class == "pg_constraint":
-				f.refuse("column %s is in the %s, which this build does not mirror: drop it, or wait for a build that does", o, d.name)
-			case d.class == "pg_rewrite" && !d.own, d.class == "pg_proc", d.class == "pg_policy", strings.HasPrefix(d.class, "pg_publication"):
-				f.later = append(f.later, d.name)
-			case d.class == "pg_rewrite": // checkTable has said so
-			default:
-				f.refuse("column %s is used by the %s, which this build does not carry over: drop it, or wait for a build that does", o, d.name)
+		for _, c := range places {
+			if err := checkDependentsOf(ctx, q, c, f); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkDependentsOf does so for one relation. What a partition or child has from the table, was judged there.
+func checkDependentsOf(ctx context.Context, q queryer, c relativeColumn, f *findings) error {
+	deps, err := dependents(ctx, q, c.oid, c.num)
+	if err != nil {
+		return err
+	}
+	var key bool
+	if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary AND $2 = ANY (indkey::int2[]))", c.oid, c.num).Scan(&key); err != nil {
+		return err
+	}
+	o := c.text
+	if key {
+		f.refuse("column %s is in the primary key, which is not migrated", o)
+	}
+	for _, d := range deps {
+		switch {
+		case d.class == "pg_attrdef" && d.own:
+		case d.class == "pg_attrdef":
+			f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
+		case d.class == "pg_class" && d.oid == c.oid: // servers up to 14 have no entry of the generated column's own
+			f.refuse("a generated column is computed from column %s: this build does not migrate it", o)
+		case d.class == "pg_class" && d.kind == "S":
+			f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
+		case len(f.family) > 1 && (d.class == "pg_class" && d.unique || d.class == "pg_constraint" && d.kind == "u" && !d.inherited):
+			f.refuse("column %s is in the unique %s, which this build does not migrate in a table with partitions or children", o, d.name)
+		case d.class == "pg_class" && (d.kind == "i" || d.kind == "I"): // checkUnique looks at unique ones
+		case d.class == "pg_constraint" && d.kind == "p":
+		case d.class == "pg_constraint" && d.inherited:
+		case d.class == "pg_statistic_ext" && c.oid == f.table:
+		case d.class == "pg_constraint" && d.kind == "n": // NOT NULL, which servers from 18 on keep there
+		case d.class == "pg_constraint" && d.kind == "u": // checkUnique looks at it
+		case d.class == "pg_constraint" && (d.kind == "c" || d.kind == "f") && c.oid == f.table: // checkStanding looks at them
+		case d.class == "pg_constraint":
+			f.refuse("column %s is in the %s, which this build does not mirror: drop it, or wait for a build that does", o, d.name)
+		case d.class == "pg_rewrite" && !d.own, d.class == "pg_proc", d.class == "pg_policy", strings.HasPrefix(d.class, "pg_publication"):
+			f.later = append(f.later, d.name)
+		case d.class == "pg_rewrite": // checkTable has said so
+		default:
+			f.refuse("column %s is used by the %s, which this build does not carry over: drop it, or wait for a build that does", o, d.name)
 		}
 	}
 	return nil
@@ -299,7 +301,7 @@ func checkDependents(ctx context.Context, q queryer, def *lens.Definition, f *fi
 
 // checkTriggers demands that the guard fires last.
 func checkTriggers(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
-	names, err := collect(ctx, q, "SELECT tgname::text FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype::int & 3 = 3", pgx.RowTo[string], f.table)
+	names, err := collect(ctx, q, "SELECT DISTINCT tgname::text FROM pg_trigger WHERE tgrelid = ANY ($1) AND NOT tgisinternal AND tgtype::int & 3 = 3 ORDER BY 1", pgx.RowTo[string], oids(f.family))
 	if err != nil {
 		return err
 	}
@@ -323,11 +325,11 @@ func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) 
 	}
 	// Indexes are made in the table's schema; a column of a type is made by who may use the type's.
 	for _, c := range []struct{ privilege, why, schemas string }{
-		{"CREATE", "the mirrored indexes are made there", "SELECT relnamespace FROM pg_class WHERE oid = $1"},
-		{"USAGE", "a column's type is there", "SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped"},
+		{"CREATE", "the mirrored indexes are made there", "SELECT relnamespace FROM pg_class WHERE oid = ANY ($1)"},
+		{"USAGE", "a column's type is there", "SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped"},
 	} {
 		missing, err := collect(ctx, q, "SELECT quote_ident(nspname) FROM pg_namespace n WHERE n.oid IN ("+c.schemas+") AND NOT has_schema_privilege(n.oid, '"+c.privilege+"') ORDER BY 1",
-			pgx.RowTo[string], f.table)
+			pgx.RowTo[string], oids(f.family))
 		if err != nil {
 			return err
 		}
@@ -338,19 +340,26 @@ func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) 
 	return nil
 }
 
-// overlaps says which other migration shares a column with a definition.
-func overlaps(def *lens.Definition, table uint32, ms []*migration) (string, bool) {
+// overlaps says which other migration shares a column with a definition, on the table or on one that it is a family with.
+func overlaps(ctx context.Context, q queryer, def *lens.Definition, table uint32, ms []*migration) (string, bool, error) {
 	old, added := columnNames(def)
 	mine := append(append([]string(nil), old...), added...)
 	for _, m := range ms {
-		if m.Name == def.Name || m.Table != table || m.Stand.Phase == lens.Retired {
+		if m.Name == def.Name || m.Stand.Phase == lens.Retired {
+			continue
+		}
+		var related bool
+		if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+fmt.Sprintf(familySQL, "$1")+" a JOIN "+fmt.Sprintf(familySQL, "$2")+" b ON a.oid = b.oid)", table, m.Table).Scan(&related); err != nil {
+			return "", false, fmt.Errorf("looking for other migrations of the table: %w", err)
+		}
+		if !related {
 			continue
 		}
 		for _, name := range append(m.oldNames(), m.newNames()...) {
 			if slices.Contains(mine, name) {
-				return m.Name, true
+				return m.Name, true, nil
 			}
 		}
 	}
-	return "", false
+	return "", false, nil
 }

@@ -84,14 +84,27 @@ func (w *work) cleanUp(ctx context.Context) error {
 	if w.table == "" {
 		return nil
 	}
-	indexes, err := collect(ctx, w.conn, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid = $1 AND left(c.relname, length($2)) = $2`, pgx.RowTo[string], w.m.Table, readPrefix(w.name))
+	type index struct {
+		Name        string
+		Partitioned bool
+	}
+	indexes, err := collect(ctx, w.conn, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind = 'I' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND left(c.relname, length($2)) = $2
+		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) ORDER BY 1`, pgx.RowToStructByPos[index], w.m.Table, readPrefix(w.name))
 	if err != nil {
 		return fmt.Errorf("looking for indexes of old code's: %w", err)
 	}
 	for _, x := range indexes {
-		if _, err := w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+x); err != nil {
-			return fmt.Errorf("dropping the index %s: %w", x, err)
+		if x.Partitioned { // its parts go with it
+			err = w.alter(ctx, "drop the index "+x.Name, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, "DROP INDEX IF EXISTS "+x.Name)
+				return err
+			})
+		} else {
+			_, err = w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+x.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("dropping the index %s: %w", x.Name, err)
 		}
 	}
 	var checks []string

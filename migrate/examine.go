@@ -47,8 +47,14 @@ func (w *work) examine(ctx context.Context) error {
 		return fmt.Errorf("making the function %s: %w", fn, err)
 	}
 	x := &examined{}
-	if err := w.byKey(ctx, func(keys *keyset) error { return w.examineBy(ctx, keys, fn+"("+strings.Join(args, ", ")+")", x) }); err != nil {
+	all, err := w.stored(ctx)
+	if err != nil {
 		return err
+	}
+	for _, r := range all {
+		if err := w.byKey(ctx, r, func(keys *keyset) error { return w.examineBy(ctx, keys, fn+"("+strings.Join(args, ", ")+")", x) }); err != nil {
+			return err
+		}
 	}
 	if _, err := w.conn.Exec(ctx, "DROP FUNCTION IF EXISTS "+fn); err != nil {
 		return fmt.Errorf("dropping the function %s: %w", fn, err)
@@ -64,7 +70,7 @@ func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *exam
 	for {
 		if time.Since(told) > time.Second {
 			told = time.Now()
-			if err := w.say(ctx, "looking at the rows of %s: %d seen", w.table, x.rows); err != nil {
+			if err := w.say(ctx, "looking at the rows of %s: %d seen", keys.table, x.rows); err != nil {
 				return err
 			}
 		}
@@ -78,7 +84,7 @@ func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *exam
 		}
 		cond, args := keys.bounds(cursor, end, nil)
 		sql := fmt.Sprintf(`WITH x AS MATERIALIZED (SELECT array_to_string(%s, ', ') AS key, %s AS found FROM ONLY %s AS r WHERE %s ORDER BY %s)
-			SELECT count(*)`, keys.text(), call, w.table, cond, keys.list(""))
+			SELECT count(*)`, keys.text(), call, keys.table, cond, keys.list(""))
 		for _, kind := range []string{"f", "a", "n"} {
 			sql += fmt.Sprintf(", count(*) FILTER (WHERE left(found, 1) = '%s'), COALESCE((array_agg('(' || key || ') ' || substr(found, 2, 200)) FILTER (WHERE left(found, 1) = '%[1]s'))[1:%d], '{}')", kind, firstKeys)
 		}

@@ -31,10 +31,10 @@ func (w *work) expand() change {
 				return err
 			}
 		}
-		if err := makeGuard(ctx, tx, w.m, w.table); err != nil {
+		if err := makeGuard(ctx, tx, w.m); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
+		_, err = tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, members = NULL, filled = '{}', cursor_of = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
 			backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name, nums)
 		return err
 	}}
@@ -56,46 +56,32 @@ func (w *work) oldColumns(ctx context.Context, q queryer, group *lens.Group) ([]
 	return out, nil
 }
 
-// addColumn adds a new column. What is granted on an old one is granted on it. Where it takes the place of one of its own type, it is in all like that
-// one, save for its default and NOT NULL, which come when it takes the old one's place.
+// addColumn adds a new column, to partitions and children, too. What is granted on an old one is granted on it. Where it takes the place of one of its own
+// type, it is in all like that one, save for its default and NOT NULL, which come when it takes the old one's place.
 func (w *work) addColumn(ctx context.Context, tx pgx.Tx, x lens.NewColumn, old []*column) (int16, error) {
-	n := catalog.QuoteIdent(x.Name)
-	alter := "ALTER TABLE " + w.table + " "
-	add := alter + "ADD COLUMN " + n + " "
-	var sqls []string
-	if o := old[0]; len(old) == 1 && len(w.m.newNames()) == 1 {
-		like := x.Type == "" || x.Type == o.Type
-		if like && o.Collation != "" {
-			sqls = append(sqls, add+o.Type+" COLLATE "+o.Collation)
-		} else if like {
-			sqls = append(sqls, add+o.Type)
-		} else {
-			sqls = append(sqls, add+x.Type)
-		}
-		if like && o.Storage != "" {
-			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET STORAGE "+o.Storage)
-		}
-		if like && o.Compress != "" {
-			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET COMPRESSION "+o.Compress)
-		}
-		if o.Options != "" {
-			sqls = append(sqls, alter+"ALTER COLUMN "+n+" SET ("+o.Options+")")
-		}
-		if o.Comment != nil {
-			sqls = append(sqls, "COMMENT ON COLUMN "+w.table+"."+n+" IS "+quoteLiteral(*o.Comment))
-		}
-	} else {
-		sqls = append(sqls, add+x.Type)
-	}
-	for _, o := range old {
-		for _, g := range o.Grants {
-			privilege, to, _ := strings.Cut(g, "\n")
-			sqls = append(sqls, "GRANT "+privilege+" ("+n+") ON "+w.table+" "+to)
+	typ := x.Type
+	like := len(old) == 1 && len(w.m.newNames()) == 1 && (x.Type == "" || x.Type == old[0].Type)
+	if like {
+		typ = old[0].Type
+		if old[0].Collation != "" {
+			typ += " COLLATE " + old[0].Collation
 		}
 	}
-	for _, sql := range sqls {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return 0, fmt.Errorf("adding column %s: %w", x.Name, err)
+	if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD COLUMN "+catalog.QuoteIdent(x.Name)+" "+typ); err != nil {
+		return 0, fmt.Errorf("adding column %s: %w", x.Name, err)
+	}
+	family, err := readFamily(ctx, tx, w.m.Table)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range family {
+		if r.oid != w.m.Table {
+			if old, err = w.oldColumnsOf(ctx, tx, r); err != nil {
+				return 0, err
+			}
+		}
+		if err := execAll(ctx, tx, w.likeOld(r, x, old, like)); err != nil {
+			return 0, fmt.Errorf("making column %s of %s like what it takes the place of: %w", x.Name, r.name, err)
 		}
 	}
 	c, err := readColumn(ctx, tx, w.m.Table, x.Name)
@@ -105,10 +91,51 @@ func (w *work) addColumn(ctx context.Context, tx pgx.Tx, x lens.NewColumn, old [
 	return c.Num, nil
 }
 
+// oldColumnsOf reads the old columns of a partition or a child.
+func (w *work) oldColumnsOf(ctx context.Context, q queryer, r relative) ([]*column, error) {
+	var out []*column
+	for _, name := range w.m.oldNames() {
+		c, err := readColumn(ctx, q, r.oid, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// likeOld writes what makes a new column of one relation like the old ones.
+func (w *work) likeOld(r relative, x lens.NewColumn, old []*column, like bool) []string {
+	n := catalog.QuoteIdent(x.Name)
+	alter := "ALTER TABLE ONLY " + r.name + " ALTER COLUMN " + n
+	var sqls []string
+	if o := old[0]; len(old) == 1 && len(w.m.newNames()) == 1 {
+		if like && o.Storage != "" {
+			sqls = append(sqls, alter+" SET STORAGE "+o.Storage)
+		}
+		if like && o.Compress != "" {
+			sqls = append(sqls, alter+" SET COMPRESSION "+o.Compress)
+		}
+		if o.Options != "" {
+			sqls = append(sqls, alter+" SET ("+o.Options+")")
+		}
+		if o.Comment != nil {
+			sqls = append(sqls, "COMMENT ON COLUMN "+r.name+"."+n+" IS "+quoteLiteral(*o.Comment))
+		}
+	}
+	for _, o := range old {
+		for _, g := range o.Grants {
+			privilege, to, _ := strings.Cut(g, "\n")
+			sqls = append(sqls, "GRANT "+privilege+" ("+n+") ON "+r.name+" "+to)
+		}
+	}
+	return sqls
+}
+
 // dropNew drops the new columns with all that stands on them, and the guard. Whatever somebody else has made on a new column is an error, which names it.
 func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 	// The trigger depends on the columns, so it goes first.
-	if err := dropGuard(ctx, tx, w.m, w.table); err != nil {
+	if err := dropGuard(ctx, tx, w.m, w.table == ""); err != nil {
 		return err
 	}
 	for _, name := range w.m.newNames() {
@@ -124,7 +151,7 @@ func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("dropping column %s: %w", name, err)
 		}
 	}
-	_, err := tx.Exec(ctx, `UPDATE segue.migration SET new_nums = NULL, guard = NULL, relaxed = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
+	_, err := tx.Exec(ctx, `UPDATE segue.migration SET new_nums = NULL, guard = NULL, relaxed = NULL, members = NULL, filled = '{}', cursor_of = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
 		backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name)
 	return err
 }
@@ -149,13 +176,12 @@ func (w *work) dropOld() change {
 		if err != nil {
 			return err
 		}
-		if err := dropGuard(ctx, tx, w.m, w.table); err != nil {
+		if err := dropGuard(ctx, tx, w.m, false); err != nil {
 			return err
 		}
-		for _, name := range w.m.oldNames() {
-			if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(name)); err != nil {
-				return fmt.Errorf("dropping column %s: %w", name, err)
-			}
+		members, err := w.dropOldColumns(ctx, tx)
+		if err != nil {
+			return err
 		}
 		for _, x := range mirrors {
 			if err := x.takeName(ctx, tx); err != nil {
@@ -172,7 +198,40 @@ func (w *work) dropOld() change {
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL WHERE name = $1", w.name)
+		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL, members = $2 WHERE name = $1", w.name, members)
 		return err
 	}}
+}
+
+// dropOldColumns drops the old columns, also where an inheritance child has declared them itself; it gives their attribute numbers in partitions and children.
+func (w *work) dropOldColumns(ctx context.Context, tx pgx.Tx) (map[uint32]map[string]int16, error) {
+	// The lock comes first, so that no partition comes in between.
+	if _, err := tx.Exec(ctx, "LOCK TABLE ONLY "+w.table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		return nil, fmt.Errorf("dropping the old columns: %w", err)
+	}
+	members, err := readNums(ctx, tx, w.m)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range w.m.oldNames() {
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" DROP COLUMN "+catalog.QuoteIdent(name)); err != nil {
+			return nil, fmt.Errorf("dropping column %s: %w", name, err)
+		}
+	}
+	left, err := readNums(ctx, tx, w.m)
+	if err != nil {
+		return nil, err
+	}
+	for oid, columns := range left {
+		table, err := tableName(ctx, tx, oid)
+		if err != nil {
+			return nil, err
+		}
+		for name := range columns {
+			if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" DROP COLUMN IF EXISTS "+catalog.QuoteIdent(name)); err != nil {
+				return nil, fmt.Errorf("dropping column %s of %s: %w", name, table, err)
+			}
+		}
+	}
+	return members, nil
 }

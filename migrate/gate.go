@@ -97,6 +97,15 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 	if !stands {
 		missing = append(missing, fmt.Sprintf("the guard is not the one that was made, or was switched off for a time: `segue verify %s --repair` makes it anew and looks at every row", m.Name))
 	}
+	if m.Stand.Proved {
+		came, err := unseen(ctx, q, m)
+		if err != nil {
+			return nil, err
+		}
+		if len(came) > 0 {
+			missing = append(missing, cameSince(m, came))
+		}
+	}
 	if !m.Stand.Proved && !unproved {
 		text := fmt.Sprintf("it is not proved that every row agrees: `segue verify %s`", m.Name)
 		if v := m.Verified; v != nil && v.Done && v.Apart > v.Repaired {
@@ -138,25 +147,40 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 			return x.unique && (d.class == "pg_class" && d.oid == x.index || d.class == "pg_constraint" && d.oid == x.constraint)
 		})
 	}
+	family, err := readFamily(ctx, q, m.Table)
+	if err != nil {
+		return nil, err
+	}
+	guards, err := readRelativeGuards(ctx, q, m)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range m.oldNames() {
-		deps, err := dependents(ctx, q, m.Table, m.OldNums[name])
+		places, err := oldIn(ctx, q, m, family, name)
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range deps {
-			known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && d.kind == "i" && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
-				mirrored(d) || d.class == "pg_statistic_ext" || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
-				d.class == "pg_trigger" && m.Guard != nil && d.oid == m.Guard.Trigger ||
-				d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), m.Definition.Table)
-			if !known {
-				missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, catalog.QuoteIdent(name), instead))
+		for _, c := range places {
+			deps, err := dependents(ctx, q, c.oid, c.num)
+			if err != nil {
+				return nil, err
+			}
+			for _, d := range deps {
+				known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && (d.kind == "i" || d.kind == "I") && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
+					mirrored(d) || d.class == "pg_statistic_ext" && c.oid == m.Table || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
+					d.class == "pg_constraint" && d.inherited ||
+					d.class == "pg_trigger" && (m.Guard != nil && d.oid == m.Guard.Trigger || d.oid == guards[c.oid].Trigger) ||
+					d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), c.name)
+				if !known {
+					missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, c.text, instead))
+				}
 			}
 		}
 		triggers, err := collect(ctx, q, `
-			SELECT t.tgname::text, p.oid::regprocedure::text, p.prosrc || E'\n' || encode(t.tgargs, 'escape') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-			WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgname NOT LIKE '~segue\_%' ORDER BY 1`, func(row pgx.CollectableRow) (t triggerSource, err error) {
+			SELECT DISTINCT t.tgname::text, p.oid::regprocedure::text, p.prosrc || E'\n' || encode(t.tgargs, 'escape') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+			WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgname NOT LIKE '~segue\_%' ORDER BY 1`, func(row pgx.CollectableRow) (t triggerSource, err error) {
 			return t, row.Scan(&t.name, &t.function, &t.source)
-		}, m.Table)
+		}, oids(family))
 		if err != nil {
 			return nil, fmt.Errorf("reading the triggers: %w", err)
 		}
@@ -165,6 +189,13 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 				missing = append(missing, fmt.Sprintf("the trigger %s (%s) names %s: let it use %s", catalog.QuoteIdent(t.name), t.function, catalog.QuoteIdent(name), instead))
 			}
 		}
+	}
+	if m.Relaxed == nil { // or else the table's column has lost what theirs have lost
+		apart, err := differences(ctx, q, m.Table, m.oldNames())
+		if err != nil {
+			return nil, err
+		}
+		missing = append(missing, apart...)
 	}
 	return missing, nil
 }
@@ -245,6 +276,9 @@ const hearing = 2 * time.Second
 func (w *work) pass(ctx context.Context, to lens.Phase) error {
 	if to == lens.SwitchReads || to == lens.Contract || to == lens.Complete {
 		if err := w.unprove(ctx); err != nil {
+			return err
+		}
+		if err := w.adopt(ctx); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,16 @@ type guardRecord struct {
 	Enabled  string `json:"enabled"`
 	Source   string `json:"source"` // hash of the definitions of its function and of those that its WHEN calls: `up` and `down` call no others
 	Mark     string `json:"mark"`
+	// Relatives are the guards of the partitions and inheritance children whose rows have been under the guard since, or have been looked at with it in place.
+	Relatives map[uint32]relativeGuard `json:"relatives,omitempty"`
+}
+
+// relativeGuard is the guard of a partition or a child, which is a trigger of its own.
+type relativeGuard struct {
+	Trigger  uint32 `json:"trigger"`
+	Function uint32 `json:"function"`
+	Enabled  string `json:"enabled"`
+	Mark     string `json:"mark"`
 }
 
 // guardTrigger names the trigger so that it fires last: triggers fire in the order of their names' bytes.
@@ -181,7 +191,7 @@ func makeFunction(ctx context.Context, tx pgx.Tx, m *migration, g *group, relaxe
 }
 
 // makeGuard makes the guard, anew where there is one, and records it in the migration's row.
-func makeGuard(ctx context.Context, tx pgx.Tx, m *migration, table string) error {
+func makeGuard(ctx context.Context, tx pgx.Tx, m *migration) error {
 	g, err := readGroup(ctx, tx, m)
 	if err != nil {
 		return err
@@ -189,21 +199,31 @@ func makeGuard(ctx context.Context, tx pgx.Tx, m *migration, table string) error
 	if err := makeFunction(ctx, tx, m, g, m.Relaxed != nil); err != nil {
 		return err
 	}
-	trigger := catalog.QuoteIdent(guardTrigger(m.Name))
-	for _, sql := range []string{
-		"DROP TRIGGER IF EXISTS " + trigger + " ON " + table,
-		"CREATE TRIGGER " + trigger + " BEFORE INSERT OR UPDATE ON " + table + " FOR EACH ROW WHEN (" + g.apart("NEW") + ") EXECUTE FUNCTION " + guardFunction(m.Name) + "()",
-		"ALTER TABLE " + table + " ENABLE ALWAYS TRIGGER " + trigger, // logical replication applies as a replica
-	} {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("making the guard: %w", err)
-		}
+	family, err := readFamily(ctx, tx, m.Table)
+	if err != nil {
+		return err
 	}
-	return recordGuard(ctx, tx, m)
+	trigger := catalog.QuoteIdent(guardTrigger(m.Name))
+	var sqls []string
+	for _, r := range family {
+		if !r.partition { // partitions have it from the table
+			sqls = append(sqls, "DROP TRIGGER IF EXISTS "+trigger+" ON "+r.name,
+				"CREATE TRIGGER "+trigger+" BEFORE INSERT OR UPDATE ON "+r.name+" FOR EACH ROW WHEN ("+g.apart("NEW")+") EXECUTE FUNCTION "+guardFunction(m.Name)+"()")
+		}
+		sqls = append(sqls, "ALTER TABLE "+r.name+" ENABLE ALWAYS TRIGGER "+trigger) // logical replication applies as a replica, and to partitions by their names
+	}
+	if err := execAll(ctx, tx, sqls); err != nil {
+		return fmt.Errorf("making the guard: %w", err)
+	}
+	relatives, err := readRelativeGuards(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	return recordGuard(ctx, tx, m, relatives)
 }
 
-// recordGuard writes down the guard as it is now, at the end of the transaction that made it.
-func recordGuard(ctx context.Context, tx pgx.Tx, m *migration) error {
+// recordGuard writes down the guard as it is now, at the end of the transaction that made it. relatives are those whose rows it has had under it.
+func recordGuard(ctx context.Context, tx pgx.Tx, m *migration, relatives map[uint32]relativeGuard) error {
 	g, err := readGuard(ctx, tx, m)
 	if err != nil {
 		return err
@@ -211,21 +231,30 @@ func recordGuard(ctx context.Context, tx pgx.Tx, m *migration) error {
 	if g == nil {
 		return errors.New("recording the guard: it is gone")
 	}
+	g.Relatives = relatives
 	if _, err := tx.Exec(ctx, "UPDATE segue.migration SET guard = $2 WHERE name = $1", m.Name, g); err != nil {
 		return fmt.Errorf("recording the guard: %w", err)
 	}
 	return nil
 }
 
-// dropGuard drops trigger and function; table is "" where it was dropped. What somebody else has dropped already is no error.
-func dropGuard(ctx context.Context, tx pgx.Tx, m *migration, table string) error {
-	if table != "" {
-		if _, err := tx.Exec(ctx, "DROP TRIGGER IF EXISTS "+catalog.QuoteIdent(guardTrigger(m.Name))+" ON "+table); err != nil {
-			return fmt.Errorf("dropping the guard: %w", err)
+// dropGuard drops triggers and function; gone says that the table was dropped. What somebody else has dropped already is no error.
+func dropGuard(ctx context.Context, tx pgx.Tx, m *migration, gone bool) error {
+	var sqls []string
+	if !gone {
+		family, err := readFamily(ctx, tx, m.Table)
+		if err != nil {
+			return err
+		}
+		for _, r := range family {
+			if !r.partition {
+				sqls = append(sqls, "DROP TRIGGER IF EXISTS "+catalog.QuoteIdent(guardTrigger(m.Name))+" ON "+r.name)
+			}
 		}
 	}
-	if _, err := tx.Exec(ctx, "DROP FUNCTION IF EXISTS "+guardFunction(m.Name)+"()"); err != nil {
-		return fmt.Errorf("dropping the guard's function: %w", err)
+	sqls = append(sqls, "DROP FUNCTION IF EXISTS "+guardFunction(m.Name)+"()")
+	if err := execAll(ctx, tx, sqls); err != nil {
+		return fmt.Errorf("dropping the guard: %w", err)
 	}
 	return nil
 }
@@ -250,11 +279,47 @@ func readGuard(ctx context.Context, q queryer, m *migration) (*guardRecord, erro
 	return g, nil
 }
 
-// guardStands says whether the guard is the one that was made and has been in force ever since.
+// readRelativeGuards reads the guards of the partitions and children as they are now, by the relation; those without one are not there.
+func readRelativeGuards(ctx context.Context, q queryer, m *migration) (map[uint32]relativeGuard, error) {
+	rows, err := q.Query(ctx, `SELECT t.tgrelid, t.oid, t.tgfoid, t.tgenabled::text, t.xmin::text FROM `+fmt.Sprintf(familySQL, "$1")+` f
+		JOIN pg_trigger t ON t.tgrelid = f.oid WHERE f.oid <> $1 AND t.tgname = $2`, m.Table, guardTrigger(m.Name))
+	if err != nil {
+		return nil, fmt.Errorf("reading the partitions' guards: %w", err)
+	}
+	out := map[uint32]relativeGuard{}
+	var oid uint32
+	var g relativeGuard
+	if _, err := pgx.ForEachRow(rows, []any{&oid, &g.Trigger, &g.Function, &g.Enabled, &g.Mark}, func() error {
+		out[oid] = g
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("reading the partitions' guards: %w", err)
+	}
+	return out, nil
+}
+
+// guardStands says whether the guard is the one that was made and has been in force ever since; and whether each partition and child has it, and has it in
+// force now. Which of these have come since, unseen says.
 func guardStands(ctx context.Context, q queryer, m *migration) (bool, error) {
 	g, err := readGuard(ctx, q, m)
 	if err != nil || g == nil || m.Guard == nil {
 		return false, err
 	}
-	return *g == *m.Guard && g.Enabled == "A", nil
+	if g.Trigger != m.Guard.Trigger || g.Function != m.Guard.Function || g.Source != m.Guard.Source || g.Mark != m.Guard.Mark || g.Enabled != "A" || m.Guard.Enabled != "A" {
+		return false, nil
+	}
+	family, err := readFamily(ctx, q, m.Table)
+	if err != nil || len(family) == 1 {
+		return true, err
+	}
+	relatives, err := readRelativeGuards(ctx, q, m)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range family[1:] {
+		if x := relatives[r.oid]; x.Function != g.Function || x.Enabled != "A" {
+			return false, nil
+		}
+	}
+	return true, nil
 }

@@ -2,12 +2,15 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"segue/rewrite/catalog"
 )
 
 // mirrorKind is what a mirror is for.
@@ -39,10 +42,18 @@ type mirror struct {
 	strict                    string
 	strictExists, strictValid bool
 	asStrict                  bool // this is that one
+
+	table       relative // that both are on
+	partitioned bool     // it is made of the indexes of the table's partitions, and valid when it has all of them
+	parent      string   // the mirror that this one is to be a part of, as SQL; "" for none
+	attached    bool     // it is
+	oid         uint32   // of the mirror; 0 where it is not there
 }
 
 // stands says that the mirror serves reads.
-func (x mirror) stands() bool { return x.exists && x.valid || x.strictExists && x.strictValid }
+func (x mirror) stands() bool {
+	return x.exists && x.valid && (x.parent == "" || x.attached) || x.strictExists && x.strictValid
+}
 
 // asUnique gives the mirror that is UNIQUE itself.
 func (x mirror) asUnique() mirror {
@@ -53,8 +64,9 @@ func (x mirror) asUnique() mirror {
 // oldIndex is an index that involves an old column.
 type oldIndex struct {
 	mirror
-	plain    bool // btree or hash on columns alone, of the types' own operator classes and the columns' collations, with no old column in a predicate
-	included bool // an old column is only carried along in it
+	plain    bool   // btree or hash on columns alone, of the types' own operator classes and the columns' collations, with no old column in a predicate
+	included bool   // an old column is only carried along in it
+	above    uint32 // the index that it is a part of; 0 for none
 }
 
 // mirrors lists what is to stand in the place of the indexes that involve an old column.
@@ -70,46 +82,73 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 	if err != nil {
 		return nil, nil, fmt.Errorf("migration %s: %w", m.Name, err)
 	}
-	indexes, err := readIndexes(ctx, q, m)
-	if err != nil {
-		return nil, nil, err
-	}
 	sortable, err := hasOwnClass(ctx, q, m)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, x := range indexes {
-		if x.unique {
-			x.strict = strictName(x.name, m.Name)
-		}
-		if g.Same {
-			x.own = mirrorName(x.name, m.Name)
-			mirrors = append(mirrors, x.mirror)
-			continue
-		}
-		if x.plain && len(g.Old) == 1 && len(g.New) == 1 && sortable {
-			n := x.mirror
-			n.kind, n.own = newMirror, mirrorName(x.name, m.Name)
-			mirrors = append(mirrors, n)
-		} else {
-			alone = append(alone, x.name)
-		}
-		if !g.OneWay() && !x.included {
-			r := x.mirror
-			r.kind, r.own, r.unique, r.strict = readMirror, readName(x.name, m.Name), false, ""
-			mirrors = append(mirrors, r)
-		}
+	family, err := readFamily(ctx, q, m.Table)
+	if err != nil {
+		return nil, nil, err
 	}
-	for i := range mirrors {
-		x := &mirrors[i]
-		if x.exists, x.valid, err = indexStands(ctx, q, m, x.schema, x.own); err != nil {
+	type part struct {
+		kind  mirrorKind
+		index uint32
+	}
+	made := map[part]mirror{}
+	add := func(x oldIndex, kind mirrorKind, own string) error {
+		n, above := x.mirror, made[part{kind, x.above}]
+		n.kind, n.own = kind, own
+		if above.own != "" {
+			n.parent = catalog.QuoteQualified(above.schema, above.own)
+		}
+		// A partition that came later has its part of the parent's mirror by another name.
+		if err := q.QueryRow(ctx, `
+			SELECT c.oid, c.relname, i.indisvalid, h.inhrelid IS NOT NULL FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN pg_inherits h ON h.inhrelid = c.oid AND h.inhparent = $4
+			WHERE i.indrelid = $1 AND n.nspname = $2 AND (c.relname = $3 OR h.inhrelid IS NOT NULL) ORDER BY 4 DESC LIMIT 1`, x.table.oid, x.schema, own, above.oid).Scan(
+			&n.oid, &n.own, &n.valid, &n.attached); err == nil {
+			n.exists = true
+		} else if !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("reading the index %s: %w", own, err)
+		}
+		if kind == readMirror {
+			n.unique = false
+		}
+		if n.unique {
+			n.strict = strictName(x.name, m.Name)
+			var err error
+			if n.strictExists, n.strictValid, err = indexStands(ctx, q, m, x.schema, n.strict); err != nil {
+				return err
+			}
+		}
+		made[part{kind, x.index}] = n
+		mirrors = append(mirrors, n)
+		return nil
+	}
+	for _, r := range family {
+		indexes, err := readIndexes(ctx, q, m, r)
+		if err != nil {
 			return nil, nil, err
 		}
-		if !x.unique {
-			continue
-		}
-		if x.strictExists, x.strictValid, err = indexStands(ctx, q, m, x.schema, x.strict); err != nil {
-			return nil, nil, err
+		for _, x := range indexes {
+			if g.Same {
+				if err := add(x, sameMirror, mirrorName(x.name, m.Name)); err != nil {
+					return nil, nil, err
+				}
+				continue
+			}
+			if x.plain && len(g.Old) == 1 && len(g.New) == 1 && sortable {
+				if err := add(x, newMirror, mirrorName(x.name, m.Name)); err != nil {
+					return nil, nil, err
+				}
+			} else if x.above == 0 {
+				alone = append(alone, x.name)
+			}
+			if !g.OneWay() && !x.included {
+				if err := add(x, readMirror, readName(x.name, m.Name)); err != nil {
+					return nil, nil, err
+				}
+			}
 		}
 	}
 	return mirrors, alone, nil
@@ -125,7 +164,7 @@ func indexStands(ctx context.Context, q queryer, m *migration, schema, name stri
 	return exists, valid, nil
 }
 
-func readIndexes(ctx context.Context, q queryer, m *migration) ([]oldIndex, error) {
+func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]oldIndex, error) {
 	out, err := collect(ctx, q, `
 		SELECT DISTINCT c.oid, c.relname, n.nspname, pg_get_indexdef(c.oid), COALESCE(s.spcname, ''), i.indisunique, COALESCE(k.oid, 0),
 		       COALESCE(obj_description(k.oid, 'pg_constraint'), obj_description(c.oid, 'pg_class'), ''), COALESCE(pg_get_expr(i.indpred, i.indrelid), ''),
@@ -134,7 +173,8 @@ func readIndexes(ctx context.Context, q queryer, m *migration) ([]oldIndex, erro
 			JOIN pg_opclass o ON o.oid = k.class JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
 			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts AND (NOT o.opcdefault OR k.coll <> b.attcollation)),
 		       EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
-			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts)
+			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts),
+		       COALESCE((SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = c.oid), 0::oid)
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 		JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
@@ -143,10 +183,11 @@ func readIndexes(ctx context.Context, q queryer, m *migration) ([]oldIndex, erro
 			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
 		ORDER BY 2`, func(row pgx.CollectableRow) (x oldIndex, err error) {
 		var predicate string
-		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included)
+		x.table, x.partitioned = r, !r.stores()
+		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included, &x.above)
 		x.plain = x.plain && !namesAny(predicate, m.oldNames())
 		return x, err
-	}, m.Table, m.oldNames())
+	}, r.oid, m.oldNames())
 	if err != nil {
 		return nil, fmt.Errorf("reading the indexes: %w", err)
 	}

@@ -19,10 +19,10 @@ type keyset struct {
 	types   []string
 }
 
-// byKey runs f with the table's primary key, while the session finds the operators of its types. Afterwards the search path is again what everything else
+// byKey runs f with the primary key of a relation that stores rows, while the session finds the operators of its types. Afterwards the search path is again what everything else
 // needs it to be.
-func (w *work) byKey(ctx context.Context, f func(*keyset) error) error {
-	keys, err := readKeyset(ctx, w.conn, w.m.Table, w.table)
+func (w *work) byKey(ctx context.Context, r relative, f func(*keyset) error) error {
+	keys, err := readKeyset(ctx, w.conn, r.oid, r.name)
 	if err == nil {
 		err = f(keys)
 	}

@@ -31,8 +31,14 @@ func (w *work) buildMirrors(ctx context.Context) error {
 		return err
 	}
 	if g.single() {
-		if err := w.mirrorTarget(ctx, g.old[0].name, g.new[0].name); err != nil {
+		family, err := readFamily(ctx, w.conn, w.m.Table)
+		if err != nil {
 			return err
+		}
+		for _, r := range family {
+			if err := w.mirrorTarget(ctx, r, g.old[0].name, g.new[0].name); err != nil {
+				return err
+			}
 		}
 	}
 	for _, d := range g.demands() {
@@ -47,26 +53,67 @@ func (w *work) buildMirrors(ctx context.Context) error {
 }
 
 // mirrorTarget gives the new column the old one's statistics target.
-func (w *work) mirrorTarget(ctx context.Context, old, added string) error {
-	o, err := readColumn(ctx, w.conn, w.m.Table, old)
+func (w *work) mirrorTarget(ctx context.Context, r relative, old, added string) error {
+	o, err := readColumn(ctx, w.conn, r.oid, old)
 	if err != nil {
 		return err
 	}
-	n, err := readColumn(ctx, w.conn, w.m.Table, added)
+	n, err := readColumn(ctx, w.conn, r.oid, added)
 	if err != nil || o.Target == n.Target {
 		return err
 	}
 	return w.alter(ctx, "mirror the statistics target", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS %d", w.table, catalog.QuoteIdent(added), o.Target))
+		_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET STATISTICS %d", r.name, catalog.QuoteIdent(added), o.Target))
 		return err
 	})
 }
 
-// buildIndex builds one mirror without keeping writers waiting. What is left over from an attempt that failed is invalid, and goes first.
+// buildIndex builds one mirror without keeping writers waiting, and makes it a part of the one that it belongs to.
 func (w *work) buildIndex(ctx context.Context, x mirror) error {
-	if x.exists && x.valid {
+	if x.exists && x.valid && (x.parent == "" || x.attached) {
 		return nil
 	}
+	var err error
+	switch {
+	case x.partitioned && !x.exists:
+		err = w.buildPartitioned(ctx, x)
+	case !x.partitioned && !(x.exists && x.valid):
+		err = w.buildConcurrently(ctx, x)
+	}
+	if err != nil || x.parent == "" || x.attached {
+		return err
+	}
+	own := catalog.QuoteQualified(x.schema, x.own)
+	return w.alter(ctx, "attach the index "+own, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "ALTER INDEX "+x.parent+" ATTACH PARTITION "+own)
+		return err
+	})
+}
+
+// buildPartitioned makes the mirror of a partitioned table's index, which has no parts yet: those are built one by one, concurrently. A partition that comes
+// meanwhile gets its part by itself.
+func (w *work) buildPartitioned(ctx context.Context, x mirror) error {
+	def, err := x.definition(w.m)
+	if err != nil {
+		return err
+	}
+	if err := w.c.opt.Hooks.at(ctx, "mirror "+x.name); err != nil {
+		return err
+	}
+	if err := w.alter(ctx, "make the index "+x.own, func(tx pgx.Tx) error {
+		if err := set(ctx, tx, "default_tablespace", x.space); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, def)
+		return err
+	}); err != nil {
+		return err
+	}
+	return w.sameIndex(ctx, x)
+}
+
+// buildConcurrently builds the mirror of an index that has rows of its own. What is left over from an attempt that failed is invalid, and goes first.
+func (w *work) buildConcurrently(ctx context.Context, x mirror) error {
 	def, err := x.definition(w.m)
 	if err != nil {
 		return err
@@ -142,7 +189,10 @@ func (x mirror) definition(m *migration) (string, error) {
 	if x.asStrict {
 		kind = "UNIQUE INDEX"
 	}
-	b.WriteString("CREATE " + kind + " CONCURRENTLY " + catalog.QuoteIdent(x.own) + " ON ")
+	if !x.partitioned { // that one has no rows of its own
+		kind += " CONCURRENTLY"
+	}
+	b.WriteString("CREATE " + kind + " " + catalog.QuoteIdent(x.own) + " ON ")
 	for i, t := range tokens {
 		if n, migrates := columns[t.name]; migrates && i > using && isColumn(tokens, i) {
 			b.WriteString(n)
@@ -198,7 +248,15 @@ func (w *work) sameIndex(ctx context.Context, x mirror) error {
 	if x.kind != sameMirror {
 		return nil // its columns are of other types, or are expressions
 	}
-	nums := map[int16]int16{w.m.OldNums[w.m.oldNames()[0]]: w.m.NewNums[w.m.newNames()[0]]}
+	from, err := readColumn(ctx, w.conn, x.table.oid, w.m.oldNames()[0])
+	if err != nil {
+		return err
+	}
+	to, err := readColumn(ctx, w.conn, x.table.oid, w.m.newNames()[0])
+	if err != nil {
+		return err
+	}
+	nums := map[int16]int16{from.Num: to.Num}
 	type shape struct {
 		keys         []int16
 		rest         string
@@ -225,7 +283,7 @@ func (w *work) sameIndex(ctx context.Context, x mirror) error {
 	if err != nil {
 		return fmt.Errorf("comparing the index %s with its mirror: %w", x.name, err)
 	}
-	same := n.valid && n.unique == x.asStrict && o.rest == n.rest && len(o.keys) == len(n.keys) && o.exprs == n.exprs && o.conds == n.conds
+	same := (n.valid || x.partitioned) && n.unique == x.asStrict && o.rest == n.rest && len(o.keys) == len(n.keys) && o.exprs == n.exprs && o.conds == n.conds
 	for i := 0; same && i < len(o.keys); i++ {
 		want := o.keys[i]
 		if to, migrates := nums[want]; migrates {
@@ -238,7 +296,11 @@ func (w *work) sameIndex(ctx context.Context, x mirror) error {
 	}
 	own := catalog.QuoteQualified(x.schema, x.own)
 	err = fmt.Errorf("mirroring the index %s, defined by %q, did not give an index of the same kind; drop it, or `segue rollback %s`", x.name, x.def, w.name)
-	if _, drop := w.conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+own); drop != nil {
+	concurrently := "CONCURRENTLY "
+	if x.partitioned { // it has no parts yet
+		concurrently = ""
+	}
+	if _, drop := w.conn.Exec(ctx, "DROP INDEX "+concurrently+"IF EXISTS "+own); drop != nil {
 		err = errors.Join(err, drop)
 	}
 	return err

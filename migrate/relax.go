@@ -79,7 +79,7 @@ func (w *work) remakeGuard(ctx context.Context, tx pgx.Tx, saved *relaxed) error
 	if err := makeFunction(ctx, tx, &m, g, saved != nil); err != nil {
 		return err
 	}
-	if err := recordGuard(ctx, tx, &m); err != nil {
+	if err := recordGuard(ctx, tx, &m, m.Guard.Relatives); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = $2 WHERE name = $1", w.name, saved)

@@ -91,7 +91,11 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 		if err != nil {
 			return err
 		}
-		if other, shared := overlaps(def, f.table, ms); shared {
+		other, shared, err := overlaps(ctx, tx, def, f.table, ms)
+		if err != nil {
+			return err
+		}
+		if shared {
 			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
 		}
 		constraint, other, err := sharedConstraint(ctx, tx, def, f.table, ms)
@@ -224,8 +228,13 @@ func (w *work) advance(ctx context.Context, target lens.Phase, action string) er
 			if stands, err = guardStands(ctx, w.conn, w.m); err != nil {
 				return w.drop(err)
 			}
+			came, err := unseen(ctx, w.conn, w.m)
+			if err != nil {
+				return w.drop(err)
+			}
+			stands = stands && len(came) == 0
 		}
-		if len(missing) > 0 && (stands || s.Phase == lens.Complete && s.Step == lens.NoStep) { // else "proved" is to be taken back
+		if len(missing) > 0 && (stands || s.Phase == lens.Complete && s.Step == lens.NoStep) { // else "proved" is to be taken back, or what came since to be looked at
 			return w.drop(&proxy.GateError{Gate: to.String(), Missing: missing})
 		}
 	}
@@ -356,6 +365,9 @@ func (w *work) verify(ctx context.Context, repair bool) error {
 	if err := w.unprove(ctx); err != nil {
 		return err
 	}
+	if err := w.adopt(ctx); err != nil {
+		return err
+	}
 	s := w.m.Stand
 	if repair {
 		stands, err := guardStands(ctx, w.conn, w.m)
@@ -363,7 +375,7 @@ func (w *work) verify(ctx context.Context, repair bool) error {
 			return err
 		}
 		if !stands {
-			if err := w.alter(ctx, "make the guard anew", func(tx pgx.Tx) error { return makeGuard(ctx, tx, w.m, w.table) }); err != nil {
+			if err := w.alter(ctx, "make the guard anew", func(tx pgx.Tx) error { return makeGuard(ctx, tx, w.m) }); err != nil {
 				return err
 			}
 		}

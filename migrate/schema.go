@@ -42,7 +42,10 @@ CREATE TABLE segue.migration (
 	new_nums     jsonb,                           -- those of the new columns, while they stand
 	guard        jsonb,                           -- the guard as it was made, while it stands
 	relaxed      jsonb,                           -- what complete took off the old columns, so that rollback can put it back
-	cursor       text[],                          -- the last primary key that the backfill has done
+	members      jsonb,                           -- attribute numbers of the old columns in partitions and children, from when they were dropped
+	filled       oid[] NOT NULL DEFAULT '{}',     -- the relations that the backfill is through with
+	cursor_of    oid,                             -- the one that it is at
+	cursor       text[],                          -- the last primary key of that one that it has done
 	rows_done    bigint NOT NULL DEFAULT 0,
 	rows_total   bigint NOT NULL DEFAULT 0,
 	rate         double precision NOT NULL DEFAULT 0,  -- rows a second

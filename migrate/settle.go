@@ -284,7 +284,7 @@ const preparedLocks = `(SELECT p.gid, p.owner, p.transaction, l.relation FROM pg
 func (w *work) prepared(ctx context.Context, epoch int64) ([]string, error) {
 	found, err := collect(ctx, w.conn, `
 		SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) || ' of ' || p.owner::text || ' (xid ' || p.transaction::text || '): COMMIT PREPARED or ROLLBACK PREPARED it'
-		FROM `+preparedLocks+` p JOIN segue.migration m ON m.table_oid = p.relation AND m.changed = $1`, pgx.RowTo[string], epoch)
+		FROM `+preparedLocks+` p JOIN segue.migration m ON m.changed = $1 AND p.relation IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "m.table_oid")+` f)`, pgx.RowTo[string], epoch)
 	if err != nil {
 		return nil, fmt.Errorf("looking for prepared transactions: %w", err)
 	}
@@ -296,7 +296,7 @@ func (w *work) lockHolders(ctx context.Context) (string, error) {
 	found, err := collect(ctx, w.conn, `
 		SELECT DISTINCT l.pid, COALESCE(a.application_name, ''), COALESCE(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8, true
 		FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-		WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.pid IS NOT NULL
+		WHERE l.locktype = 'relation' AND l.relation IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.pid IS NOT NULL
 		ORDER BY 3 DESC LIMIT 3`, scanBlocker, w.m.Table)
 	if err != nil {
 		return "", fmt.Errorf("looking for who holds locks: %w", err)
@@ -316,7 +316,7 @@ func (w *work) lockHolders(ctx context.Context) (string, error) {
 }
 
 func (w *work) preparedOnTable(ctx context.Context) ([]string, error) {
-	found, err := collect(ctx, w.conn, "SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) FROM "+preparedLocks+" p WHERE p.relation = $1", pgx.RowTo[string], w.m.Table)
+	found, err := collect(ctx, w.conn, "SELECT DISTINCT 'prepared transaction ' || quote_literal(p.gid) FROM "+preparedLocks+" p WHERE p.relation IN (SELECT oid FROM "+fmt.Sprintf(familySQL, "$1")+" f)", pgx.RowTo[string], w.m.Table)
 	if err != nil {
 		return nil, fmt.Errorf("looking for prepared transactions: %w", err)
 	}

@@ -39,10 +39,13 @@ type migration struct {
 	Changed    int64  // the epoch of the last change of Stand
 	Prior      *stand // what that change can be given up for
 	OldNums    map[string]int16
-	OldTypes   map[string]catalog.Type // what they were when it was started
-	NewNums    map[string]int16        // nil: the new columns do not stand
-	Guard      *guardRecord            // nil: it does not stand
-	Relaxed    *relaxed                // nil: nothing has been taken off the old columns
+	OldTypes   map[string]catalog.Type     // what they were when it was started
+	NewNums    map[string]int16            // nil: the new columns do not stand
+	Guard      *guardRecord                // nil: it does not stand
+	Relaxed    *relaxed                    // nil: nothing has been taken off the old columns
+	Members    map[uint32]map[string]int16 // attribute numbers of the old columns in partitions and children, where they have been dropped
+	Filled     []uint32                    // the relations that the backfill is through with
+	CursorOf   uint32                      // the one that it is at
 	Cursor     []string
 	RowsDone   int64
 	RowsTotal  int64
@@ -79,14 +82,14 @@ func columnNames(def *lens.Definition) (old, added []string) {
 	return nil, nil
 }
 
-const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, old_types, new_nums, guard, relaxed, cursor,
+const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, old_types, new_nums, guard, relaxed, members, filled, COALESCE(cursor_of, 0), cursor,
 	rows_done, rows_total, rate, throttled, backfilled, analyzed, verified, working, error, created_at, changed_at FROM segue.migration `
 
 func scanMigration(row pgx.CollectableRow) (*migration, error) {
 	m := &migration{}
 	var phase, step string
 	if err := row.Scan(&m.Name, &m.Seq, &m.Table, &m.Definition, &m.Stand.Live, &phase, &step, &m.Stand.Proved, &m.Changed, &m.Prior,
-		&m.OldNums, &m.OldTypes, &m.NewNums, &m.Guard, &m.Relaxed, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
+		&m.OldNums, &m.OldTypes, &m.NewNums, &m.Guard, &m.Relaxed, &m.Members, &m.Filled, &m.CursorOf, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
 		&m.Analyzed, &m.Verified, &m.Working, &m.Error, &m.CreatedAt, &m.ChangedAt); err != nil {
 		return nil, err
 	}
@@ -157,7 +160,7 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		}
 		def := *m.Definition
 		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
-		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Seq: m.Seq})
+		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Members: m.Members, Seq: m.Seq})
 	}
 	state, err := rewrite.NewState(epoch, cat, under)
 	return loaded{state, print}, err

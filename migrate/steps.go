@@ -175,8 +175,17 @@ func (w *work) analyze(ctx context.Context) error {
 	if err := w.say(ctx, "analyzing %s", w.table); err != nil {
 		return err
 	}
-	if _, err := w.conn.Exec(ctx, "ANALYZE "+w.table); err != nil {
-		return fmt.Errorf("analyzing %s: %w", w.table, err)
+	family, err := readFamily(ctx, w.conn, w.m.Table)
+	if err != nil {
+		return err
+	}
+	for _, r := range family {
+		if r.partition {
+			continue // with its table
+		}
+		if _, err := w.conn.Exec(ctx, "ANALYZE "+r.name); err != nil {
+			return fmt.Errorf("analyzing %s: %w", r.name, err)
+		}
 	}
 	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET analyzed = true WHERE name = $1", w.name); err != nil {
 		return fmt.Errorf("noting that %s was analyzed: %w", w.table, err)

@@ -246,7 +246,7 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 	}
 	old, _ := columnNames(def)
 	m := &migration{Name: def.Name, Table: f.table, Definition: def}
-	indexes, err := readIndexes(ctx, q, m)
+	indexes, err := readIndexes(ctx, q, m, f.family[0])
 	if err != nil {
 		return err
 	}

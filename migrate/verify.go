@@ -26,48 +26,15 @@ const firstKeys = 10
 
 // scan looks at every row by ranges of the primary key, each in a transaction of its own. That is enough: while the guard stands, a row that agrees stays so,
 // and one that moves to a key that was passed has to agree to do so.
-func (w *work) scan(ctx context.Context, repair bool) (v *verified, err error) {
-	err = w.byKey(ctx, func(keys *keyset) error {
-		v, err = w.scanBy(ctx, keys, repair)
-		return err
-	})
-	return v, err
-}
-
-func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified, error) {
-	g, err := readGroup(ctx, w.conn, w.m)
+func (w *work) scan(ctx context.Context, repair bool) (*verified, error) {
+	all, err := w.stored(ctx)
 	if err != nil {
 		return nil, err
 	}
 	v := &verified{FirstKeys: []string{}, At: time.Now()}
-	p := pace{target: 200 * time.Millisecond, rows: 5_000}
-	var cursor []string
-	told := time.Now()
-	if err := w.say(ctx, "verifying %s", w.table); err != nil {
-		return nil, err
-	}
-	for {
-		if err := w.c.opt.Hooks.at(ctx, "scan"); err != nil {
+	for _, r := range all {
+		if err := w.byKey(ctx, r, func(keys *keyset) error { return w.scanBy(ctx, keys, v, repair) }); err != nil {
 			return nil, err
-		}
-		start := time.Now()
-		end, err := keys.end(ctx, w.conn, cursor, p.rows)
-		if err != nil {
-			return nil, err
-		}
-		if err := w.scanRange(ctx, keys, g, cursor, end, v, repair); err != nil {
-			return nil, err
-		}
-		if end == nil {
-			break
-		}
-		cursor = end
-		p.took(time.Since(start))
-		if time.Since(told) > time.Second {
-			told = time.Now()
-			if err := w.say(ctx, "verifying %s: %d rows, %d apart", w.table, v.Rows, v.Apart); err != nil {
-				return nil, err
-			}
 		}
 	}
 	v.Done = true
@@ -77,11 +44,49 @@ func (w *work) scanBy(ctx context.Context, keys *keyset, repair bool) (*verified
 	return v, w.c.note(ctx, w.conn, w.name, "verified", map[string]any{"rows": v.Rows, "apart": v.Apart, "repaired": v.Repaired})
 }
 
+// scanBy scans one relation that stores rows, and adds what it finds to v.
+func (w *work) scanBy(ctx context.Context, keys *keyset, v *verified, repair bool) error {
+	g, err := readGroup(ctx, w.conn, w.m)
+	if err != nil {
+		return err
+	}
+	p := pace{target: 200 * time.Millisecond, rows: 5_000}
+	var cursor []string
+	told := time.Now()
+	if err := w.say(ctx, "verifying %s", keys.table); err != nil {
+		return err
+	}
+	for {
+		if err := w.c.opt.Hooks.at(ctx, "scan"); err != nil {
+			return err
+		}
+		start := time.Now()
+		end, err := keys.end(ctx, w.conn, cursor, p.rows)
+		if err != nil {
+			return err
+		}
+		if err := w.scanRange(ctx, keys, g, cursor, end, v, repair); err != nil {
+			return err
+		}
+		if end == nil {
+			return nil
+		}
+		cursor = end
+		p.took(time.Since(start))
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			if err := w.say(ctx, "verifying %s: %d rows, %d apart", keys.table, v.Rows, v.Apart); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 func (w *work) scanRange(ctx context.Context, keys *keyset, g *group, from, end []string, v *verified, repair bool) error {
 	cond, args := keys.bounds(from, end, nil)
 	apart := g.apart("r")
 	var rows, found int64
-	if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM ONLY %s AS r WHERE %s", apart, w.table, cond), args...).Scan(&rows, &found); err != nil {
+	if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM ONLY %s AS r WHERE %s", apart, keys.table, cond), args...).Scan(&rows, &found); err != nil {
 		return fmt.Errorf("comparing the columns: %w", err)
 	}
 	v.Rows += rows
@@ -90,7 +95,7 @@ func (w *work) scanRange(ctx context.Context, keys *keyset, g *group, from, end 
 		return nil
 	}
 	if want := firstKeys - len(v.FirstKeys); want > 0 {
-		found, err := collect(ctx, w.conn, fmt.Sprintf("SELECT %s FROM ONLY %s AS r WHERE %s AND (%s) ORDER BY %s LIMIT %d", keys.text(), w.table, cond, apart, keys.list(""), want),
+		found, err := collect(ctx, w.conn, fmt.Sprintf("SELECT %s FROM ONLY %s AS r WHERE %s AND (%s) ORDER BY %s LIMIT %d", keys.text(), keys.table, cond, apart, keys.list(""), want),
 			pgx.RowTo[[]string], args...)
 		if err != nil {
 			return fmt.Errorf("reading the keys of rows apart: %w", err)
@@ -118,7 +123,7 @@ func (w *work) repair(ctx context.Context, keys *keyset, g *group, from, end []s
 				return err
 			}
 			for _, set := range w.mend(g) {
-				tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND (%s) AND %s", w.table, set.assign, cond, g.apart("r"), set.where), args...)
+				tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND (%s) AND %s", keys.table, set.assign, cond, g.apart("r"), set.where), args...)
 				if err != nil {
 					return err
 				}
@@ -178,6 +183,11 @@ func (w *work) prove(ctx context.Context) ([]string, error) {
 	if !stands {
 		return []string{w.guardGone()}, nil
 	}
+	if !w.m.Stand.Proved { // or else adopt has looked at those that came since
+		if err := w.recordRelatives(ctx); err != nil {
+			return nil, err
+		}
+	}
 	v, err := w.scan(ctx, false)
 	if err != nil {
 		return nil, err
@@ -191,7 +201,11 @@ func (w *work) prove(ctx context.Context) ([]string, error) {
 	if !stands {
 		return []string{w.guardGone()}, nil
 	}
-	return nil, nil
+	came, err := unseen(ctx, w.conn, w.m)
+	if err != nil || len(came) == 0 {
+		return nil, err
+	}
+	return []string{cameSince(w.m, came)}, nil
 }
 
 func (w *work) guardGone() string {

@@ -1,0 +1,99 @@
+package migrate
+
+import (
+	"fmt"
+	"testing"
+
+	"segue/rewrite/lens"
+)
+
+// familyTable has partitions of several kinds: one with its columns elsewhere, one of several levels in another schema, one for the rest.
+const familyTable = `
+CREATE SCHEMA archive;
+CREATE TABLE users (id bigint, kind text, name varchar(40) NOT NULL DEFAULT 'anon', email text, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
+CREATE TABLE users_a (gone int, kind text NOT NULL, email text, name varchar(40) NOT NULL DEFAULT 'anon', id bigint NOT NULL);
+ALTER TABLE users_a DROP COLUMN gone;
+ALTER TABLE users ATTACH PARTITION users_a FOR VALUES IN ('a');
+CREATE TABLE archive.users_b PARTITION OF users FOR VALUES IN ('b', 'c') PARTITION BY HASH (id);
+CREATE TABLE archive.users_b0 PARTITION OF archive.users_b FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE archive.users_b1 PARTITION OF archive.users_b FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE users_rest PARTITION OF users DEFAULT;
+CREATE INDEX users_name_idx ON users (name);
+CREATE INDEX a_lower_idx ON users_a (lower(name)) WHERE email IS NOT NULL;
+COMMENT ON COLUMN users_a.name IS 'of A';
+INSERT INTO users SELECT i, chr(97 + i % 4), 'user ' || i, CASE WHEN i % 3 > 0 THEN i::text END FROM generate_series(1, 2000) i;
+`
+
+// childrenTable has inheritance children: one that declares the column itself, and one of two parents.
+const childrenTable = `
+CREATE TABLE users (id bigint PRIMARY KEY, name varchar(40), email text);
+CREATE TABLE staff (name varchar(40), grade int, PRIMARY KEY (id)) INHERITS (users);
+CREATE TABLE dated (at date);
+CREATE TABLE guests (PRIMARY KEY (id)) INHERITS (dated, users);
+CREATE TABLE late (PRIMARY KEY (id)) INHERITS (guests);
+CREATE INDEX users_name_idx ON users (name);
+CREATE INDEX staff_name_idx ON staff (name, grade);
+INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 300) i;
+INSERT INTO staff SELECT i, 'staff ' || i FROM generate_series(301, 600) i;
+INSERT INTO guests (id, name) SELECT i, 'guest ' || i FROM generate_series(601, 900) i;
+INSERT INTO late (id, name) SELECT i, 'late ' || i FROM generate_series(901, 1000) i;
+`
+
+// TestFamilies takes tables with partitions and children all the way there, halfway back and all the way, with writes to all that store rows.
+func TestFamilies(t *testing.T) {
+	for _, f := range []struct {
+		name, setup, insert string
+		stored              []string
+		rows                int
+	}{
+		{"partitions", familyTable, "INSERT INTO users (id, kind, name) SELECT i, chr(97 + i %% 5), 'late ' || i FROM generate_series(%d, %[1]d + 99) i", []string{
+			"users_a", "archive.users_b0", "archive.users_b1", "users_rest",
+		}, 2000},
+		{"children", childrenTable, "INSERT INTO guests (id, name) SELECT i, 'late ' || i FROM generate_series(%d, %[1]d + 99) i", []string{"ONLY users", "staff", "ONLY guests", "late"}, 1000},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			e := newEnv(t, f.setup)
+			const indexes = `SELECT string_agg(i.indexrelid::regclass::text, ' ' ORDER BY i.indexrelid::regclass::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE relnamespace::regnamespace::text IN ('public', 'archive')`
+			before, indexesBefore := e.dump(), e.value(indexes)
+			p := e.proxy(0)
+			next := 10_000
+			write := func() {
+				t.Helper()
+				e.exec(fmt.Sprintf(f.insert, next))
+				next += 100
+				for _, r := range f.stored {
+					e.exec("UPDATE " + r + " SET name = name || '.' WHERE id % 7 = 0")
+					e.exec("UPDATE " + r + " SET full_name = full_name || '!' WHERE id % 11 = 0 AND full_name IS NOT NULL")
+				}
+				e.want("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM name AND full_name IS NOT NULL", "0")
+			}
+			p.start()
+			write()
+			p.advance(lens.Backfilling)
+			p.at(lens.Backfilling, lens.NoStep, true)
+			write()
+			if m := p.migration(); m.Verify.Rows != int64(f.rows+100) || m.Backfill.RowsTotal != int64(f.rows+100) {
+				t.Errorf("%+v %+v", m.Backfill, m.Verify)
+			}
+			e.want("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM name", "0")
+			e.want("SELECT count(*) - count(*) FILTER (WHERE indisvalid) FROM pg_index", "0")
+			p.rollback(lens.Pending)
+			if after := e.dump(); after != before {
+				t.Fatalf("the schema after the rollback:\n%s", after)
+			}
+
+			p.advance(lens.Contract)
+			write()
+			const below = `attrelid::regclass::text ~ 'users_|staff|guests|late' AND attnum > 0 AND attname = 'name'`
+			old := e.value("SELECT string_agg(attrelid::int || ' ' || attnum, ', ' ORDER BY attrelid::int) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relkind IN ('r', 'p') AND " + below)
+			p.advance(lens.Complete)
+			for _, r := range append(f.stored, "users") {
+				e.fails("SELECT name FROM "+r, "42703")
+			}
+			e.want("SELECT string_agg(m.key || ' ' || (m.value->>'name'), ', ' ORDER BY m.key::int) FROM segue.migration, jsonb_each(members) m", old)
+			e.want("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '~segue%'", "0")
+			e.want(indexes, indexesBefore)
+			e.want("SELECT count(*) FROM users WHERE id >= 10000 AND full_name LIKE 'late%'", "300")
+		})
+	}
+}
