@@ -18,15 +18,15 @@ func TestStartRefuses(t *testing.T) {
 		{"no column", "CREATE TABLE users (id int PRIMARY KEY);", "has no column name"},
 		{"name in use", plain + "ALTER TABLE users ADD full_name text;", "has a column full_name already"},
 		{"view", "CREATE VIEW users AS SELECT 1 AS id, 'a' AS name;", "is a view"},
-		{"partition key", "CREATE TABLE users (id int, name text, PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE a PARTITION OF users DEFAULT PARTITION BY LIST (lower(name));", "in the partition key of a"},
-		{"partition", "CREATE TABLE every (id int PRIMARY KEY, name text) PARTITION BY RANGE (id); CREATE TABLE users PARTITION OF every DEFAULT;", "is a partition, whose columns are those of every"},
+		{"partition key", "CREATE TABLE users (id int, name text, PRIMARY KEY (id, name)) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF users DEFAULT PARTITION BY LIST (name);", "in the partition key of public.part"},
+		{"partition", "CREATE TABLE every (id int PRIMARY KEY, name text) PARTITION BY RANGE (id); CREATE TABLE users PARTITION OF every DEFAULT;", "is a partition, whose columns are those of public.every"},
 		{
 			"partition's default", `CREATE TABLE users (id int PRIMARY KEY, name text DEFAULT 'a') PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF users DEFAULT;
-			ALTER TABLE part ALTER name SET DEFAULT 'b';`, "column name of part has another default",
+			ALTER TABLE part ALTER name SET DEFAULT 'b';`, "column name of public.part has another default",
 		},
 		{
 			"partition's constraint", `CREATE TABLE users (id int PRIMARY KEY, name text) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF users DEFAULT;
-			ALTER TABLE part ALTER name SET NOT NULL;`, "column name of part has another NOT NULL",
+			ALTER TABLE part ALTER name SET NOT NULL;`, "column name of public.part has another NOT NULL",
 		},
 		{
 			"partition's unique index", `CREATE TABLE users (id int PRIMARY KEY, name text) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF users DEFAULT;
@@ -34,7 +34,7 @@ func TestStartRefuses(t *testing.T) {
 		},
 		{"name in use below", plain + "CREATE TABLE more (full_name text, PRIMARY KEY (id)) INHERITS (users);", "has a column full_name already"},
 		{"child without key", plain + "CREATE TABLE more () INHERITS (users);", "child public.more has no primary key"},
-		{"child", "CREATE TABLE base (name text); CREATE TABLE users (id int PRIMARY KEY) INHERITS (base);", "comes from base: migrate that"},
+		{"child", "CREATE TABLE base (name text); CREATE TABLE users (id int PRIMARY KEY) INHERITS (base);", "comes from public.base: migrate that"},
 		{"two parents", plain + "CREATE TABLE named (name text); CREATE TABLE more (PRIMARY KEY (id)) INHERITS (users, named);", "from another parent, too"},
 		{"not owned below", plain + "CREATE TABLE more (PRIMARY KEY (id)) INHERITS (users); RESET ROLE; ALTER TABLE more OWNER TO postgres; SET ROLE control;", "does not own public.more"},
 		{"typed", "CREATE TYPE person AS (id int, name text); CREATE TABLE users OF person (PRIMARY KEY (id));", "typed table"},

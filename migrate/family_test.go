@@ -1,7 +1,9 @@
 package migrate
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"segue/rewrite/lens"
@@ -96,4 +98,103 @@ func TestFamilies(t *testing.T) {
 			e.want("SELECT count(*) FROM users WHERE id >= 10000 AND full_name LIKE 'late%'", "300")
 		})
 	}
+}
+
+// TestPartitionsComeAndGo has partitions made, attached and detached while the migration is proved: what was made with the guard costs no proof; what was attached with
+// rows that do not agree does.
+func TestPartitionsComeAndGo(t *testing.T) {
+	e := newEnv(t, strings.ReplaceAll(familyTable, "NOT NULL DEFAULT 'anon'", "")) // or else a CHECK would have to be in what is attached
+	p := e.proxy(0)
+	p.start()
+	p.advance(lens.SwitchReads)
+	e.exec("SET ROLE control", "DELETE FROM users WHERE kind = 'd'", "CREATE TABLE users_d PARTITION OF users FOR VALUES IN ('d')", "INSERT INTO users (id, kind, name) VALUES (1, 'd', 'Dora')",
+		"ALTER TABLE users DETACH PARTITION users_a")
+	if m := p.migration(); m.Gate.Ready || !strings.Contains(strings.Join(m.Gate.Missing, ";"), "public.users_d came since") {
+		t.Fatalf("%+v", m.Gate)
+	}
+	p.advance(lens.Contract)
+	p.at(lens.Contract, lens.NoStep, true)
+	e.want("SELECT count(*) FROM segue.event WHERE action = 'adopted'", "1")
+	e.want("SELECT count(*) FROM segue.event WHERE action = 'unprove'", "0")
+	p.rollback(lens.SwitchReads)
+
+	// It comes with a column that is not filled, and with one that says otherwise.
+	e.exec("CREATE TABLE users_e (LIKE users INCLUDING ALL)", "INSERT INTO users_e (id, kind, name) VALUES (1, 'e', 'Emil')", "ALTER TABLE users ATTACH PARTITION users_e FOR VALUES IN ('e')")
+	p.advance(lens.Contract)
+	p.at(lens.Contract, lens.NoStep, true)
+	e.want("SELECT full_name FROM users WHERE kind = 'e'", "Emil")
+	p.rollback(lens.SwitchReads)
+	e.exec("CREATE TABLE users_f (LIKE users INCLUDING ALL)", "INSERT INTO users_f (id, kind, name, full_name) VALUES (1, 'f', 'Fay', 'Not Fay')",
+		"ALTER TABLE users ATTACH PARTITION users_f FOR VALUES IN ('f')")
+	if err := p.goTo(lens.Contract); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "proved") {
+		t.Fatalf("got %q", text)
+	}
+	p.at(lens.SwitchReads, lens.NoStep, false)
+	p.ok(p.Verify(context.Background(), "users_full_name", true))
+	p.at(lens.SwitchReads, lens.NoStep, true)
+
+	// A partition's guard that was off for a while.
+	e.exec(`ALTER TABLE users_f DISABLE TRIGGER "~segue_users_full_name"`, "UPDATE users_f SET name = 'Faith'", `ALTER TABLE users_f ENABLE TRIGGER "~segue_users_full_name"`)
+	if err := p.goTo(lens.Contract); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "guard") {
+		t.Fatalf("got %q", text)
+	}
+	p.at(lens.SwitchReads, lens.NoStep, false)
+	p.ok(p.Verify(context.Background(), "users_full_name", true))
+	p.advance(lens.Complete)
+	e.want("SELECT string_agg(full_name, ' ' ORDER BY kind) FROM users WHERE kind > 'c' AND id = 1", "Dora Emil Not Fay")
+	e.want("SELECT count(*) FROM pg_index WHERE NOT indisvalid", "0")
+}
+
+// TestChildWithoutGuard makes an inheritance child, which PostgreSQL gives no trigger of its parent's.
+func TestChildWithoutGuard(t *testing.T) {
+	e := newEnv(t, childrenTable)
+	p := e.proxy(0)
+	p.start()
+	p.advance(lens.SwitchReads)
+	e.exec("SET ROLE control", "CREATE TABLE robots (PRIMARY KEY (id)) INHERITS (users)", "INSERT INTO robots (id, name) VALUES (5000, 'R2')")
+	if err := p.goTo(lens.Contract); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "guard") {
+		t.Fatalf("got %q", text)
+	}
+	p.at(lens.SwitchReads, lens.NoStep, false)
+	p.ok(p.Verify(context.Background(), "users_full_name", true))
+	p.advance(lens.Complete)
+	e.want("SELECT full_name FROM robots", "R2")
+}
+
+// TestPartsOfMirrors ends the building of a partitioned table's mirror between its parts, and leaves an invalid part behind.
+func TestPartsOfMirrors(t *testing.T) {
+	e := newEnv(t, familyTable)
+	p := e.proxy(0)
+	p.start()
+	n := 0
+	p.hooks.all(func(point string) error {
+		if strings.HasPrefix(point, "mirror ") {
+			if n++; n == 4 {
+				return errTest
+			}
+		}
+		return nil
+	})
+	if err := p.goTo(lens.Backfilling); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); text == "" {
+		t.Fatal("the work was to end")
+	}
+	p.hooks.all(nil)
+	e.exec("UPDATE pg_index SET indisvalid = false WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname LIKE 'a\\_lower\\_idx\\_segue%')",
+		"SET ROLE control", "DELETE FROM users WHERE kind = 'd'", "CREATE TABLE users_d PARTITION OF users FOR VALUES IN ('d')", "RESET ROLE")
+	p.advance(lens.Backfilling)
+	e.want("SELECT count(*) FROM pg_index WHERE NOT indisvalid", "0")
+	p.advance(lens.Complete)
+	e.want("SELECT count(*) FROM pg_class WHERE relname ~ 'segue_[0-9a-f]{8}'", "0")
 }
