@@ -166,15 +166,21 @@ func (a *attempt) relation(rv *pg.RangeVar, ctes *cte) (*cte, *catalog.Relation,
 func (a *attempt) find(schema, name string) *catalog.Relation {
 	if schema != "" {
 		if isTemp(schema) {
+			if schema == "pg_temp" || slices.Contains(a.set.Path, schema) { // else it is another session's
+				return a.tempTable(name)
+			}
 			return nil
 		}
 		return a.state.Catalog.Relation(schema, name)
 	}
 	if oid, asked := a.set.Means[name]; asked {
+		if r := a.tempTable(name); r != nil && r.OID == oid {
+			return r
+		}
 		return a.state.Catalog.ByOID(oid) // nil also where the table is newer than the catalog: it is another one then
 	}
 	if !slices.ContainsFunc(a.set.Path, isTemp) && slices.Contains(a.set.Temp, name) {
-		return nil
+		return a.tempTable(name)
 	}
 	path := a.set.Path
 	if !slices.Contains(path, "pg_catalog") {
@@ -183,11 +189,21 @@ func (a *attempt) find(schema, name string) *catalog.Relation {
 	for _, s := range path {
 		if isTemp(s) {
 			if slices.Contains(a.set.Temp, name) {
-				return nil
+				return a.tempTable(name)
 			}
 			continue
 		}
 		if r := a.state.Catalog.Relation(s, name); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// tempTable gives one of the session's temporary tables; nil where its columns are not known.
+func (a *attempt) tempTable(name string) *catalog.Relation {
+	for _, r := range a.set.TempTables {
+		if r.Name == name {
 			return r
 		}
 	}

@@ -111,6 +111,23 @@ var tables = map[string]func(s lens.Stage) (*catalog.Relation, Migration){
 	},
 }
 
+// tempTables reads names of temporary tables, each with its columns behind it: t.id.name. One without is of unknown shape.
+func tempTables(args []string) (names []string, tables []*catalog.Relation) {
+	for _, arg := range args {
+		words := strings.Split(arg, ".")
+		names = append(names, words[0])
+		if len(words) == 1 {
+			continue
+		}
+		r := &catalog.Relation{OID: 9000 + uint32(len(names)), Schema: "pg_temp", Name: words[0], Kind: catalog.Table}
+		for i, c := range words[1:] {
+			r.Columns = append(r.Columns, catalog.Column{Name: c, Num: int16(i + 1), Type: catalog.Type{OID: 25, Mod: -1, SQL: "text"}})
+		}
+		tables = append(tables, r)
+	}
+	return names, tables
+}
+
 // events is users as a partitioned table of that name, with partitions: events_2024, which came from elsewhere, so that its columns stand otherwise, and
 // archive.events_old, which has a partition events_older of its own.
 func events(s lens.Stage) (*catalog.Relation, Migration, []*catalog.Relation) {
@@ -254,7 +271,8 @@ func TestGoldens(t *testing.T) {
 				for _, s := range stages {
 					set := settings(lens.Version(v))
 					if temp != nil {
-						set.Path, set.Temp = append([]string{"pg_temp_3"}, set.Path...), temp
+						set.Path = append([]string{"pg_temp_3"}, set.Path...)
+						set.Temp, set.TempTables = tempTables(temp)
 					}
 					p := stateOn(t, s, table).Plan(d.Input, set)
 					checkPlan(t, d.Input, p)

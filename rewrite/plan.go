@@ -1,6 +1,9 @@
 package rewrite
 
-import "segue/rewrite/lens"
+import (
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
 
 // Kind is the outcome of planning.
 type Kind int
@@ -99,6 +102,8 @@ type Settings struct {
 	Path []string
 	// Temp are the names of the relations in the session's temporary schema.
 	Temp []string
+	// TempTables are those of them that have columns, as far as they are known; the others are of unknown shape.
+	TempTables []*catalog.Relation
 	// Means says which relation each migrating table's bare name means in the session, by OID; 0 where it means none. Nil where nobody asked.
 	Means map[string]uint32
 	// ServerMajor is the server's major version: 15.

@@ -402,6 +402,9 @@ var nestingWords = map[string]bool{
 func (set *Settings) key() string {
 	temp := slices.Clone(set.Temp)
 	sort.Strings(temp)
+	for _, r := range set.TempTables {
+		temp = append(temp, fmt.Sprint(r.OID, r.Name, r.Columns))
+	}
 	var means strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(set.Means)) {
 		fmt.Fprintf(&means, "%d %s\x01", set.Means[name], name)

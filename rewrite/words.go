@@ -170,6 +170,11 @@ func (s *State) Unsettles(sql string) Unsettling {
 	return Unsettles(sql)
 }
 
+// MentionsTemp says whether the text may name one of the session's temporary relations.
+func (set *Settings) MentionsTemp(sql string) bool {
+	return len(set.Temp) > 0 && (newWordSet(set.Temp).in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`))
+}
+
 // unsettlesInside looks for a call of set_config and for SELECT INTO a temporary table, outside of strings and comments.
 func unsettlesInside(sql string) bool {
 	toks, ok, _ := lex(sql)

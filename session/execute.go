@@ -122,7 +122,9 @@ func (s *Session) mixes(text string, st *steps) bool {
 		after := false
 		for i, one := range split(text, backslash) {
 			e := effectOf(one, backslash)
-			e.unsettles = s.state.Unsettles(one)
+			if s.settings == nil || !s.settings.MentionsTemp(one) { // before they are asked for, this is asked again
+				e.unsettles = s.state.Unsettles(one)
+			}
 			uses := s.state.Mentions(one)
 			for _, a := range st.list {
 				if r := s.statements[a.name]; a.kind == runs && a.statement == i && r != nil {

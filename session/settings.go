@@ -2,12 +2,14 @@ package session
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"segue/rewrite"
+	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
@@ -22,13 +24,20 @@ import (
 // probeName is the name of the question's statement and portal.
 const probeName = "segue settings"
 
-// probeSQL gives rows of a kind and a value: the search path in order, the temporary relations, and three settings. Every name in it is
+// probeSQL gives rows of a kind and a value: the search path in order, the temporary relations, the columns of the last of them, and three settings. Every name in it is
 // qualified, so that no search path can change its meaning.
 const probeSQL = `SELECT k, v FROM (` +
 	`SELECT 'path', 0, n, s::pg_catalog.text FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS p(s, n)` +
 	` UNION ALL SELECT 'temp', 1, 0, c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c` +
 	` WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid` +
 	` AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()` +
+	` UNION ALL (SELECT 'columns', 1, 1, pg_catalog.json_build_object('oid', c.oid::pg_catalog.int8, 'name', c.relname, 'columns',` +
+	` pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.attnum, a.atttypid::pg_catalog.int8, a.atttypmod,` +
+	` pg_catalog.format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum))::pg_catalog.text FROM pg_catalog.pg_class AS c` +
+	` JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped` +
+	` WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid` +
+	` AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"` +
+	` GROUP BY c.oid, c.relname ORDER BY c.oid DESC LIMIT 500)` +
 	` UNION ALL SELECT 'encoding', 2, 0, pg_catalog.current_setting('client_encoding')` +
 	` UNION ALL SELECT 'strings', 2, 0, pg_catalog.current_setting('standard_conforming_strings')` +
 	` UNION ALL SELECT 'version', 2, 0, pg_catalog.current_setting('segue.version', true)`
@@ -164,6 +173,13 @@ func (s *Session) answer(m []byte) {
 		p.got.Path = append(p.got.Path, value[1])
 	case "temp":
 		p.got.Temp = append(p.got.Temp, value[1])
+	case "columns":
+		r, ok := tempTable(value[1])
+		if !ok {
+			p.refusal = refuseAnswer()
+			return
+		}
+		p.got.TempTables = append(p.got.TempTables, r)
 	case "encoding":
 		p.got.Encoding = value[1]
 	case "strings":
@@ -186,6 +202,31 @@ func (s *Session) answer(m []byte) {
 	default:
 		p.refusal = refuseAnswer()
 	}
+}
+
+// tempTable reads what the question tells of a temporary table.
+func tempTable(text string) (*catalog.Relation, bool) {
+	var t struct {
+		OID     uint32
+		Name    string
+		Columns [][5]any
+	}
+	if err := json.Unmarshal([]byte(text), &t); err != nil {
+		return nil, false
+	}
+	r := &catalog.Relation{OID: t.OID, Schema: "pg_temp", Name: t.Name, Kind: catalog.Table}
+	for _, c := range t.Columns {
+		name, ok1 := c[0].(string)
+		num, ok2 := c[1].(float64)
+		typ, ok3 := c[2].(float64)
+		mod, ok4 := c[3].(float64)
+		sql, ok5 := c[4].(string)
+		if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
+			return nil, false
+		}
+		r.Columns = append(r.Columns, catalog.Column{Name: name, Num: int16(num), Type: catalog.Type{OID: uint32(typ), Mod: int32(mod), SQL: sql}})
+	}
+	return r, true
 }
 
 func refuseAnswer() *refusal {
@@ -220,7 +261,10 @@ func (s *Session) answered() {
 
 func sameSettings(a, b *rewrite.Settings) bool {
 	return a.Version == b.Version && a.ServerMajor == b.ServerMajor && a.Encoding == b.Encoding && a.Backslash == b.Backslash &&
-		slices.Equal(a.Path, b.Path) && slices.Equal(a.Temp, b.Temp) && maps.Equal(a.Means, b.Means)
+		slices.Equal(a.Path, b.Path) && slices.Equal(a.Temp, b.Temp) && maps.Equal(a.Means, b.Means) &&
+		slices.EqualFunc(a.TempTables, b.TempTables, func(a, b *catalog.Relation) bool {
+			return a.OID == b.OID && a.Name == b.Name && slices.Equal(a.Columns, b.Columns)
+		})
 }
 
 // parameter notes what the server reports of a setting.
