@@ -186,3 +186,23 @@ func TestCrashOnTheWayBack(t *testing.T) {
 		})
 	}
 }
+
+// A state that cannot be read for a while leaves the proxy with what it knows.
+func TestStateThatCannotBeRead(t *testing.T) {
+	e := newEnv(t, smallTable)
+	p := e.proxy(0)
+	p.start()
+	before := p.host.current()
+	renewals := func() string { return e.value("SELECT renewals FROM segue.proxy") }
+	e.exec("ALTER TABLE segue.migration RENAME TO away")
+	for range 2 { // the first renewal does not find it, and the second one goes on from what was known
+		last := renewals()
+		until(t, "a renewal", func() bool { return renewals() != last })
+	}
+	if p.host.current() != before {
+		t.Error("another state was applied")
+	}
+	e.exec("ALTER TABLE segue.away RENAME TO migration")
+	until(t, "the state", func() bool { return p.host.current() != before })
+	p.advance(lens.Backfilling)
+}

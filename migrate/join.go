@@ -233,9 +233,11 @@ func (k *keeper) renew(ctx context.Context) error {
 		return err
 	}
 	if epoch != k.state.Epoch || print != k.state.print {
-		if k.state, err = readState(ctx, k.conn, k.state, nil); err != nil {
-			return err
+		state, err := readState(ctx, k.conn, k.state, nil)
+		if err != nil {
+			return err // what is known stays
 		}
+		k.state = state
 		k.apply()
 	}
 	if err := c.flushGone(ctx); err != nil {
