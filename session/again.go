@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 
 	"segue/rewrite"
@@ -15,6 +16,9 @@ import (
 
 // maxAgain is how often a statement is sent again.
 const maxAgain = 20
+
+// maxHeld is how many Binds are kept at a time, for portals that were not executed yet; each may have that part of the limit of a message.
+const maxHeld = 16
 
 // againName is the name of the savepoint, and of the statement and portal by which its commands are run.
 const againName = "segue again"
@@ -235,6 +239,16 @@ func (s *Session) executeAgain(m []byte) bool {
 	s.toServer.end(s.toServer.begin('H'))
 	s.await(forOutcome)
 	return false
+}
+
+// holdBind keeps a portal's Bind, and lets go of the oldest one where there are too many.
+func (s *Session) holdBind(p *record) {
+	s.held = slices.DeleteFunc(s.held, func(r *record) bool { return r.bind == nil })
+	if len(s.held) == maxHeld {
+		s.held[0].bind = nil
+		s.held = slices.Delete(s.held, 0, 1)
+	}
+	s.held = append(s.held, p)
 }
 
 // bindAgain makes the portal anew, which has failed or is gone with its transaction.

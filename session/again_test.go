@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func againDatabase(t *testing.T) (name string, admin *pgx.Conn, st *rewrite.Stat
 }
 
 // talk sends messages through a door, one pipeline after the other or all at once, and gives the replies as text.
-func talk(t *testing.T, d *door, db string, atOnce bool, messages []pgproto3.FrontendMessage) []string {
+func talk(t *testing.T, d *door, db string, atOnce bool, chunk int, messages []pgproto3.FrontendMessage) []string {
 	t.Helper()
 	nc, err := net.Dial("tcp", d.listener.Addr().String())
 	if err != nil {
@@ -68,7 +69,7 @@ func talk(t *testing.T, d *door, db string, atOnce bool, messages []pgproto3.Fro
 	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	front := pgproto3.NewFrontend(nc, nc)
+	front := pgproto3.NewFrontend(nc, chunks{nc, chunk})
 	front.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": db}})
 	var out []string
 	read := func(cycles int) {
@@ -115,6 +116,21 @@ func talk(t *testing.T, d *door, db string, atOnce bool, messages []pgproto3.Fro
 	return out
 }
 
+// chunks writes so many bytes at a time.
+type chunks struct {
+	io.Writer
+	n int
+}
+
+func (c chunks) Write(b []byte) (int, error) {
+	for part := range slices.Chunk(b, c.n) {
+		if _, err := c.Writer.Write(part); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
 type msgs = []pgproto3.FrontendMessage
 
 func q(sql string) pgproto3.FrontendMessage { return &pgproto3.Query{String: sql} }
@@ -125,6 +141,15 @@ func bound(statement, portal string, args ...string) pgproto3.FrontendMessage {
 		b.Parameters = append(b.Parameters, []byte(a))
 	}
 	return b
+}
+
+// many makes portals.
+func many(n int) msgs {
+	out := msgs{&pgproto3.Parse{Name: "s", Query: upsert}}
+	for i := range n {
+		out = append(out, bound("s", fmt.Sprintf("p%d", i)))
+	}
+	return out
 }
 
 const upsert = "INSERT INTO users (id, name) VALUES (1, 'a') ON CONFLICT (name) DO UPDATE SET email = 'again' RETURNING id, name, email"
@@ -167,8 +192,9 @@ func TestAgainIsUnseen(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, at once %v", c.name, atOnce), func(t *testing.T) {
 				var want []string
 				for _, falls := range []int{0, 1, 3} {
+					chunk := map[int]int{0: 1 << 20, 1: 7, 3: 1}[falls]
 					pgtest.Exec(t, admin, "TRUNCATE users", fmt.Sprintf("SELECT setval('falls', %d, false)", 1000-falls))
-					got := talk(t, d, db, atOnce, c.say)
+					got := talk(t, d, db, atOnce, chunk, c.say)
 					if falls == 0 {
 						want = got
 						continue
@@ -202,11 +228,12 @@ func TestAgainIsNotPossible(t *testing.T) {
 		{"work before it in the implicit transaction", 1, 1, msgs{
 			&pgproto3.Parse{Query: "INSERT INTO plain VALUES (1)"}, bound("", ""), &pgproto3.Execute{}, &pgproto3.Parse{Query: upsert}, bound("", ""), &pgproto3.Execute{}, &pgproto3.Sync{},
 		}},
+		{"too many portals before it", 1, 1, append(append(msgs{q("BEGIN")}, many(maxHeld+1)...), &pgproto3.Execute{Portal: "p0"}, &pgproto3.Sync{}, q("ROLLBACK"))},
 		{"no ON CONFLICT", 1, 1, msgs{q("INSERT INTO users (id, name) VALUES (1, 'a')")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pgtest.Exec(t, admin, "TRUNCATE users, plain", fmt.Sprintf("SELECT setval('falls', %d, false)", 1000-c.falls))
-			if got := talk(t, d, db, true, c.say); !slices.Contains(got, met) {
+			if got := talk(t, d, db, true, 1<<20, c.say); !slices.Contains(got, met) {
 				t.Errorf("the client got\n%s", strings.Join(got, "\n"))
 			}
 			var n, rows int

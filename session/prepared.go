@@ -48,7 +48,7 @@ func (s *Session) bind(size int) (bool, error) {
 	}
 	// What may be executed again is bound again before it.
 	var whole []byte
-	if v.refusal == nil && r != nil && againPlan(r.plan, done) != nil && size <= s.limit {
+	if v.refusal == nil && r != nil && againPlan(r.plan, done) != nil && size <= s.limit/maxHeld {
 		if whole = s.client.peek(size); whole == nil {
 			return false, nil
 		}
@@ -79,6 +79,9 @@ func (s *Session) bind(size int) (bool, error) {
 	if r != nil && r.noteworthy() {
 		p := &record{plan: r.plan, effect: r.effect, steps: st.list, executed: done, bind: whole}
 		p.effect.with(&st.effect)
+		if whole != nil {
+			s.holdBind(p)
+		}
 		s.set(e, true, string(key), p)
 	} else if s.portals[string(key)] != nil {
 		s.set(e, true, string(key), &record{gone: true})

@@ -113,6 +113,7 @@ type Session struct {
 	ran   bool
 	bound int
 	again again
+	held  []*record // the portals whose Binds are kept, in order
 
 	statements, portals map[string]*record // by name; what later messages of the client will meet
 	texts               int                // bytes of the clients' texts that are kept
