@@ -168,6 +168,48 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A session that is busy, as one is whose statement takes seconds to plan, holds up neither the others nor whoever hands out states.
+func TestApplyDoesNotWaitForABusySession(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	r := start(t, control)
+	dsn, _ := r.database(t, usersTable)
+	busy, other := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	pid := busy.PgConn().PID()
+	conns := map[bool]*conn{}
+	for _, c := range r.hub.all() {
+		c.mu.Lock()
+		conns[c.session.PID() == pid] = c
+		c.mu.Unlock()
+	}
+	epoch := func(isBusy bool) int64 {
+		c := conns[isBusy]
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.session.State().Epoch
+	}
+	applied := make(chan int64, 10)
+	tell := func(epoch int64) { applied <- epoch }
+	conns[true].mu.Lock()
+	control.host.Apply(renaming(t, 6, lens.SwitchReads), tell)
+	query(t, other, "SELECT count(*)::text FROM users")
+	if got := epoch(false); got != 6 {
+		t.Errorf("the other session is under epoch %d", got)
+	}
+	select {
+	case epoch := <-applied:
+		t.Errorf("epoch %d is applied while a session is under the one before", epoch)
+	default:
+	}
+	control.host.Apply(renaming(t, 7, lens.Contract), tell) // what the busy session gets is this one, whoever comes first
+	conns[true].mu.Unlock()
+	if got := <-applied; got != 7 {
+		t.Errorf("epoch %d is applied", got)
+	}
+	if a, b := epoch(true), epoch(false); a != 7 || b != 7 {
+		t.Errorf("the sessions are under epochs %d and %d", a, b)
+	}
+}
+
 // Applications at work notice nothing of epochs that come and go, nor of leases that are lost for a moment.
 func TestSwitchesUnderLoad(t *testing.T) {
 	control := newControl(renaming(t, 1, lens.DualWrite))

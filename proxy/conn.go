@@ -130,15 +130,32 @@ func (c *conn) locked(f func() *change) {
 
 // setState hands a state to the session; it counts the session among those that the change waits for, where it cannot switch at once.
 func (c *conn) setState(state *rewrite.State, ch *change) {
-	c.locked(func() *change {
-		c.session.SetState(state)
-		c.behind = nil // an earlier change has been replaced
-		if !ch.reached(c.session.State()) {
-			ch.behind.Add(1)
-			c.behind = ch
-		}
-		return c.after(false)
-	})
+	c.mu.Lock()
+	c.hub.passed(c.takeState(state, ch))
+}
+
+// trySetState is setState where nothing else is being done with the session; it says false where it is.
+func (c *conn) trySetState(state *rewrite.State, ch *change) bool {
+	if !c.mu.TryLock() {
+		return false
+	}
+	c.hub.passed(c.takeState(state, ch))
+	return true
+}
+
+// takeState is called with c.mu held, and unlocks it.
+func (c *conn) takeState(state *rewrite.State, ch *change) *change {
+	defer c.mu.Unlock()
+	if c.gone || c.hub.superseded(ch) {
+		return nil
+	}
+	c.session.SetState(state)
+	c.behind = nil // an earlier change has been replaced
+	if !ch.reached(c.session.State()) {
+		ch.behind.Add(1)
+		c.behind = ch
+	}
+	return c.after(false)
 }
 
 // drain ends the connection where it is at a transaction boundary; where not, after sees to it when it gets there.

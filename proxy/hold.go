@@ -52,15 +52,14 @@ func (c *conn) released() {
 	c.hub.holdMu.Unlock()
 }
 
-// resume asks the gate again for a held statement.
-func (c *conn) resume() {
-	c.locked(func() *change {
-		if c.session.Blocked() != session.OnGate {
-			return nil
-		}
-		c.session.Resume()
-		return c.after(false)
-	})
+// resumed asks the gate again for a held statement. It is called with c.mu held, and unlocks it.
+func (c *conn) resumed() *change {
+	defer c.mu.Unlock()
+	if c.gone || c.session.Blocked() != session.OnGate {
+		return nil
+	}
+	c.session.Resume()
+	return c.after(false)
 }
 
 // expire says that a hold's time has run out.

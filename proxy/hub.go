@@ -26,7 +26,8 @@ type hub struct {
 	draining atomic.Bool
 	sessions atomic.Int64 // clients that have, or are about to have, a server connection
 
-	applying sync.Mutex // one Apply at a time; taken before conn.mu
+	applying sync.Mutex     // one Apply at a time; taken before conn.mu
+	late     sync.WaitGroup // the goroutines that tell sessions what they were too busy to be told
 
 	mu     sync.Mutex
 	state  *rewrite.State
@@ -96,7 +97,8 @@ type change struct {
 }
 
 // Apply hands a state to all sessions and to later ones. It is driven by events alone: a session that cannot switch at once is looked at again
-// after each of its messages.
+// after each of its messages. One that is busy with a message, which may be a statement that takes seconds to plan, is not waited for: the others have
+// the state meanwhile, and Apply returns.
 func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
 	ch := &change{state: state, applied: applied}
 	ch.behind.Store(1)
@@ -105,11 +107,30 @@ func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
 	h.state, h.change = state, ch
 	conns := h.allLocked()
 	h.mu.Unlock()
+	var busy []*conn
 	for _, c := range conns {
-		c.setState(state, ch)
+		if !c.trySetState(state, ch) {
+			busy = append(busy, c)
+		}
 	}
 	h.applying.Unlock()
-	h.passed(ch)
+	if len(busy) == 0 {
+		h.passed(ch)
+		return
+	}
+	h.late.Go(func() {
+		for _, c := range busy {
+			c.setState(state, ch)
+		}
+		h.passed(ch)
+	})
+}
+
+// superseded says whether a later Apply has begun, which hands its own state to every session. h.mu must not be held.
+func (h *hub) superseded(ch *change) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state != ch.state
 }
 
 // reached says whether a session under that state is no longer waited for.
@@ -143,9 +164,27 @@ func (h *hub) Lease(until time.Duration) {
 			held = append(held, c)
 		}
 		h.holdMu.Unlock()
-		for _, c := range held {
-			c.resume()
+		h.resume(held)
+	}
+}
+
+// resume lets held statements ask the gate again. Sessions that are busy are left to a goroutine, so that none holds up another.
+func (h *hub) resume(held []*conn) {
+	var busy []*conn
+	for _, c := range held {
+		if !c.mu.TryLock() {
+			busy = append(busy, c)
+			continue
 		}
+		h.passed(c.resumed())
+	}
+	if len(busy) > 0 {
+		h.late.Go(func() {
+			for _, c := range busy {
+				c.mu.Lock()
+				h.passed(c.resumed())
+			}
+		})
 	}
 }
 

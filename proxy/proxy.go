@@ -136,6 +136,7 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	err = errors.Join(err, p.admin.Close())
 	stop()
 	group.Wait()
+	p.hub.late.Wait() // nobody calls Apply any more, and no session is busy
 	return errors.Join(runErr, err)
 }
 

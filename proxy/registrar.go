@@ -138,9 +138,7 @@ func (r *registrar) done(batch []*conn, err error) {
 		}
 	}
 	r.mu.Unlock()
-	if err == nil {
-		for _, c := range batch {
-			c.resume()
-		}
+	if err == nil && len(batch) > 0 {
+		batch[0].hub.resume(batch)
 	}
 }

@@ -19,7 +19,13 @@ import (
 	"segue/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, pgtest.Options{})) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(pgtest.Main(m, pgtest.Options{}))
+}
 
 // command runs the program as from a shell.
 func command(ctx context.Context, args ...string) (code int, stdout, stderr string) {
