@@ -71,7 +71,7 @@ type crowd struct {
 
 func (e *env) crowd(addr, version, mode, script string) *crowd {
 	e.t.Helper()
-	bin, err := pgtest.FindBin()
+	pgbench, err := pgtest.FindProgram("pgbench")
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (e *env) crowd(addr, version, mode, script string) *crowd {
 		e.t.Fatal(err)
 	}
 	host, port, _ := strings.Cut(addr, ":")
-	c := &crowd{cmd: exec.Command(filepath.Join(bin, "pgbench"), "-n", "-c", "2", "-j", "1", "-T", "600", "--verbose-errors", "-M", mode, "-f", file, "-h", host, "-p", port, "-U", "postgres", e.db)}
+	c := &crowd{cmd: exec.Command(pgbench, "-n", "-c", "2", "-j", "1", "-T", "600", "--verbose-errors", "-M", mode, "-f", file, "-h", host, "-p", port, "-U", "postgres", e.db)}
 	c.cmd.Env = append(os.Environ(), "PGOPTIONS=-csegue.version="+version)
 	c.cmd.Stderr = &c.errs
 	if err := c.cmd.Start(); err != nil {

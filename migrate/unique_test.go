@@ -12,7 +12,7 @@ import (
 // uniqueTable has unique indexes of all kinds on the column.
 const uniqueTable = `
 CREATE TABLE users (id bigint PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'nobody', email text, tenant int NOT NULL DEFAULT 1,
-	CONSTRAINT one_name UNIQUE (name), CONSTRAINT in_tenant UNIQUE NULLS NOT DISTINCT (tenant, name) INCLUDE (email));
+	CONSTRAINT one_name UNIQUE (name), CONSTRAINT in_tenant UNIQUE (tenant, name) INCLUDE (email));
 COMMENT ON CONSTRAINT one_name ON users IS 'a name''s constraint';
 CREATE UNIQUE INDEX lower_name ON users (lower(name) text_pattern_ops DESC) WHERE name <> 'nobody';
 COMMENT ON INDEX lower_name IS 'an index';
@@ -28,7 +28,12 @@ const uniques = `SELECT string_agg(COALESCE('CONSTRAINT ' || k.conname || ' ' ||
 
 // TestUnique goes there and back, and there again.
 func TestUnique(t *testing.T) {
-	e := newEnv(t, uniqueTable)
+	table, distinct := uniqueTable, ""
+	if e := newEnv(t, ""); e.value("current_setting('server_version_num')") >= "150000" {
+		distinct = "NULLS NOT DISTINCT "
+		table = strings.Replace(table, "UNIQUE (tenant", "UNIQUE "+distinct+"(tenant", 1)
+	}
+	e := newEnv(t, table)
 	before, defs := e.dump(), e.value(uniques)
 	p := e.proxy(0)
 	p.start()
@@ -68,7 +73,7 @@ func TestUnique(t *testing.T) {
 	p.at(lens.Complete, lens.WriteNew, true)
 	p.hooks.on("settled write-new", nil)
 	// The new ones have the names, so that ON CONFLICT ON CONSTRAINT goes on working.
-	after := `CONSTRAINT in_tenant UNIQUE NULLS NOT DISTINCT (tenant, full_name) INCLUDE (email)
+	after := `CONSTRAINT in_tenant UNIQUE ` + distinct + `(tenant, full_name) INCLUDE (email)
 CONSTRAINT one_name UNIQUE (full_name) -- a name's constraint`
 	all := `CREATE UNIQUE INDEX c_name ON public.users USING btree (full_name COLLATE "C" DESC NULLS LAST, id) WITH (fillfactor='70')
 CREATE UNIQUE INDEX email ON public.users USING btree (email) INCLUDE (full_name) WHERE ((full_name)::text ~~ 'u%'::text)
