@@ -38,6 +38,8 @@ type attempt struct {
 	needs   *int32
 	// rowsShow says that whole rows may be results here: their type is put right in the result's description.
 	rowsShow bool
+	// kept says that a query is stored and not run: it reads the system catalogs as they are.
+	kept bool
 	// locks and groups count the queries around that lock or group rows: a sub-select would change what they do.
 	locks, groups int
 

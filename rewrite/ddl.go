@@ -169,7 +169,9 @@ func (a *attempt) createTable(s *pg.CreateStmt) {
 // createView plans CREATE [MATERIALIZED] VIEW: its query is stored as it is, so it must not be one that depends on the phase.
 func (a *attempt) createView(n, query *pg.Node) {
 	edits, uses := len(a.list), a.uses
+	a.kept = true
 	a.query(query, nil, nil)
+	a.kept = false
 	if len(a.list) > edits || a.uses > uses {
 		a.anyOther(n)
 	}

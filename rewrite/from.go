@@ -68,6 +68,9 @@ func (a *attempt) fromItem(n *pg.Node, sc, outer *scope, ctes *cte) *fromNode {
 		if it := a.derive(x.RangeVar, ctes); it != nil {
 			return add(it)
 		}
+		if it := a.catalogItem(x.RangeVar, ctes); it != nil {
+			return add(it)
+		}
 		it := a.tableItem(x.RangeVar, ctes)
 		if it.lens != nil && x.RangeVar.Inh && len(x.RangeVar.Alias.GetColnames()) > 0 {
 			a.need(x.RangeVar.Location)

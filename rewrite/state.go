@@ -75,12 +75,14 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 	return s, nil
 }
 
-// Mentions says whether the text may name a migrating table. It is a byte scan without parsing; where it says false, the text goes to
-// the server as it is, untouched and unparsed.
+// Mentions says whether the text may name a migrating table, or a system catalog that tells its columns. It is a byte scan without parsing; where
+// it says false, the text goes to the server as it is, untouched and unparsed.
 func (s *State) Mentions(sql string) bool {
-	if len(s.migrations) == 0 {
-		return false
-	}
+	return len(s.migrations) > 0 && (s.mentionsTables(sql) || catalogWords.in(sql))
+}
+
+// mentionsTables says whether the text may name a migrating table.
+func (s *State) mentionsTables(sql string) bool {
 	if s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`) {
 		return true
 	}

@@ -311,6 +311,18 @@ func (g *Group) Has(name string, isNew bool) bool {
 	return false
 }
 
+// Physical gives the names of the columns of both sides as they are in the table.
+func (g *Group) Physical() []string {
+	var names []string
+	for _, o := range g.Old {
+		names = append(names, o.Name)
+	}
+	for _, n := range g.New {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
 // OneWay says that some old column cannot be made from the new ones.
 func (g *Group) OneWay() bool {
 	for _, o := range g.Old {

@@ -51,6 +51,9 @@ type Column struct {
 	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
 	Generated bool
+
+	// What the system catalogs are to say of a column that migrates.
+	Attribute
 }
 
 // Migrates says whether the column belongs to a migration.
@@ -213,6 +216,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 			c := Column{Name: o.Name, Physical: o.Name, Tie: tie, Type: m.oldType(rel, o.Name)}
 			m.readOld(rel, o, &c)
 			m.describe(rel, &c, o.Name)
+			c.Attribute = m.oldAttribute(rel, o)
 			out = append(out, placed{c, int(m.OldNums[o.Name])})
 		}
 		return out
@@ -221,7 +225,8 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 		c := Column{Name: n.As, Physical: n.Name, Tie: tie, Type: m.newType(rel, n)}
 		m.readNew(rel, n, &c)
 		m.describe(rel, &c, n.Name)
-		place := end + index*64 + j
+		c.Attribute = m.newAttribute(rel, n, index*maxAdded+j)
+		place := end + index*maxAdded + j
 		if p := rel.Column(n.Name); p != nil {
 			place = int(p.Num)
 		}

@@ -1,0 +1,74 @@
+package lens
+
+import (
+	"regexp"
+	"strings"
+
+	"segue/rewrite/catalog"
+)
+
+// Attribute is what the system catalogs say of a column in a database that has just the side's own schema, as far as Column does not say it.
+type Attribute struct {
+	// Slot is the attribute number that the column has where no column of the table stands for it: an old column's own one, which stays
+	// taken when the column is dropped, or one that no column can have.
+	Slot    int16
+	NotNull bool
+	// DefaultOf is the physical column whose default is the column's default, written as a literal of another type perhaps; "" where there is none.
+	DefaultOf string
+}
+
+const (
+	maxAttributes = 1600 // a table's columns in PostgreSQL
+	maxAdded      = 64   // columns that one migration adds
+)
+
+// oldAttribute describes an old column. Once constraints may have gone to the new columns, those tell whether it could be NULL: a NULL stands for a NULL.
+func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
+	at := Attribute{Slot: m.OldNums[o.Name], NotNull: m.notNull(rel, o.Name), DefaultOf: m.defaultFrom(rel, o.Name)}
+	if m.Stage.Phase == Complete || m.Stage.Step == InferNew {
+		for _, n := range m.Group.New {
+			at.NotNull = at.NotNull || m.notNull(rel, n.Name)
+		}
+	}
+	return at
+}
+
+// newAttribute describes a new column, the index-th of all that migrations add.
+func (m *Applied) newAttribute(rel *catalog.Relation, n NewColumn, index int) Attribute {
+	at := Attribute{Slot: int16(maxAttributes + 1 + index), NotNull: n.NotNull || m.notNull(rel, n.Name), DefaultOf: m.defaultFrom(rel, n.Name)}
+	if m.Group.Same {
+		at.NotNull = at.NotNull || m.notNull(rel, m.Group.Old[0].Name)
+	}
+	return at
+}
+
+func (m *Applied) notNull(rel *catalog.Relation, name string) bool {
+	c := rel.Column(name)
+	return c != nil && c.NotNull
+}
+
+// defaultFrom gives the physical column that has a column's default: itself, or the one that it stands for where a cast alone makes one of the other.
+func (m *Applied) defaultFrom(rel *catalog.Relation, name string) string {
+	if c := rel.Column(name); c != nil && c.Default != "" {
+		return name
+	}
+	if len(m.Group.Old) != 1 || len(m.Group.New) != 1 {
+		return ""
+	}
+	other, form := m.Group.New[0].Name, m.Group.Old[0].Down
+	if name == other {
+		other, form = m.Group.Old[0].Name, m.Group.New[0].Up
+	}
+	if c := rel.Column(other); c != nil && c.Default != "" && (m.Group.Same || form.castOnly()) {
+		return other
+	}
+	return ""
+}
+
+var onlyCast = regexp.MustCompile(`^\(*\x00\)*(::[a-z0-9_. ()]+)*$`)
+
+// castOnly says that the form is one column, cast or not.
+func (f Form) castOnly() bool {
+	text := f.Expand(func(string) string { return "\x00" })
+	return strings.Count(text, "\x00") == 1 && onlyCast.MatchString(text)
+}
