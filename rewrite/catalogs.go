@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,65 +26,67 @@ const maxCatalogRows = 2000
 type catalogRow struct {
 	rel    *catalog.Relation
 	column *lens.Column
-	num    int16           // attribute number that the code sees
-	source *catalog.Column // of the physical table: what the row is made from
-	own    bool            // the source is the column itself
+	num    int16    // attribute number that the code sees
+	of     []string // columns of the physical table that the row can be made from, the best one first
+	// leaving says that the column's default may have gone to the other side's columns, none of which has it as it was.
+	leaving bool
 }
 
-// same says that pg_attribute has the row as it is.
-func (r *catalogRow) same() bool {
-	return r.own && r.source.Name == r.column.Name && r.source.Num == r.num && r.source.NotNull == r.column.NotNull && (r.source.Default != "") == (r.column.DefaultOf != "")
+// catalogTable is a table that migrates, as catalogs have it.
+type catalogTable struct {
+	rel *catalog.Relation
+	// hidden are the names of columns whose rows are left out. They are told by their names, since the tables may be a step further than the catalog here.
+	hidden []string
+	rows   []catalogRow // that are made
 }
 
-// migratingRows gives what catalogs are to say of migrating columns, and which attribute numbers those and the other side's have in the tables.
-func (a *attempt) migratingRows() (rows []catalogRow, nums map[*catalog.Relation][]int16) {
-	nums = map[*catalog.Relation][]int16{}
-	var oids []uint32
-	for oid := range a.state.tables {
-		oids = append(oids, oid)
-	}
-	slices.Sort(oids)
-	for _, oid := range oids {
-		rel := a.state.Catalog.ByOID(oid)
-		l := a.lensOf(rel)
-		groups := map[string]*lens.Group{}
+// catalogTables gives what catalogs are to say of the columns that migrate; nil where that would be too much.
+func (a *attempt) catalogTables() []catalogTable {
+	var tables []catalogTable
+	n := 0
+	for _, oid := range slices.Sorted(maps.Keys(a.state.tables)) {
+		t := catalogTable{rel: a.state.Catalog.ByOID(oid)}
+		l := a.lensOf(t.rel)
+		groups, moving, leaving := map[string]*lens.Group{}, map[string]bool{}, map[string]bool{}
 		for _, i := range a.state.tables[oid] {
 			m := &a.state.migrations[i]
 			groups[m.Definition.Name] = m.group
-			for _, name := range m.group.Physical() {
-				if c := rel.Column(name); c != nil {
-					nums[rel] = append(nums[rel], c.Num)
-				}
+			leaving[m.Definition.Name] = m.Stage.Step == lens.InferNew && !a.isNew[m.Definition.Name]
+			switch m.Stage.Step {
+			case lens.InferNew, lens.WriteNew, lens.WriteOld:
+				moving[m.Definition.Name] = true // a column may have lost its constraints, or be gone
+			case lens.NoStep, lens.BothUnique:
 			}
+			t.hidden = append(t.hidden, m.group.Physical()...)
 		}
 		for i := range l.Columns {
 			c := &l.Columns[i]
 			if !c.Migrates() {
 				continue
 			}
-			r := catalogRow{rel: rel, column: c, num: c.Num}
+			r := catalogRow{rel: t.rel, column: c, num: c.Num, of: []string{c.Physical}, leaving: leaving[c.Migration()] && c.Hides == ""}
 			if r.num == 0 {
 				r.num = c.Slot
 			}
-			if r.source = rel.Column(c.Physical); r.source != nil {
-				r.own = true
-			} else {
-				for _, name := range groups[c.Migration()].Physical() {
-					if r.source == nil {
-						r.source = rel.Column(name)
-					}
-				}
-			}
-			if r.source == nil {
+			if own := t.rel.Column(c.Physical); own != nil && !moving[c.Migration()] && own.Name == c.Name && own.Num == r.num && own.NotNull == c.NotNull && (own.Default != "") == (c.DefaultOf != "") {
+				t.hidden = slices.DeleteFunc(t.hidden, func(name string) bool { return name == c.Name })
 				continue
 			}
-			if !slices.Contains(nums[rel], r.num) {
-				nums[rel] = append(nums[rel], r.num)
+			t.hidden = append(t.hidden, fmt.Sprintf("........pg.dropped.%d........", r.num)) // what stands there once the column is dropped
+			for _, name := range groups[c.Migration()].Physical() {
+				if name != c.Physical {
+					r.of = append(r.of, name)
+				}
 			}
-			rows = append(rows, r)
+			t.rows = append(t.rows, r)
 		}
+		n += len(t.hidden) + len(t.rows)
+		tables = append(tables, t)
 	}
-	return rows, nums
+	if n > maxCatalogRows {
+		return nil
+	}
+	return tables
 }
 
 // catalogItem puts a sub-select in the place of a catalog of columns in FROM, and brings it into scope; nil where the name means something else, or
@@ -150,68 +153,67 @@ func (a *attempt) namesFully(table string, from int) bool {
 	return false
 }
 
-// pairs gives a list of (table, attribute number) as SQL; "" where there is none, or too many.
-func pairs(nums map[*catalog.Relation][]int16, leave func(*catalog.Relation, int16) bool) string {
+// hiddenColumns gives a list of (table, column's name) as SQL.
+func hiddenColumns(tables []catalogTable) string {
 	var list []string
-	for rel, ns := range nums {
-		for _, n := range ns {
-			if !leave(rel, n) {
-				list = append(list, fmt.Sprintf("(%d, %d)", rel.OID, n))
-			}
+	for _, t := range tables {
+		for _, name := range t.hidden {
+			list = append(list, fmt.Sprintf("(%d, %s)", t.rel.OID, literal(name)))
 		}
 	}
-	if len(list) > maxCatalogRows {
-		return ""
-	}
-	slices.Sort(list)
 	return strings.Join(list, ", ")
+}
+
+// made gives the part of a catalog's sub-select that makes one row: of the row that from and where find, with some of its columns set.
+func made(set, from, where string) string {
+	return " UNION ALL SELECT (pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object(" + set + "))).* FROM " + from + " WHERE " + where
 }
 
 // attributes gives pg_attribute as the code's schema has it.
 func (a *attempt) attributes() string {
-	rows, nums := a.migratingRows()
-	hidden := pairs(nums, func(rel *catalog.Relation, n int16) bool {
-		return slices.ContainsFunc(rows, func(r catalogRow) bool { return r.rel == rel && r.num == n && r.same() })
-	})
-	if hidden == "" {
+	tables := a.catalogTables()
+	if tables == nil {
 		return ""
 	}
-	sql := "SELECT * FROM pg_catalog.pg_attribute WHERE (attrelid, attnum) NOT IN (" + hidden + ")"
-	for i := range rows {
-		r := &rows[i]
-		if r.same() {
-			continue
+	sql := "SELECT * FROM pg_catalog.pg_attribute WHERE (attrelid, attname) NOT IN (" + hiddenColumns(tables) + ")"
+	for _, t := range tables {
+		for _, r := range t.rows {
+			has := fmt.Sprint(r.column.DefaultOf != "")
+			if r.leaving {
+				has = "r.atthasdef"
+			}
+			sql += made(
+				fmt.Sprintf("'attname', %s, 'attnum', %d, 'attnotnull', %t, 'atthasdef', %s, 'atttypid', t.oid, 'atttypmod', %d, 'attlen', t.typlen, 'attbyval', t.typbyval, "+
+					"'attalign', t.typalign, 'attstorage', t.typstorage, 'attcollation', t.typcollation, 'attndims', CASE t.typcategory WHEN 'A' THEN 1 ELSE 0 END, 'atthasmissing', false",
+					literal(r.column.Name), r.num, r.column.NotNull, has, r.column.Type.Mod),
+				"pg_catalog.pg_attribute r, pg_catalog.pg_type t",
+				fmt.Sprintf("r.attrelid = %d AND r.attname = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1) AND t.oid = %s",
+					t.rel.OID, literals(r.of), literal(r.of[0]), typeOID(r.column.Type)))
 		}
-		set := fmt.Sprintf("'attname', %s, 'attnum', %d, 'attnotnull', %t, 'atthasdef', %t", literal(r.column.Name), r.num, r.column.NotNull, r.column.DefaultOf != "")
-		from, where := "", ""
-		if !r.own {
-			from = ", pg_catalog.pg_type t"
-			where = " AND t.oid = " + typeOID(r.column.Type)
-			set += fmt.Sprintf(", 'atttypid', t.oid, 'atttypmod', %d, 'attlen', t.typlen, 'attbyval', t.typbyval, 'attalign', t.typalign, 'attstorage', t.typstorage, "+
-				"'attcollation', t.typcollation, 'attndims', CASE t.typcategory WHEN 'A' THEN 1 ELSE 0 END, 'attcompression', '', 'atthasmissing', false", r.column.Type.Mod)
-		}
-		sql += fmt.Sprintf(" UNION ALL SELECT (pg_catalog.jsonb_populate_record(a, pg_catalog.jsonb_build_object(%s))).* FROM pg_catalog.pg_attribute a%s WHERE a.attrelid = %d AND a.attnum = %d%s",
-			set, from, r.rel.OID, r.source.Num, where)
 	}
 	return sql
 }
 
 // defaults gives pg_attrdef as the code's schema has it.
 func (a *attempt) defaults() string {
-	rows, nums := a.migratingRows()
-	stays := func(r *catalogRow) bool { return r.own && r.column.DefaultOf == r.source.Name && r.source.Num == r.num }
-	hidden := pairs(nums, func(rel *catalog.Relation, n int16) bool {
-		return slices.ContainsFunc(rows, func(r catalogRow) bool { return r.rel == rel && r.num == n && stays(&r) })
-	})
-	if hidden == "" {
+	tables := a.catalogTables()
+	if tables == nil {
 		return ""
 	}
-	sql := "SELECT * FROM pg_catalog.pg_attrdef WHERE (adrelid, adnum) NOT IN (" + hidden + ")"
-	for i := range rows {
-		r := &rows[i]
-		if of := r.rel.Column(r.column.DefaultOf); of != nil && !stays(r) {
-			sql += fmt.Sprintf(" UNION ALL SELECT (pg_catalog.jsonb_populate_record(d, pg_catalog.jsonb_build_object('adnum', %d))).* FROM pg_catalog.pg_attrdef d WHERE d.adrelid = %d AND d.adnum = %d",
-				r.num, r.rel.OID, of.Num)
+	sql := "SELECT * FROM pg_catalog.pg_attrdef WHERE (adrelid, adnum) NOT IN (SELECT attrelid, attnum FROM pg_catalog.pg_attribute WHERE (attrelid, attname) IN (" + hiddenColumns(tables) + "))"
+	for _, t := range tables {
+		for _, r := range t.rows {
+			of := r.column.DefaultOf
+			if of == "" {
+				continue
+			}
+			from := []string{of}
+			if r.column.Hides != "" {
+				from = r.of // the default may have gone from the one to the other
+			}
+			sql += made(fmt.Sprintf("'adnum', %d", r.num), "pg_catalog.pg_attrdef r",
+				fmt.Sprintf("r.adrelid = %d AND r.adnum = (SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND atthasdef AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1)",
+					t.rel.OID, literals(from), literal(of)))
 		}
 	}
 	return sql
@@ -219,47 +221,28 @@ func (a *attempt) defaults() string {
 
 // informationColumns gives information_schema.columns as the code's schema has it.
 func (a *attempt) informationColumns() string {
-	rows, nums := a.migratingRows()
-	count := 0
-	var hidden []string
-	for rel, ns := range nums {
-		var names []string
-		for i := range rel.Columns {
-			c := &rel.Columns[i]
-			if slices.Contains(ns, c.Num) && !slices.ContainsFunc(rows, func(r catalogRow) bool { return r.rel == rel && r.source == c && r.same() }) {
-				names = append(names, literal(c.Name))
-				count++
-			}
-		}
-		if len(names) > 0 {
-			hidden = append(hidden, fmt.Sprintf("table_schema = %s AND table_name = %s AND column_name IN (%s)", literal(rel.Schema), literal(rel.Name), strings.Join(names, ", ")))
-		}
-	}
-	if len(hidden) == 0 || count > maxCatalogRows {
+	tables := a.catalogTables()
+	if tables == nil {
 		return ""
 	}
-	slices.Sort(hidden)
-	sql := "SELECT * FROM information_schema.columns WHERE NOT (" + strings.Join(hidden, " OR ") + ")"
-	for i := range rows {
-		r := &rows[i]
-		if r.same() {
-			continue
-		}
-		def := "NULL"
-		if r.column.Default != "" {
-			def = literal(r.column.Default)
-		}
-		nullable := "YES"
-		if r.column.NotNull {
-			nullable = "NO"
-		}
-		set := fmt.Sprintf("'column_name', %s, 'ordinal_position', %d, 'column_default', %s, 'is_nullable', '%s', 'dtd_identifier', '%[2]d'", literal(r.column.Name), r.num, def, nullable)
-		from, where := "", ""
-		if !r.own {
-			from = ", pg_catalog.pg_type t, pg_catalog.pg_namespace n"
-			where = " AND t.oid = " + typeOID(r.column.Type) + " AND n.oid = t.typnamespace"
-			set += ", 'data_type', CASE WHEN t.typcategory = 'A' THEN 'ARRAY' WHEN n.nspname = 'pg_catalog' THEN pg_catalog.format_type(t.oid, NULL) ELSE 'USER-DEFINED' END" +
-				", 'udt_schema', n.nspname, 'udt_name', t.typname"
+	var hidden []string
+	sql := ""
+	for _, t := range tables {
+		place := fmt.Sprintf("table_schema = %s AND table_name = %s AND column_name IN (", literal(t.rel.Schema), literal(t.rel.Name))
+		hidden = append(hidden, place+literals(t.hidden)+")")
+		for _, r := range t.rows {
+			def, nullable := "NULL", "YES"
+			if r.column.Default != "" {
+				def = literal(r.column.Default)
+			}
+			if r.column.NotNull {
+				nullable = "NO"
+			}
+			set := fmt.Sprintf("'column_name', %s, 'ordinal_position', %d, 'dtd_identifier', '%[2]d', 'column_default', %s, 'is_nullable', '%s', "+
+				"'data_type', CASE WHEN b.typcategory = 'A' THEN 'ARRAY' WHEN n.nspname = 'pg_catalog' THEN pg_catalog.format_type(b.oid, NULL) ELSE 'USER-DEFINED' END, "+
+				"'udt_schema', n.nspname, 'udt_name', b.typname, 'domain_schema', CASE WHEN b.oid <> t.oid THEN t.typnamespace::regnamespace::text END, "+
+				"'domain_name', CASE WHEN b.oid <> t.oid THEN t.typname END, 'domain_catalog', CASE WHEN b.oid <> t.oid THEN pg_catalog.current_database() END",
+				literal(r.column.Name), r.num, def, nullable)
 			for _, f := range [...][2]string{
 				{"character_maximum_length", "_pg_char_max_length"},
 				{"character_octet_length", "_pg_char_octet_length"},
@@ -268,13 +251,25 @@ func (a *attempt) informationColumns() string {
 				{"numeric_scale", "_pg_numeric_scale"},
 				{"datetime_precision", "_pg_datetime_precision"},
 			} {
-				set += fmt.Sprintf(", '%s', information_schema.%s(t.oid, %d)", f[0], f[1], r.column.Type.Mod)
+				set += fmt.Sprintf(", '%s', information_schema.%s(b.oid, CASE WHEN b.oid <> t.oid THEN t.typtypmod ELSE %d END)", f[0], f[1], r.column.Type.Mod)
 			}
+			sql += made(set,
+				"information_schema.columns r, pg_catalog.pg_type t JOIN pg_catalog.pg_type b ON b.oid = COALESCE(NULLIF(t.typbasetype, 0), t.oid) JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace",
+				fmt.Sprintf("r.table_schema = %s AND r.table_name = %s AND r.column_name = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %d AND attname IN (%s) "+
+					"ORDER BY attname = %s DESC LIMIT 1) AND t.oid = %s",
+					literal(t.rel.Schema), literal(t.rel.Name), t.rel.OID, literals(r.of), literal(r.of[0]), typeOID(r.column.Type)))
 		}
-		sql += fmt.Sprintf(" UNION ALL SELECT (pg_catalog.jsonb_populate_record(c, pg_catalog.jsonb_build_object(%s))).* FROM information_schema.columns c%s WHERE c.table_schema = %s AND c.table_name = %s AND c.column_name = %s%s",
-			set, from, literal(r.rel.Schema), literal(r.rel.Name), literal(r.source.Name), where)
 	}
-	return sql
+	return "SELECT * FROM information_schema.columns WHERE NOT (" + strings.Join(hidden, " OR ") + ")" + sql
+}
+
+// literals gives a list of literals as SQL.
+func literals(texts []string) string {
+	list := make([]string, len(texts))
+	for i, t := range texts {
+		list[i] = literal(t)
+	}
+	return strings.Join(list, ", ")
 }
 
 // literal gives a text as an SQL literal, under either setting of standard_conforming_strings.

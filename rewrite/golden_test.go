@@ -201,6 +201,9 @@ func stateOn(t testing.TB, s lens.Stage, table string) *State {
 		rel(1002, "public", "orders", "id", "user_id", "total", "name"),
 		rel(1003, "public", "people", "id", "full_name"),
 		rel(1004, "other", "users", "id", "name"),
+		rel(1249, "pg_catalog", "pg_attribute", "attrelid", "attname", "atttypid", "attnum", "attnotnull", "attisdropped"),
+		rel(2604, "pg_catalog", "pg_attrdef", "oid", "adrelid", "adnum", "adbin"),
+		rel(13295, "information_schema", "columns", "table_schema", "table_name", "column_name"),
 	}, members...), []*catalog.Function{
 		{Schema: "pg_catalog", Name: "upper", Scalar: true},
 		{Schema: "pg_catalog", Name: "now", Scalar: true},
