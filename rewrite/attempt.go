@@ -36,6 +36,8 @@ type attempt struct {
 	// replaced one by one; needs asks for one more, and the text is planned anew.
 	derived map[int32]bool
 	needs   *int32
+	// doomed says that a name that no migration knows means several things, so that the server will refuse the statement.
+	doomed bool
 	// rowsShow says that whole rows may be results here: their type is put right in the result's description.
 	rowsShow bool
 	// kept says that a query is stored and not run: it reads the system catalogs as they are.

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
 	"sort"
 	"strings"
@@ -201,48 +202,46 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 	}
 	first := a
 	for range maxSides {
-		if a.refusal == nil || !a.unresolved() {
+		// The name is the other side's: the code was written for that.
+		if a.blame == "" || sides[a.blame] {
 			break
 		}
-		if a.blame != "" {
-			if sides[a.blame] {
+		sides = maps.Clone(sides)
+		sides[a.blame] = true
+		a = try(sides)
+	}
+	if a.unresolved() {
+		// A name that is ambiguous on this side may be good on another.
+		touched := a.touched
+		for _, other := range combinations(first.isNew, touched) {
+			b := try(other)
+			if !b.unresolved() {
+				sides, a = other, b
 				break
 			}
-			// The name is the other side's: the code was written for that.
-			sides = maps.Clone(sides)
-			sides[a.blame] = true
-			a = try(sides)
-			continue
-		}
-		// A name is ambiguous on this side; it may be good on another.
-		flipped := false
-		for _, m := range slices.Sorted(maps.Keys(a.touched)) {
-			if sides[m] {
-				continue
-			}
-			other := maps.Clone(sides)
-			other[m] = true
-			if b := try(other); b.refusal == nil || !b.unresolved() {
-				sides, a, flipped = other, b, true
-				break
+			if len(b.touched) > len(touched) {
+				touched = b.touched // it got further
 			}
 		}
-		if !flipped {
-			break
+		if a.unresolved() && len(touched) > len(a.touched) {
+			for _, other := range combinations(first.isNew, touched) {
+				if b := try(other); !b.unresolved() {
+					sides, a = other, b
+					break
+				}
+			}
 		}
+	}
+	if a.unresolved() {
+		return first.plan()
 	}
 	if a.refusal != nil {
-		if a.unresolved() {
-			a = first
-		}
 		return a.plan()
 	}
-	for _, m := range slices.Sorted(maps.Keys(a.touched)) {
-		other := maps.Clone(sides)
-		other[m] = !other[m]
+	for _, other := range combinations(sides, a.touched) {
 		b := try(other)
-		if b.refusal == nil && !slices.Equal(a.resolved, b.resolved) {
-			a.uncovered(0, nil, fmt.Sprintf("a statement that means different columns before and after migration %q", m),
+		if b.refusal == nil && !b.doomed && !slices.Equal(a.resolved, b.resolved) {
+			a.uncovered(0, nil, fmt.Sprintf("a statement that means different columns before and after migration %q", differing(sides, other)),
 				"Say which schema the code was written for: options=-csegue.version=old, or new.")
 			return a.plan()
 		}
@@ -250,9 +249,40 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 	return a.plan()
 }
 
-// unresolved says whether the attempt failed at a name.
+// combinations gives the sides that differ from those given for some of the migrations, those that differ least first, at most maxSides of them.
+func combinations(sides, touched map[string]bool) (all []map[string]bool) {
+	names := slices.Sorted(maps.Keys(touched))
+	names = names[:min(len(names), 4)]
+	for flips := 1; flips <= len(names); flips++ {
+		for set := 1; set < 1<<len(names) && len(all) < maxSides; set++ {
+			if bits.OnesCount(uint(set)) != flips {
+				continue
+			}
+			other := maps.Clone(sides)
+			for i, m := range names {
+				if set>>i&1 == 1 {
+					other[m] = !other[m]
+				}
+			}
+			all = append(all, other)
+		}
+	}
+	return all
+}
+
+// differing names the first migration for which two choices differ.
+func differing(a, b map[string]bool) string {
+	for _, m := range slices.Sorted(maps.Keys(a)) {
+		if a[m] != b[m] {
+			return m
+		}
+	}
+	return ""
+}
+
+// unresolved says whether the attempt failed at a name, or the server will.
 func (a *attempt) unresolved() bool {
-	return a.refusal != nil && (a.blame != "" || a.refusal.Code == "42703" || a.refusal.Code == "42702")
+	return a.doomed && a.refusal == nil || a.refusal != nil && (a.blame != "" || a.refusal.Code == "42703" || a.refusal.Code == "42702")
 }
 
 // sides gives each migration's side for a version. auto is true where the statement is to settle it; the sides are then all old.

@@ -87,6 +87,7 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 				a.unknownColumn(int(c.Location), l, name, fmt.Sprintf("column %q does not exist", name))
 			}
 		}
+		a.doomed = a.doomed || r != nil && r.several
 		return r
 	}
 	l := a.visibleLens(sc, name, row)
