@@ -108,6 +108,7 @@ type Origins struct {
 	types   map[uint32]string // the types that are not PostgreSQL's own
 	logical map[string]string // columns that count as another one: the migrating column's other name
 	any     bool              // no origin counts
+	rows    bool              // nor the type of a whole row
 }
 
 type origin struct {
@@ -136,6 +137,10 @@ func (o *Origins) of(f Field) string {
 func (o *Origins) typeOf(oid uint32) string {
 	if o == nil {
 		return fmt.Sprint(oid)
+	}
+	const record = 2249
+	if _, own := o.types[oid]; o.rows && (own || oid == record) {
+		return "row"
 	}
 	if n, ok := o.types[oid]; ok {
 		return n

@@ -115,7 +115,11 @@ func (v *Variant) migrate(f Form) (sql []string) {
 	}
 	sql = append(sql, v.guard(f)...)
 	if f >= Filled {
-		sql = append(sql, fmt.Sprintf(`CREATE INDEX by_new%s ON %s (%s)`, v.Suffix, t, v.column(NewSide)))
+		kind := "INDEX"
+		if v.Unique {
+			kind = "UNIQUE INDEX"
+		}
+		sql = append(sql, fmt.Sprintf(`CREATE %s by_new%s ON %s (%s)`, kind, v.Suffix, t, v.column(NewSide)))
 		for i := range news {
 			if news[i].NotNull {
 				alter(&news[i], "SET NOT NULL")
@@ -133,6 +137,9 @@ func (v *Variant) migrate(f Form) (sql []string) {
 		for i := range olds {
 			alter(&olds[i], "DROP NOT NULL")
 			alter(&olds[i], "DROP DEFAULT")
+		}
+		if v.Unique {
+			sql = append(sql, fmt.Sprintf(`ALTER TABLE %s DROP CONSTRAINT unique_old%s`, t, v.Suffix))
 		}
 		for i := range news {
 			if news[i].Default != "" {

@@ -47,6 +47,7 @@ type rel struct {
 	cols  []genColumn
 	whole bool // the alias is a table's, or a sub-select's: it can be named as a whole
 	keyed bool // its first column is unique
+	call  bool // a function's result, of which the planner may not know how many columns it has
 }
 
 // scope is what names can mean at some place: the innermost level first.

@@ -148,9 +148,8 @@ func (g *gen) operand(f family, s scope, d int) string {
 	return "(" + g.expr(f, s, d) + ")"
 }
 
-// recast is a cast. One that changes nothing is the column itself, with its origin, which what is read in its place has not.
+// recast is a cast. One that changes nothing is the column itself, with its origin.
 func (g *gen) recast(f family, s scope, d int, to string) string {
-	g.step.AnyFrom = true
 	return g.operand(f, s, d) + "::" + to
 }
 

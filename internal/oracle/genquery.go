@@ -73,7 +73,14 @@ func (g *gen) from(depth int) (string, scope) {
 	case 15:
 		if c, ok := g.column(scope{own}, textLists); ok {
 			b := g.alias()
-			return aliased + ", unnest(" + c + ") AS " + b + "(w)", scope{own, {alias: b, cols: []genColumn{{name: "w", family: texts, typ: typeText, words: typeText.words}}}}
+			if g.often(3) { // the alias is the column's name, too
+				return aliased + ", unnest(" + c + ") AS " + b, scope{own, {alias: b, cols: []genColumn{output(b, texts)}, call: true}}
+			}
+			return aliased + ", unnest(" + c + ") AS " + b + "(w)", scope{own, {alias: b, cols: []genColumn{output("w", texts)}, call: true}}
+		}
+		if g.often(3) {
+			b := g.alias()
+			return aliased + ", generate_series(1, 2) AS " + b + "(n)", scope{own, {alias: b, cols: []genColumn{output("n", ints)}, call: true}}
 		}
 		b := g.alias()
 		return aliased + " JOIN (VALUES (1, 'Ann'), (2, 'Bob')) AS " + b + "(k, v) ON " + b + ".k = " + a + ".id",
@@ -195,13 +202,14 @@ func (g *gen) query() string {
 		case 7:
 			g.script.Star = true
 			stars = true
+			g.step.AnyFrom = g.step.AnyFrom || slices.ContainsFunc(s, func(r rel) bool { return r.call }) // what comes behind it has no known place
 			targets = append(targets, g.one(func() string { return "*" }, func() string { return s[g.of(len(s))].alias + ".*" }))
 		case 8:
 			targets = append(targets, g.cond(s, 1))
 		case 9:
 			if r := s[0]; r.whole && g.often(3) {
 				g.script.Star = true
-				targets = append(targets, g.pick("to_jsonb("+r.alias+")", "row_to_json("+r.alias+")::text", r.alias+"::text", "count("+r.alias+") OVER ()"))
+				targets = append(targets, g.pick("to_jsonb("+r.alias+")", "row_to_json("+r.alias+")::text", r.alias+"::text", "count("+r.alias+") OVER ()", r.alias, r.alias+" IS NOT NULL", "("+r.alias+".*)::text"))
 				continue
 			}
 			targets = append(targets, g.expr(g.family(s), s, 2))

@@ -148,17 +148,18 @@ var typeNames = func() map[uint32]string {
 // several adds one message of several statements.
 func (g *gen) several() {
 	var all []string
-	ordered := true
+	ordered, anyFrom := true, false
 	for range 2 + g.of(2) {
 		g.begin()
 		g.params = false
 		all = append(all, strings.TrimSuffix(g.one(g.query, g.update, g.insert), ";"))
 		ordered = ordered && g.step.Ordered
+		anyFrom = anyFrom || g.step.AnyFrom
 		g.script.Statements++
 	}
 	g.begin()
 	g.params = false
-	g.step.Ordered = ordered
+	g.step.Ordered, g.step.AnyFrom = ordered, anyFrom
 	g.end(strings.Join(all, g.pick("; ", ";\n", " ; ")))
 	g.script.Steps[0].Protocol = Simple
 }

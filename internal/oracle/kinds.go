@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -20,7 +21,12 @@ type kind struct {
 	up, down []string
 	lossy    bool
 	fails    []string // SQLSTATEs of what has no form on the other side
+	// keys gives the i-th of many different values on both sides; nil where the kind is not tried with a UNIQUE column.
+	keys func(i int) (old, new string)
 }
+
+// same gives a number's text for both sides.
+func same(i int) (old, new string) { return fmt.Sprint(i * 7), fmt.Sprint(i * 7) }
 
 // kinds are the changes that worlds are made of. The values of one column go with those of any other.
 var kinds = []*kind{
@@ -28,27 +34,32 @@ var kinds = []*kind{
 		name: "text to bigint", fails: []string{"22P02", "22003", "22000"},
 		old: []half{{&sqlType{"varchar(20)", texts, 1043, nil}, []string{"0", "5", "42", "-17", "1234567"}}},
 		new: []half{{typeBig, []string{"0", "5", "42", "-17", "1234567"}}},
-		up:  []string{"{o0}::bigint"}, down: []string{"{n0}::varchar"},
+		up:  []string{"{o0}::bigint"}, down: []string{"{n0}::varchar"}, keys: same,
 	},
 	{
 		name: "integer to bigint", fails: []string{"22003"},
 		old: []half{{typeInt, []string{"0", "5", "42", "-17"}}}, new: []half{{typeBig, []string{"0", "5", "42", "-17"}}},
-		up: []string{"{o0}::bigint"}, down: []string{"{n0}::integer"},
+		up: []string{"{o0}::bigint"}, down: []string{"{n0}::integer"}, keys: same,
 	},
 	{
 		name: "numeric to cents", fails: []string{"22003", "22000"},
 		old: []half{{typeNumeric, []string{"0", "5", "0.42", "-17.10"}}}, new: []half{{typeBig, []string{"0", "500", "42", "-1710"}}},
 		up: []string{"({o0} * 100)::bigint"}, down: []string{"({n0} / 100.0)::numeric(10,2)"},
+		keys: func(i int) (string, string) { return fmt.Sprintf("%d.50", i), fmt.Sprintf("%d50", i) },
 	},
 	{
 		name: "text to uuid", fails: []string{"22P02", "22000"},
 		old: []half{{typeText, typeUUID.words}}, new: []half{{typeUUID, typeUUID.words}},
 		up: []string{"{o0}::uuid"}, down: []string{"{n0}::text"},
+		keys: func(i int) (string, string) {
+			id := fmt.Sprintf("%08x-0000-0000-0000-000000000001", i)
+			return id, id
+		},
 	},
 	{
 		name: "integer to text", fails: []string{"22P02", "22003", "22000"},
 		old: []half{{typeInt, []string{"0", "5", "42", "-17"}}}, new: []half{{typeText, []string{"0", "5", "42", "-17"}}},
-		up: []string{"{o0}::text"}, down: []string{"{n0}::integer"},
+		up: []string{"{o0}::text"}, down: []string{"{n0}::integer"}, keys: same,
 	},
 	{
 		name: "date to timestamp", fails: []string{"22000"},
@@ -119,9 +130,24 @@ type change struct {
 	halves [2][]half
 	lossy  bool
 	fails  []string
+	unique bool // its one column is UNIQUE
 }
 
-// forms is a migration of that kind: names gives the columns' names, as they are.
+// unify makes the change's column UNIQUE, with its rows' values.
+func (c *change) unify(keys func(i int) (old, new string)) {
+	c.unique, c.Unique = true, true
+	c.Columns[OldSide][0].Default, c.Columns[NewSide][0].Default = "", ""
+	var words [2][]string
+	for i := range 16 {
+		o, n := keys(i + 1)
+		words[0], words[1] = append(words[0], o), append(words[1], n)
+	}
+	for s := range c.halves {
+		c.halves[s] = []half{{c.halves[s][0].typ, words[s]}}
+	}
+}
+
+// change is a migration of that kind: names gives the columns' names, as they are.
 func (k *kind) change(table string, names [2][]string, strict [2]bool) *change {
 	var pairs []string
 	for s, list := range names {

@@ -190,6 +190,9 @@ func (w *World) change(ch *choices, t *worldTable, n *namer) {
 			names[1] = append(names[1], n.next())
 		}
 		c = k.change(t.Name, names, strict)
+		if k.keys != nil && ch.often(3) {
+			c.unify(k.keys)
+		}
 		if ct := c.Pattern.ChangeType; ct != nil && ch.often(3) {
 			ct.AppName = ct.Column
 			c.Columns[NewSide][0].As = ct.AppName
@@ -197,6 +200,9 @@ func (w *World) change(ch *choices, t *worldTable, n *namer) {
 	} else {
 		typ := allTypes[ch.of(len(allTypes))]
 		c = renaming(t.Name, n.next(), n.next(), typ, strict)
+		if slices.Contains([]family{texts, ints, numbers}, typ.family) && ch.often(3) {
+			c.unify(same)
+		}
 	}
 	number := len(w.Changes) + 1
 	c.Migration, c.Suffix = fmt.Sprintf("change_%d", number), fmt.Sprint("_", number)
@@ -224,6 +230,9 @@ func (t *worldTable) fill(ch *choices) {
 				}
 				null = empty[c.change] && !c.NotNull
 				row[i] = words[ch.of(len(words))]
+				if c.change.unique {
+					row[i] = words[r]
+				}
 				if null {
 					row[i] = sqlNull
 				}

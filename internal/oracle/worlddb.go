@@ -83,11 +83,17 @@ func (w *World) setup(s shape) []string {
 		for i, c := range w.columns(t, before) {
 			if c.new != nil {
 				col := c.new.Columns[NewSide][c.index]
-				parts = append(parts, col.declare(c.Name))
+				d := col.declare(c.Name)
+				if c.new.unique {
+					d += " UNIQUE"
+				}
+				parts = append(parts, d)
 				continue
 			}
 			d := c.declare(c.Name)
 			switch {
+			case c.change != nil && c.change.unique:
+				d += " CONSTRAINT unique_old" + c.change.Suffix + " UNIQUE"
 			case c.identity != "":
 				d += " GENERATED " + c.identity + " AS IDENTITY"
 			case c.generated != "":

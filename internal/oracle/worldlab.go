@@ -461,7 +461,7 @@ func (l *WorldLab) formless(ref, got *Outcome) bool {
 
 func (l *WorldLab) lines(events []Event, st scriptStep, names *Origins) []string {
 	if st.AnyFrom {
-		names = &Origins{types: names.types, any: true}
+		names = &Origins{types: names.types, any: true, rows: true}
 	}
 	events = anyError(events)
 	if merging.MatchString(st.Text) {
@@ -510,5 +510,12 @@ func (w *World) normer() func(code, text string) string {
 		}
 	}
 	quoted := regexp.MustCompile(`"(` + strings.Join(all, "|") + `)"`)
-	return func(_, s string) string { return quoted.ReplaceAllString(s, `"{c}"`) }
+	return func(code, s string) string {
+		if code == "23505" { // a constraint of the other side has another name
+			return duplicate.ReplaceAllString(s, "")
+		}
+		return quoted.ReplaceAllString(s, `"{c}"`)
+	}
 }
+
+var duplicate = regexp.MustCompile(`constraint ".*"`)
