@@ -89,7 +89,7 @@ func (v *Variant) ddl(f Form) []string {
 		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
 	}
 	if v.Unique {
-		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_value UNIQUE (%s)", t, catalog.QuoteIdent(v.Columns[side][0].as())))
+		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_value%s UNIQUE (%s)", t, v.Suffix, catalog.QuoteIdent(v.Columns[side][0].as())))
 	}
 	if f == RefNew {
 		return sql
@@ -115,11 +115,7 @@ func (v *Variant) migrate(f Form) (sql []string) {
 	}
 	sql = append(sql, v.guard(f)...)
 	if f >= Filled {
-		kind := "INDEX"
-		if v.Unique {
-			kind = "UNIQUE INDEX"
-		}
-		sql = append(sql, fmt.Sprintf(`CREATE %s by_new%s ON %s (%s)`, kind, v.Suffix, t, v.column(NewSide)))
+		sql = append(sql, fmt.Sprintf(`CREATE INDEX by_new%s ON %s (%s)`, v.Suffix, t, v.column(NewSide)))
 		for i := range news {
 			if news[i].NotNull {
 				alter(&news[i], "SET NOT NULL")
@@ -128,18 +124,16 @@ func (v *Variant) migrate(f Form) (sql []string) {
 	}
 	// Until the old one goes, the new one is UNIQUE under a name of its own.
 	if v.Unique && f >= Filled {
-		sql = append(sql, fmt.Sprintf(`CREATE UNIQUE INDEX new_value ON %s (%s)`, t, v.column(NewSide)))
+		sql = append(sql, fmt.Sprintf(`CREATE UNIQUE INDEX new_value%s ON %s (%s)`, v.Suffix, t, v.column(NewSide)))
 	}
 	if v.Unique && f >= Released {
-		sql = append(sql, `ALTER TABLE `+t+` DROP CONSTRAINT one_value`, `ALTER TABLE `+t+` ADD CONSTRAINT one_value UNIQUE USING INDEX new_value`)
+		sql = append(sql, `ALTER TABLE `+t+` DROP CONSTRAINT one_value`+v.Suffix,
+			`ALTER TABLE `+t+` ADD CONSTRAINT one_value`+v.Suffix+` UNIQUE USING INDEX new_value`+v.Suffix)
 	}
 	if f >= Released {
 		for i := range olds {
 			alter(&olds[i], "DROP NOT NULL")
 			alter(&olds[i], "DROP DEFAULT")
-		}
-		if v.Unique {
-			sql = append(sql, fmt.Sprintf(`ALTER TABLE %s DROP CONSTRAINT unique_old%s`, t, v.Suffix))
 		}
 		for i := range news {
 			if news[i].Default != "" {

@@ -261,7 +261,7 @@ func (g *gen) conflict(t *genTable, own rel) string {
 	if slices.ContainsFunc(t.cols, func(c genColumn) bool { return c.name == "email" }) && g.often(2) {
 		unique = "email"
 	}
-	if own := slices.IndexFunc(t.cols, func(c genColumn) bool { return c.change != nil && c.change.unique }); own >= 0 && g.of(3) < 2 {
+	if own := slices.IndexFunc(t.cols, func(c genColumn) bool { return c.change != nil && c.change.Unique }); own >= 0 && g.of(3) < 2 {
 		unique = g.ident(t.cols[own].name)
 	}
 	switch g.of(4) {

@@ -130,12 +130,11 @@ type change struct {
 	halves [2][]half
 	lossy  bool
 	fails  []string
-	unique bool // its one column is UNIQUE
 }
 
 // unify makes the change's column UNIQUE, with its rows' values.
 func (c *change) unify(keys func(i int) (old, new string)) {
-	c.unique, c.Unique = true, true
+	c.Unique = true
 	c.Columns[OldSide][0].Default, c.Columns[NewSide][0].Default = "", ""
 	var words [2][]string
 	for i := range 16 {

@@ -41,16 +41,14 @@ type Variant struct {
 	Table string // as it is, not quoted
 	// Migration is the migration's name, and Suffix makes the names of its guard its own; where both are empty, it is the only one.
 	Migration, Suffix string
-	// Unique says that its one column is UNIQUE. Its mirror is, too, once all rows are filled.
-	Unique  bool
-	Columns [2][]Column // of each side, in the order in which they stand in the table
+	Columns           [2][]Column // of each side, in the order in which they stand in the table
 	// Pattern is the migration's definition, but for its name and its table.
 	Pattern lens.Definition
 	// Seed is what the old columns hold in the rows that every case begins with, as SQL; NULL becomes the default where a column does not take it.
 	Seed [][]string
 	// Folder has the variant's cases, in testdata.
 	Folder string
-	// Unique says that each side's first column is UNIQUE, by a constraint called one_value.
+	// Unique says that each side's first column is UNIQUE, by a constraint called one_value and the suffix.
 	Unique bool
 }
 

@@ -230,7 +230,7 @@ func (t *worldTable) fill(ch *choices) {
 				}
 				null = empty[c.change] && !c.NotNull
 				row[i] = words[ch.of(len(words))]
-				if c.change.unique {
+				if c.change.Unique {
 					row[i] = words[r]
 				}
 				if null {

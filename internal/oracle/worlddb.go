@@ -84,16 +84,16 @@ func (w *World) setup(s shape) []string {
 			if c.new != nil {
 				col := c.new.Columns[NewSide][c.index]
 				d := col.declare(c.Name)
-				if c.new.unique {
-					d += " UNIQUE"
+				if c.new.Unique {
+					d += " CONSTRAINT one_value" + c.new.Suffix + " UNIQUE"
 				}
 				parts = append(parts, d)
 				continue
 			}
 			d := c.declare(c.Name)
 			switch {
-			case c.change != nil && c.change.unique:
-				d += " CONSTRAINT unique_old" + c.change.Suffix + " UNIQUE"
+			case c.change != nil && c.change.Unique:
+				d += " CONSTRAINT one_value" + c.change.Suffix + " UNIQUE"
 			case c.identity != "":
 				d += " GENERATED " + c.identity + " AS IDENTITY"
 			case c.generated != "":
