@@ -77,7 +77,7 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 		}
 		var list []string
 		for _, c := range cols {
-			list = append(list, spreadColumn(c, catalog.QuoteIdent(s.Relation.Relname)))
+			list = append(list, spreadColumn(c, &item{}, catalog.QuoteIdent(s.Relation.Relname)))
 		}
 		a.add(replace, from, end, []piece{lit("(SELECT " + strings.Join(list, ", ") + " FROM ONLY "), copyOf(from, to), lit(")")})
 	case len(s.Attlist) > 0:

@@ -204,7 +204,7 @@ func (a *attempt) split(e *pg.A_Expr, sc *scope) bool {
 		return false
 	}
 	r, q := a.eitherRef(c, sc)
-	if r == nil {
+	if r == nil || r.item.nullable && r.lens.Loose {
 		return false
 	}
 	from, to, ok := a.refTokens(c)

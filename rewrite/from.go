@@ -222,6 +222,7 @@ func (a *attempt) functionItem(f *pg.RangeFunction) *item {
 func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	before := len(sc.items)
 	left := a.fromItem(j.Larg, sc, outer, ctes)
+	mid := len(sc.items)
 	right := a.fromItem(j.Rarg, sc, outer, ctes)
 	if left == nil || right == nil {
 		return nil
@@ -254,6 +255,13 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	if j.Quals != nil {
 		on := &scope{items: slices.Clone(mine), merged: sc.merged, parent: outer}
 		a.condition(j.Quals, on, ctes)
+	}
+	// Above the join, its rows may be made up.
+	for i, it := range sc.items[before:] {
+		isLeft := before+i < mid
+		if j.Jointype == pg.JoinType_JOIN_FULL || j.Jointype == pg.JoinType_JOIN_LEFT && !isLeft || j.Jointype == pg.JoinType_JOIN_RIGHT && isLeft {
+			it.nullable = true
+		}
 	}
 	if j.JoinUsingAlias != nil {
 		it := &item{alias: j.JoinUsingAlias.Aliasname}

@@ -44,7 +44,7 @@ func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 		target.schema = l.Relation.Schema
 	}
 	a.onConflict(s.OnConflictClause, target, l, ctes)
-	sc := &scope{items: []*item{target}}
+	sc := a.returning(&scope{items: []*item{target}}, target)
 	return a.targets(s.ReturningList, sc, []*fromNode{{item: target}}, ctes)
 }
 

@@ -172,19 +172,25 @@ func TestWhatDoesNotParse(t *testing.T) {
 	}
 }
 
-// Servers from 18 on know old and new in RETURNING, which the parser takes for tables.
+// Servers from 18 on know old and new in RETURNING.
 func TestReturningOldAndNew(t *testing.T) {
-	st := testState(t, lens.Stage{Phase: lens.DualWrite})
-	for sql, refused := range map[string]bool{
-		"UPDATE users SET name = 'x' RETURNING old.name": true, "DELETE FROM users RETURNING NEW.*, id": true, "WITH u AS (INSERT INTO users (name) VALUES ('x') RETURNING \"new\") SELECT * FROM u": true,
-		"UPDATE users SET name = 'old' RETURNING name": false, "UPDATE users AS old SET name = 'x' WHERE old.id = 1 RETURNING name": false, "UPDATE orders SET name = (SELECT 'users') RETURNING old.name": false,
+	st := testState(t, lens.Stage{Phase: lens.Complete, Proved: true})
+	for sql, want := range map[string]string{
+		"UPDATE users SET email = 'x' RETURNING old.name, NEW.name, name":                      "UPDATE users SET email = 'x' RETURNING old.full_name AS name, NEW.full_name AS name, users.full_name AS name",
+		"DELETE FROM users RETURNING old.*, new.email":                                         "DELETE FROM users RETURNING old.id, old.full_name AS name, old.email, new.email",
+		"UPDATE users AS old SET email = 'x' WHERE old.id = 1 RETURNING old.name":              "UPDATE users AS old SET email = 'x' WHERE old.id = 1 RETURNING old.full_name AS name",
+		"UPDATE users SET email = 'x' FROM orders AS new RETURNING new.name, old.name":         "UPDATE users SET email = 'x' FROM orders AS new RETURNING new.name, old.full_name AS name",
+		"WITH u AS (INSERT INTO users (id) VALUES (1) RETURNING \"new\".name) SELECT * FROM u": "WITH u AS (INSERT INTO users (id) VALUES (1) RETURNING \"new\".full_name AS name) SELECT * FROM u",
+		"UPDATE orders SET name = (SELECT max(users.name) FROM users) RETURNING old.name":      "UPDATE orders SET name = (SELECT max(users.full_name) FROM users) RETURNING old.name",
 	} {
-		for major, refused := range map[int]bool{15: false, 17: false, 18: refused, 19: refused} {
-			set := settings(lens.Old)
-			set.ServerMajor = major
-			if p := st.Plan(sql, set); (p.Kind == Refuse) != refused {
-				t.Errorf("%d: %q: %s", major, sql, describe(p))
-			}
+		set := settings(lens.Old)
+		set.ServerMajor = 18
+		if p := st.Plan(sql, set); p.SQL != want {
+			t.Errorf("%q:\n got %s\nwant %s", sql, describe(p), want)
+		}
+		set.ServerMajor = 17
+		if p := st.Plan(sql, set); p.Kind == Rewrite && p.SQL == want && strings.Contains(want, "old.full_name") && !strings.Contains(sql, "AS old") {
+			t.Errorf("%q: 17 does not know old", sql)
 		}
 	}
 }

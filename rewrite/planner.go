@@ -144,28 +144,7 @@ func (s *State) plan(sql string, set Settings) *Plan {
 		return p
 	}
 	p := s.choose(sql, toks, tree, set)
-	if set.ServerMajor >= 18 && p.Kind != Refuse && len(p.Migrations) > 0 && returnsOldOrNew(sql, toks) {
-		migrations := p.Migrations
-		p = refused("0A000", fmt.Sprintf("segue: RETURNING of old or new cannot be carried through migration %q", migrations[0]),
-			"Return the columns without old or new before them, and read what was there before in a query of its own.")
-		p.Migrations = migrations
-	}
 	return p
-}
-
-// returnsOldOrNew says whether something after RETURNING is called old or new: servers from 18 on may mean the row before and after.
-func returnsOldOrNew(sql string, toks []token) bool {
-	returning := false
-	for _, t := range toks {
-		switch word := sql[t.start:t.end]; {
-		case t.kind == tokIdent && equalWord(word, "returning"):
-			returning = true
-		case !returning:
-		case t.kind == tokIdent && (equalWord(word, "old") || equalWord(word, "new")), word == `"old"`, word == `"new"`, t.kind == tokUQuoted:
-			return true
-		}
-	}
-	return false
 }
 
 // choose settles each migration's side by the session's version, in version auto by the names that the statement uses.

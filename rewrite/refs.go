@@ -212,11 +212,20 @@ func (a *attempt) read(c *pg.ColumnRef, r *ref, qualifier string) {
 	if qualifier == "" {
 		return // refused already
 	}
-	form := r.lens.Read.Over(qualifier)
+	form := readOf(r.lens, r.item, qualifier)
 	if plain == "" && a.isPunct(to+1, '[') {
 		form = "(" + form + ")" // only a plain column takes a subscript without brackets
 	}
 	a.add(replace, from, to, sqlText(form))
+}
+
+// readOf writes a column's read form. Where there may be no row, one that makes something of NULL must give NULL all the same.
+func readOf(c *lens.Column, it *item, qualifier string) string {
+	form := c.Read.Over(qualifier)
+	if it.nullable && c.Loose {
+		return "CASE WHEN " + qualifier + ".tableoid IS NOT NULL THEN " + form + " END"
+	}
+	return form
 }
 
 // starInExpression handles `t.*` where it is no target: as a whole row, or spread out in ROW(...), neither of which shows

@@ -49,6 +49,10 @@ type item struct {
 	// covers are the migrating tables under a join's alias, whose columns are reached through it.
 	covers []*lens.Lens
 	place  *int32 // of a table in FROM, in the text
+	// nullable says that an outer join may put NULLs in the place of the row, or that there may be none: RETURNING's old and new.
+	nullable bool
+	// apart says that unqualified names do not see it.
+	apart bool
 }
 
 func (it *item) column(name string) *column {
@@ -101,6 +105,9 @@ func lookup(sc *scope, name string) (r *ref, unsure bool) {
 		var found *ref
 		n := 0
 		for _, it := range sc.items {
+			if it.apart {
+				continue
+			}
 			if it.lens != nil {
 				if c := it.lens.Column(name); c != nil {
 					found = &ref{item: it, lens: c, scope: sc}
@@ -145,7 +152,7 @@ func findItem(sc *scope, schema, alias string) *item {
 func capturable(sc, to *scope, name string, but *item) bool {
 	for ; sc != nil; sc = sc.parent {
 		for _, it := range sc.items {
-			if it == but {
+			if it == but || it.apart {
 				continue
 			}
 			if it.lens != nil && it.lens.Names[name] {

@@ -87,15 +87,15 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 		if c.Unreadable != "" {
 			a.uncovered(0, it.lens, "the column "+catalog.QuoteIdent(c.Name), "Now, "+c.Unreadable+".")
 		}
-		parts = append(parts, spreadColumn(c, qualifier))
+		parts = append(parts, spreadColumn(c, it, qualifier))
 		r := &ref{item: it, lens: c}
 		s.cols = append(s.cols, column{name: c.Name, typ: c.Type, origin: r.origin()})
 	}
 	return strings.Join(parts, ", "), s
 }
 
-func spreadColumn(c *lens.Column, qualifier string) string {
-	t := c.Read.Over(qualifier)
+func spreadColumn(c *lens.Column, it *item, qualifier string) string {
+	t := readOf(c, it, qualifier)
 	if c.Read.Plain() != c.Name {
 		t += " AS " + catalog.QuoteIdent(c.Name)
 	}
@@ -236,7 +236,7 @@ func (a *attempt) spreadLeaf(it *item, sp *spreader) ([]starPart, bool) {
 		}
 		for i := range it.lens.Columns {
 			c := &it.lens.Columns[i]
-			parts = append(parts, starPart{spreadColumn(c, q), shape{cols: s.cols[i : i+1], hidden: s.hidden}})
+			parts = append(parts, starPart{spreadColumn(c, it, q), shape{cols: s.cols[i : i+1], hidden: s.hidden}})
 		}
 		return parts, true
 	}

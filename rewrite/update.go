@@ -19,7 +19,7 @@ func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 	tree := a.from(s.FromClause, sc, ctes)
 	sc.items = append([]*item{target}, sc.items...)
 	a.condition(s.WhereClause, sc, ctes)
-	out := a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
+	out := a.targets(s.ReturningList, a.returning(sc, target), append([]*fromNode{{item: target}}, tree...), ctes)
 	if target.lens != nil {
 		a.assignments(s.TargetList, target, sc, ctes)
 	} else {
@@ -35,8 +35,23 @@ func (a *attempt) delete(s *pg.DeleteStmt, ctes *cte) shape {
 	sc := &scope{}
 	tree := a.from(s.UsingClause, sc, ctes)
 	sc.items = append([]*item{target}, sc.items...)
-	out := a.targets(s.ReturningList, sc, append([]*fromNode{{item: target}}, tree...), ctes)
+	out := a.targets(s.ReturningList, a.returning(sc, target), append([]*fromNode{{item: target}}, tree...), ctes)
 	a.condition(s.WhereClause, sc, ctes)
+	return out
+}
+
+// returning gives the scope of RETURNING, where servers from 18 on know the row before and after as old and new, unless something else is called so. Only qualified
+// names reach them.
+func (a *attempt) returning(sc *scope, target *item) *scope {
+	if a.set.ServerMajor < 18 || target.lens == nil {
+		return sc
+	}
+	out := &scope{items: slices.Clone(sc.items), merged: sc.merged, parent: sc.parent}
+	for _, alias := range []string{"old", "new"} {
+		if !slices.ContainsFunc(sc.items, func(it *item) bool { return it.alias == alias }) {
+			out.items = append(out.items, &item{alias: alias, lens: target.lens, nullable: true, apart: true})
+		}
+	}
 	return out
 }
 

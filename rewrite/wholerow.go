@@ -270,7 +270,7 @@ func (a *attempt) rowColumns(c *pg.ColumnRef, it *item) {
 		if col.Unreadable != "" {
 			a.uncovered(int(c.Location), it.lens, "the column "+catalog.QuoteIdent(col.Name), "Now, "+col.Unreadable+".")
 		}
-		parts = append(parts, col.Read.Over(q))
+		parts = append(parts, readOf(col, it, q))
 	}
 	a.add(replace, from, to, sqlText(strings.Join(parts, ", ")))
 }
@@ -329,7 +329,7 @@ func (a *attempt) rowField(x *pg.A_Indirection, it *item) {
 		}
 		a.usesColumn(col)
 		a.renamed[c] = true
-		a.add(replace, from-1, from+3, sqlText(col.Read.Over(catalog.QuoteIdent(it.alias))))
+		a.add(replace, from-1, from+3, sqlText(readOf(col, it, catalog.QuoteIdent(it.alias))))
 	}
 }
 

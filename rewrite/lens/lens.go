@@ -37,6 +37,8 @@ type Column struct {
 	// Either is set where Read is COALESCE(first, second): a comparison `Read op x` may then, where NULL counts as false, be
 	// written `(first op x OR (first IS NULL AND second op x))`, which keeps both columns' indexes.
 	Either []Form
+	// Loose says that Read may make something of NULLs: where there is no row, it must not be asked.
+	Loose bool
 	// Unreadable says why the column cannot be read; "" where it can.
 	Unreadable string
 

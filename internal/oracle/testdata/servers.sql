@@ -23,30 +23,23 @@ SELECT {c}, JSON_EXISTS('{"a": 1}', '$.a') FROM users WHERE {c} = JSON_VALUE('{"
 UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING WITH (OLD AS o, NEW AS n) o.{c}, n.{c}
 
 @from 18
-@refused
 UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING old.{c}, new.{c}
 
 @from 18
-@refused
 UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING old.email, new.email, {c}
 
 @from 18
-@refused
 @star
 UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING old.*, new.*
 
 @from 18
-@refused
 INSERT INTO users (id, {c}) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET {c} = EXCLUDED.{c} RETURNING old.{c} AS before, new.{c} AS after
 
 @from 18
-@refused
 DELETE FROM users WHERE {c} = 'Ann' RETURNING old.{c}, new.{c}, {c}
 
 @from 18
-@refused
 UPDATE users AS old SET {c} = 'x' WHERE old.id = 1 RETURNING old.{c}, new.{c}
 
 @from 18
-@refused
 WITH u AS (UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING old.{c} AS a, new.{c} AS b) SELECT a, b FROM u
