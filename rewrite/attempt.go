@@ -19,18 +19,18 @@ type attempt struct {
 	// isNew says, by migration, whether the code was written for the schema after it.
 	isNew map[string]bool
 
-	lenses   map[uint32]*lens.Lens
-	touched  map[string]bool
-	oldNames map[string]bool
-	renamed  map[*pg.ColumnRef]bool // references whose text now has, or may have, another output name
-	resolved []string               // what each name that a migration gives or takes was resolved to
-	results  []Result
-	staged   []Staged
-	stmt     int // index of the statement
-	uses     int // how often it names a migrating column, or depends on a migrating table's shape
-	prepares []string
-	again    map[string]bool // physical columns of both sides whose unique indexes both may stand, where ON CONFLICT infers one
-	makes    bool            // a partition is made or attached
+	lenses     map[uint32]*lens.Lens
+	touched    map[string]bool
+	oldNames   map[string]bool
+	renamed    map[*pg.ColumnRef]bool // references whose text now has, or may have, another output name
+	resolved   []string               // what each name that a migration gives or takes was resolved to
+	results    []Result
+	staged     []Staged
+	stmt       int // index of the statement
+	uses       int // how often it names a migrating column, or depends on a migrating table's shape
+	prepares   []string
+	again      map[string]bool // physical columns of both sides whose unique indexes both may stand, where ON CONFLICT infers one
+	partitions []string        // that are made or attached
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
 	// replaced one by one; needs asks for one more, and the text is planned anew.
@@ -112,7 +112,7 @@ func (a *attempt) otherSide(l *lens.Lens, name string) string {
 
 // lensOf gives a migrating table's lens, nil for other tables.
 func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
-	idx := a.state.tables[rel.OID]
+	idx := a.migrationsOf(rel)
 	if len(idx) == 0 {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (a *attempt) find(schema, name string) *catalog.Relation {
 			}
 			return nil
 		}
-		return a.state.Catalog.Relation(schema, name)
+		return a.relationIn(schema, name)
 	}
 	if oid, asked := a.set.Means[name]; asked {
 		if r := a.tempTable(name); r != nil && r.OID == oid {
@@ -197,7 +197,7 @@ func (a *attempt) find(schema, name string) *catalog.Relation {
 			}
 			continue
 		}
-		if r := a.state.Catalog.Relation(s, name); r != nil {
+		if r := a.relationIn(s, name); r != nil {
 			return r
 		}
 	}

@@ -27,7 +27,7 @@ func (a *attempt) createPartition(s *pg.CreateStmt) bool {
 	if a.names(partitionParts(s), l) {
 		a.uncovered(int(parent.Location), l, "CREATE TABLE ... PARTITION OF that names a migrating column", hintDirect)
 	}
-	a.makes = true
+	a.partitions = append(a.partitions, s.Relation.Relname)
 	return true
 }
 
@@ -84,7 +84,7 @@ func (a *attempt) movesPartition(s *pg.AlterTableStmt) bool {
 			a.uncovered(int(s.Relation.Location), l, "ATTACH PARTITION, whose rows no guard has seen,",
 				"CREATE TABLE ... PARTITION OF and fill that, or attach the table before switch-reads or once the migration is complete.")
 		}
-		a.makes = true
+		a.partitions = append(a.partitions, c.Def.GetPartitionCmd().GetName().GetRelname())
 		return true
 	case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize:
 		_, _, l := a.relation(s.Relation, nil)
@@ -95,7 +95,7 @@ func (a *attempt) movesPartition(s *pg.AlterTableStmt) bool {
 
 // memberOnly says whether the relation is a partition or a child of migrating tables, and none that migrates by its own name: it comes and goes.
 func (a *attempt) memberOnly(rel *catalog.Relation) bool {
-	return len(a.state.tables[rel.OID]) > 0 && !slices.Contains(a.state.roots, rel.OID)
+	return len(a.migrationsOf(rel)) > 0 && !slices.Contains(a.state.roots, rel.OID)
 }
 
 // lensNamed gives the lens of the first migrating table that a text names; nil where it names none.
@@ -111,4 +111,45 @@ func (a *attempt) lensNamed(text string) *lens.Lens {
 		}
 	}
 	return nil
+}
+
+// migrationsOf gives the migrations of a relation, by their places in the state. A partition that the catalog does not know has its parents'.
+func (a *attempt) migrationsOf(rel *catalog.Relation) []int {
+	if idx := a.state.tables[rel.OID]; len(idx) > 0 || !slices.Contains(a.set.Members, rel) {
+		return idx
+	}
+	var all []int
+	for _, oid := range rel.Parents {
+		parent := &catalog.Relation{OID: oid}
+		for _, m := range a.set.Members {
+			if m.OID == oid {
+				parent = m
+			}
+		}
+		all = append(all, a.migrationsOf(parent)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// relationIn gives a schema's relation of a name.
+func (a *attempt) relationIn(schema, name string) *catalog.Relation {
+	for _, r := range a.set.Members {
+		if r.Name == name && r.Schema == schema && a.state.Catalog.ByOID(r.OID) == nil {
+			return r
+		}
+	}
+	return a.state.Catalog.Relation(schema, name)
+}
+
+// mentionsMember says whether the text may name one of the partitions that have come.
+func (set *Settings) mentionsMember(sql string) bool {
+	if len(set.Members) == 0 {
+		return false
+	}
+	var names []string
+	for _, r := range set.Members {
+		names = append(names, r.Name)
+	}
+	return MentionsAny(names, sql)
 }

@@ -31,8 +31,8 @@ type Plan struct {
 	Staged []Staged
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
-	// Makes says that the text makes or attaches a partition of a migrating table, which the catalog is to learn of.
-	Makes bool
+	// Made are the names of partitions of migrating tables that the text makes or attaches, which the catalog is to learn of.
+	Made []string
 
 	again map[string]bool        // the columns whose unique indexes the statement may meet beside its arbiter; nil: none
 	names map[tableColumn]string // what the code calls columns of the other side, where one stands for one
@@ -104,6 +104,8 @@ type Settings struct {
 	Temp []string
 	// TempTables are those of them that have columns, as far as they are known; the others are of unknown shape.
 	TempTables []*catalog.Relation
+	// Members are partitions of migrating tables that have come since the catalog was read: their own columns, and Parents.
+	Members []*catalog.Relation
 	// Means says which relation each migrating table's bare name means in the session, by OID; 0 where it means none. Nil where nobody asked.
 	Means map[string]uint32
 	// ServerMajor is the server's major version: 15.

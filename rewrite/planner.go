@@ -26,7 +26,7 @@ const (
 // Plan plans one text, a Query's or a Parse's, for a session with these settings. It is pure and may be called from many
 // goroutines at once; outcomes are cached.
 func (s *State) Plan(sql string, set Settings) *Plan {
-	if !s.Mentions(sql) {
+	if !s.Mentions(sql) && !set.mentionsMember(sql) {
 		return &Plan{Kind: Pass, SQL: sql}
 	}
 	p := s.planMentioning(sql, set)
@@ -289,7 +289,7 @@ func (a *attempt) plan() *Plan {
 		}
 		p.Prepares = a.prepares[0]
 	}
-	p.Makes = a.makes
+	p.Made = a.partitions
 	if a.stmt == 0 { // else more than the statement itself would be undone
 		p.again = a.again
 	}
@@ -422,6 +422,9 @@ func (set *Settings) key() string {
 	sort.Strings(temp)
 	for _, r := range set.TempTables {
 		temp = append(temp, fmt.Sprint(r.OID, r.Name, r.Columns))
+	}
+	for _, r := range set.Members {
+		temp = append(temp, fmt.Sprint(r.OID, r.Schema, r.Name, r.Kind, r.Parents, r.Columns))
 	}
 	var means strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(set.Means)) {

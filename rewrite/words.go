@@ -171,8 +171,11 @@ func (s *State) Unsettles(sql string) Unsettling {
 }
 
 // MentionsTemp says whether the text may name one of the session's temporary relations.
-func (set *Settings) MentionsTemp(sql string) bool {
-	return len(set.Temp) > 0 && (newWordSet(set.Temp).in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`))
+func (set *Settings) MentionsTemp(sql string) bool { return MentionsAny(set.Temp, sql) }
+
+// MentionsAny says whether the text may name a relation of one of the names, as State.Mentions does for the migrating ones.
+func MentionsAny(names []string, sql string) bool {
+	return len(names) > 0 && (newWordSet(names).in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`))
 }
 
 // unsettlesInside looks for a call of set_config and for SELECT INTO a temporary table, outside of strings and comments.

@@ -125,11 +125,11 @@ func (s *Session) mixes(text string, st *steps) bool {
 			if s.settings == nil || !s.settings.MentionsTemp(one) { // before they are asked for, this is asked again
 				e.unsettles = s.state.Unsettles(one)
 			}
-			uses := s.state.Mentions(one)
+			uses := s.mentions(one)
 			for _, a := range st.list {
 				if r := s.statements[a.name]; a.kind == runs && a.statement == i && r != nil {
 					e.with(&r.effect)
-					uses = uses || !r.gone && s.state.Mentions(r.source.text)
+					uses = uses || !r.gone && s.mentions(r.source.text)
 				}
 			}
 			if after && uses {
@@ -181,7 +181,7 @@ func (s *Session) made(a *step, plan *rewrite.Plan) *record {
 	} else {
 		text = strings.Clone(text) // it is in the message's bytes
 		r.sql = text
-		if s.state.Mentions(text) {
+		if s.mentions(text) {
 			r.settings, r.mentions = s.settings, true
 		}
 		if plan != nil && plan.Kind == rewrite.Rewrite {

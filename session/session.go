@@ -125,6 +125,7 @@ type Session struct {
 	// messages which may end it were sent since the last ReadyForQuery.
 	unsettled, ending bool
 	probe             probe
+	partitions        []string // of migrating tables, that the session has made or attached and the catalog may not know
 }
 
 // New makes a session that awaits a client's startup packet.
@@ -184,6 +185,8 @@ func (s *Session) boundary() {
 			s.dirty = true
 		}
 		s.state, s.pending = s.pending, nil
+		known := s.state.TableNames()
+		s.partitions = slices.DeleteFunc(s.partitions, func(name string) bool { return slices.Contains(known, name) })
 	}
 }
 

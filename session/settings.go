@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,6 +25,16 @@ import (
 // probeName is the name of the question's statement and portal.
 const probeName = "segue settings"
 
+// probeShape tells of relations as JSON: what the statement behind it selects of c and its columns a.
+const probeShape = `pg_catalog.json_build_object('oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::pg_catalog.text,` +
+	` 'parents', (SELECT pg_catalog.json_agg(h.inhparent::pg_catalog.int8 ORDER BY h.inhseqno) FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid OPERATOR(pg_catalog.=) c.oid),` +
+	` 'columns', pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'num', a.attnum, 'oid', a.atttypid::pg_catalog.int8, 'mod', a.atttypmod,` +
+	` 'sql', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated::pg_catalog.text OPERATOR(pg_catalog.<>) '',` +
+	` 'identity', a.attidentity::pg_catalog.text OPERATOR(pg_catalog.<>) '', 'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid)) ORDER BY a.attnum))::pg_catalog.text` +
+	` FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace` +
+	` JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped` +
+	` LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid AND d.adnum OPERATOR(pg_catalog.=) a.attnum`
+
 // probeSQL gives rows of a kind and a value: the search path in order, the temporary relations, the columns of the last of them, and three settings. Every name in it is
 // qualified, so that no search path can change its meaning.
 const probeSQL = `SELECT k, v FROM (` +
@@ -31,13 +42,10 @@ const probeSQL = `SELECT k, v FROM (` +
 	` UNION ALL SELECT 'temp', 1, 0, c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c` +
 	` WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid` +
 	` AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()` +
-	` UNION ALL (SELECT 'columns', 1, 1, pg_catalog.json_build_object('oid', c.oid::pg_catalog.int8, 'name', c.relname, 'columns',` +
-	` pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.attnum, a.atttypid::pg_catalog.int8, a.atttypmod,` +
-	` pg_catalog.format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum))::pg_catalog.text FROM pg_catalog.pg_class AS c` +
-	` JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped` +
+	` UNION ALL (SELECT 'columns', 1, 1, ` + probeShape +
 	` WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid` +
 	` AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"` +
-	` GROUP BY c.oid, c.relname ORDER BY c.oid DESC LIMIT 500)` +
+	` GROUP BY c.oid, c.relname, c.relkind, n.nspname ORDER BY c.oid DESC LIMIT 500)` +
 	` UNION ALL SELECT 'encoding', 2, 0, pg_catalog.current_setting('client_encoding')` +
 	` UNION ALL SELECT 'strings', 2, 0, pg_catalog.current_setting('standard_conforming_strings')` +
 	` UNION ALL SELECT 'version', 2, 0, pg_catalog.current_setting('segue.version', true)`
@@ -46,19 +54,40 @@ const probeEnd = `) AS q(k, o, n, v) ORDER BY o, n`
 
 // probeText is the question in full: also what relation each migrating table's bare name means, which the path and the proxy's catalog cannot
 // tell where a table of the same name was made a moment ago.
-func probeText(st *rewrite.State) string {
+func probeText(st *rewrite.State, made []string) string {
 	var b strings.Builder
 	b.WriteString(probeSQL)
-	for _, name := range st.TableNames() {
-		quoted := "'" + strings.ReplaceAll(name, "'", "''") + "'"
-		if strings.Contains(name, `\`) {
-			quoted = "E" + strings.ReplaceAll(quoted, `\`, `\\`)
-		}
-		b.WriteString(` UNION ALL SELECT 'means', 3, 0, pg_catalog.concat(pg_catalog.to_regclass(pg_catalog.quote_ident(` + quoted +
-			`))::pg_catalog.oid, ' ', ` + quoted + `)`)
+	if len(made) > 0 {
+		b.WriteString(` UNION ALL (SELECT 'member', 1, 2, ` + probeShape + ` WHERE EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid)` +
+			` AND c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']) AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (` + array(made) + `) GROUP BY c.oid, c.relname, c.relkind, n.nspname)`)
+	}
+	if names := st.TableNames(); len(names) > 0 {
+		b.WriteString(` UNION ALL SELECT 'means', 3, 0, pg_catalog.concat(pg_catalog.to_regclass(pg_catalog.quote_ident(m))::pg_catalog.oid, ' ', m)` +
+			` FROM pg_catalog.unnest(` + array(names[:min(len(names), maxMeans)]) + `) AS t(m)`)
 	}
 	b.WriteString(probeEnd)
 	return b.String()
+}
+
+// maxMeans bounds how many names are asked about; what those beyond mean is told by the path and the proxy's catalog.
+const maxMeans = 5000
+
+// array writes strings as SQL.
+func array(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return "ARRAY[" + strings.Join(quoted, ",") + "]::pg_catalog.text[]"
+}
+
+// quote writes a string as SQL, whatever standard_conforming_strings says.
+func quote(s string) string {
+	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
 }
 
 // maxSettings bounds the answer, in bytes.
@@ -96,7 +125,7 @@ func (s *Session) ask() {
 	}
 	s.probe = probe{running: true, synced: !s.pipeline}
 	from := s.queue.n
-	s.sendParse(probeName, probeText(s.state), noTypes).own = true
+	s.sendParse(probeName, probeText(s.state, s.partitions), noTypes).own = true
 
 	at := s.toServer.begin('B')
 	s.toServer.text(probeName)
@@ -173,13 +202,16 @@ func (s *Session) answer(m []byte) {
 		p.got.Path = append(p.got.Path, value[1])
 	case "temp":
 		p.got.Temp = append(p.got.Temp, value[1])
-	case "columns":
-		r, ok := tempTable(value[1])
-		if !ok {
+	case "columns", "member":
+		r, err := readShape(value[1])
+		switch {
+		case err != nil:
 			p.refusal = refuseAnswer()
-			return
+		case value[0] == "member":
+			p.got.Members = append(p.got.Members, r)
+		default:
+			p.got.TempTables = append(p.got.TempTables, r)
 		}
-		p.got.TempTables = append(p.got.TempTables, r)
 	case "encoding":
 		p.got.Encoding = value[1]
 	case "strings":
@@ -204,29 +236,39 @@ func (s *Session) answer(m []byte) {
 	}
 }
 
-// tempTable reads what the question tells of a temporary table.
-func tempTable(text string) (*catalog.Relation, bool) {
+// readShape reads what the question tells of a relation.
+func readShape(text string) (*catalog.Relation, error) {
 	var t struct {
-		OID     uint32
-		Name    string
-		Columns [][5]any
+		OID                uint32
+		Schema, Name, Kind string
+		Parents            []uint32
+		Columns            []struct {
+			Name                         string
+			Num                          int16
+			OID                          uint32
+			Mod                          int32
+			SQL                          string
+			NotNull, Generated, Identity bool
+			Default                      *string
+		}
 	}
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
-		return nil, false
+		return nil, err
 	}
-	r := &catalog.Relation{OID: t.OID, Schema: "pg_temp", Name: t.Name, Kind: catalog.Table}
+	if t.Kind == "" {
+		return nil, errors.New("a relation without a kind")
+	}
+	r := &catalog.Relation{OID: t.OID, Schema: t.Schema, Name: t.Name, Kind: catalog.Kind(t.Kind[0]), Parents: t.Parents}
 	for _, c := range t.Columns {
-		name, ok1 := c[0].(string)
-		num, ok2 := c[1].(float64)
-		typ, ok3 := c[2].(float64)
-		mod, ok4 := c[3].(float64)
-		sql, ok5 := c[4].(string)
-		if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
-			return nil, false
+		column := catalog.Column{
+			Name: c.Name, Num: c.Num, Type: catalog.Type{OID: c.OID, Mod: c.Mod, SQL: c.SQL}, NotNull: c.NotNull, Generated: c.Generated, Identity: c.Identity,
 		}
-		r.Columns = append(r.Columns, catalog.Column{Name: name, Num: int16(num), Type: catalog.Type{OID: uint32(typ), Mod: int32(mod), SQL: sql}})
+		if c.Default != nil && !c.Generated {
+			column.Default = *c.Default
+		}
+		r.Columns = append(r.Columns, column)
 	}
-	return r, true
+	return r, nil
 }
 
 func refuseAnswer() *refusal {
@@ -262,9 +304,11 @@ func (s *Session) answered() {
 func sameSettings(a, b *rewrite.Settings) bool {
 	return a.Version == b.Version && a.ServerMajor == b.ServerMajor && a.Encoding == b.Encoding && a.Backslash == b.Backslash &&
 		slices.Equal(a.Path, b.Path) && slices.Equal(a.Temp, b.Temp) && maps.Equal(a.Means, b.Means) &&
-		slices.EqualFunc(a.TempTables, b.TempTables, func(a, b *catalog.Relation) bool {
-			return a.OID == b.OID && a.Name == b.Name && slices.Equal(a.Columns, b.Columns)
-		})
+		slices.EqualFunc(a.TempTables, b.TempTables, sameShape) && slices.EqualFunc(a.Members, b.Members, sameShape)
+}
+
+func sameShape(a, b *catalog.Relation) bool {
+	return a.OID == b.OID && a.Schema == b.Schema && a.Name == b.Name && a.Kind == b.Kind && slices.Equal(a.Parents, b.Parents) && slices.Equal(a.Columns, b.Columns)
 }
 
 // parameter notes what the server reports of a setting.

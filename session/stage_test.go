@@ -79,8 +79,10 @@ func TestStagedCopy(t *testing.T) {
 	}{
 		{text: "COPY products FROM STDIN", data: "1\t10\ta\n2\t20\tb\n3\t\\N\tc\n"},
 		{text: "COPY products (price, id) FROM STDIN (FORMAT csv)", data: "30,4\n,5\n"},
-		{text: "COPY public.products (id, price, label) FROM STDIN WITH (FORMAT csv, HEADER match, FORCE_NOT_NULL (label)) WHERE price <> '50' AND id > 0;",
-			data: "id,price,label\n6,50,x\n7,60,\n8,70,\"y\ny\"\n"},
+		{
+			text: "COPY public.products (id, price, label) FROM STDIN WITH (FORMAT csv, HEADER match, FORCE_NOT_NULL (label)) WHERE price <> '50' AND id > 0;",
+			data: "id,price,label\n6,50,x\n7,60,\n8,70,\"y\ny\"\n",
+		},
 		{text: "COPY products (id, price) FROM STDIN (FORMAT csv, HEADER match)", data: "id,cost\n6,50\n"},
 		{text: "COPY products (id, price) FROM STDIN", data: "9\t1\nx\t2\n"},
 		{text: "COPY products (id, price) FROM STDIN", data: "10\t1234567\n"},

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"segue/rewrite"
@@ -26,7 +27,7 @@ type verdict struct {
 // to be dealt with from its beginning when the wait is over. e is what running the message does, and st are the steps of a Query: nil for
 // a Parse, which runs nothing.
 func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) {
-	if !s.state.Mentions(text) || inert(text) {
+	if !s.mentions(text) || inert(text) {
 		return verdict{}, true
 	}
 	if s.refuses() && !e.ends {
@@ -69,7 +70,27 @@ func (s *Session) refuses() bool {
 func (s *Session) used(p *rewrite.Plan) {
 	if p != nil && p.Migrations != nil {
 		s.gate.Used(s, p)
+		s.note(p.Made)
 	}
+}
+
+// maxMade bounds how many partitions a session remembers that the catalog has not heard of.
+const maxMade = 64
+
+// note notes the names of partitions that are made or attached. Until the catalog has heard of them, a text that names one is planned with what the
+// server says of it.
+func (s *Session) note(made []string) {
+	for _, name := range made {
+		if !slices.Contains(s.partitions, name) {
+			s.partitions = append(s.partitions, name)
+		}
+	}
+	s.partitions = s.partitions[max(0, len(s.partitions)-maxMade):]
+}
+
+// mentions says whether a text may name a migrating table, or a partition of one that this session has made.
+func (s *Session) mentions(text string) bool {
+	return s.state.Mentions(text) || rewrite.MentionsAny(s.partitions, text)
 }
 
 // query deals with a Query. It says whether the message is dealt with.
