@@ -71,6 +71,7 @@ type Controller struct {
 
 	applied atomic.Int64  // the last epoch that the host has applied since the last join
 	wake    chan struct{} // ends Run's waiting
+	looks   atomic.Bool   // all proxies are to be told to look at the catalog
 }
 
 var _ proxy.Control = (*Controller)(nil)

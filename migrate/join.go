@@ -158,6 +158,13 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 		if err := k.limited(ctx, k.acknowledge); err != nil {
 			return err
 		}
+		if c.looks.Swap(false) {
+			// They renew, this one too, and find that the catalog is another one.
+			if _, err := k.conn.Exec(ctx, "SELECT pg_notify($1, '')", epochChannel); err != nil {
+				c.looks.Store(true)
+				return fmt.Errorf("telling of a change of the catalog: %w", err)
+			}
+		}
 		told, err := k.wait(ctx, due)
 		if err != nil {
 			return err
@@ -349,6 +356,12 @@ func (k *keeper) take(ctx context.Context) error {
 	k.taken = true
 	k.apply()
 	return nil
+}
+
+// Look has all proxies look at the catalog soon.
+func (c *Controller) Look() {
+	c.looks.Store(true)
+	c.poke()
 }
 
 // leave hands the lease back, so that nobody waits for it.

@@ -33,6 +33,8 @@ type conn struct {
 	hold    *hold         // set while the session waits for the gate
 	wake    chan struct{} // tells fromClient, where it waits, to go on
 
+	looks bool // the session has made a partition, and the transaction may not be over
+
 	registered    atomic.Bool  // the server session's PID is in the database
 	registration  registration // the three belong to the registrar
 	registeredPID uint32
@@ -58,6 +60,7 @@ func (c *conn) Admit(pid uint32) bool {
 // Used counts a statement on a migrating table. It is called by the session, with c.mu held.
 func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
 	c.hub.counters.statement(p.Kind)
+	c.looks = c.looks || len(p.Made) > 0
 	if len(p.OldNames) > 0 {
 		c.hub.usage.add(s, p)
 	}
@@ -76,6 +79,10 @@ func (c *conn) after(client bool) (done *change) {
 	}
 	if c.waiting && c.session.Blocked() == session.NotBlocked {
 		c.proceed()
+	}
+	if c.looks && c.session.AtBoundary() {
+		c.looks = false
+		c.hub.registrar.control.Look()
 	}
 	if c.hub.draining.Load() && c.session.AtBoundary() {
 		c.end(shutdown)

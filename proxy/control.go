@@ -25,6 +25,9 @@ type Control interface {
 	// Unregister forgets the PIDs of server sessions that have ended. It does not block.
 	Unregister(pid uint32)
 
+	// Look has all proxies look at the catalog soon: a session has made something that statements of others may name. It does not block.
+	Look()
+
 	// Start, Advance and Rollback check what is asked for and give an error at once where it cannot be; the work goes on after they return,
 	// also when ctx ends, and is followed through Status.
 	Start(ctx context.Context, def *lens.Definition) error

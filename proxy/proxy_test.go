@@ -47,6 +47,13 @@ type fakeControl struct {
 	answer     error // of every operation
 }
 
+// Look notes that it was called.
+func (c *fakeControl) Look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, "look")
+}
+
 func newControl(state *rewrite.State) *fakeControl {
 	return &fakeControl{first: state, running: make(chan struct{}), lease: time.Hour, registered: map[uint32]bool{}}
 }

@@ -30,7 +30,7 @@ type attempt struct {
 	uses       int // how often it names a migrating column, or depends on a migrating table's shape
 	prepares   []string
 	again      map[string]bool // physical columns of both sides whose unique indexes both may stand, where ON CONFLICT infers one
-	partitions []string        // that are made or attached
+	partitions []string        // that are made, attached or detached
 
 	// derived are the tables, by their place in the text, for which a sub-select in the code's own shape stands in. It is the way out where columns cannot be
 	// replaced one by one; needs asks for one more, and the text is planned anew.

@@ -88,6 +88,9 @@ func (a *attempt) movesPartition(s *pg.AlterTableStmt) bool {
 		return true
 	case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize:
 		_, _, l := a.relation(s.Relation, nil)
+		if l != nil {
+			a.partitions = append(a.partitions, c.Def.GetPartitionCmd().GetName().GetRelname())
+		}
 		return l != nil
 	}
 	return false

@@ -31,7 +31,7 @@ type Plan struct {
 	Staged []Staged
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
-	// Made are the names of partitions of migrating tables that the text makes or attaches, which the catalog is to learn of.
+	// Made are the names of partitions of migrating tables that the text makes, attaches or detaches, which the catalog is to learn of.
 	Made []string
 
 	again map[string]bool        // the columns whose unique indexes the statement may meet beside its arbiter; nil: none
