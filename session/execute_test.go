@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"segue/internal/pgtest"
 	"segue/rewrite"
 	"segue/rewrite/catalog"
@@ -271,6 +273,11 @@ func TestExecuteThroughAMigration(t *testing.T) {
 			t.Fatal(err)
 		} else if got, want := detail(err), "Failing row contains (null, "+name+")."; st.HasMigration("users_full_name") && got != want {
 			t.Fatalf("epoch %d: %q, not %q", st.Epoch, got, want)
+		}
+		if _, err := simple(t, conn, "SELECT full_nam FROM users"); code(err) != "42703" {
+			t.Fatal(err)
+		} else if hint := err.(*pgconn.PgError).Hint; st.HasMigration("users_full_name") && hint != "" {
+			t.Fatalf("epoch %d: %q", st.Epoch, hint)
 		}
 		r := conn.PgConn().ExecParams(background, "EXECUTE get("+strconv.Itoa(id)+")", nil, nil, nil, nil).Read()
 		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][1]) != name {

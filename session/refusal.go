@@ -132,6 +132,8 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 		case name != "" && code == 'M':
 			s.toClient.field(code, strings.Replace(view(value), `"`+column+`"`, `"`+name+`"`, 1))
 			continue
+		case code == 'H' && tellsHidden(e, view(value)):
+			continue
 		case code == 'W' && e.stages() != nil:
 			s.toClient.field(code, clientContext(e, string(value)))
 			continue
@@ -170,6 +172,15 @@ func clientName(p *rewrite.Plan, body []byte) (column, name string) {
 		}
 	})
 	return column, name
+}
+
+// tellsHidden says whether a hint proposes a column that the client's code does not know ("Perhaps you meant to reference the column "users.name".").
+func tellsHidden(e *entry, hint string) (found bool) {
+	if e.plan == nil {
+		return false
+	}
+	e.plan.ClientNames(func(_, column, _ string) { found = found || strings.Contains(hint, "."+column+`"`) })
+	return found
 }
 
 // clientDetail gives the detail of an error about a row, or about a key, as the client's code knows it.
