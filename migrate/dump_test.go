@@ -68,7 +68,7 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
 		attgenerated, pg_get_expr(adbin, adrelid), attcollation::regcollation, attstorage, attstattarget, attacl, attoptions, col_description(rel.oid, attnum))
 		FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND attnum > 0 AND NOT attisdropped LEFT JOIN pg_attrdef d ON adrelid = rel.oid AND adnum = attnum WHERE relkind <> 'i'
 	UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid, indisclustered, indisreplident) FROM pg_index JOIN rel ON rel.oid = indexrelid
-	UNION ALL SELECT concat_ws(' ', 'constraint', name, conname, pg_get_constraintdef(c.oid), convalidated, obj_description(c.oid, 'pg_constraint')) FROM pg_constraint c JOIN rel ON rel.oid = conrelid
+	UNION ALL SELECT concat_ws(' ', name, 'CONSTRAINT', conname, pg_get_constraintdef(c.oid), convalidated, obj_description(c.oid, 'pg_constraint')) FROM pg_constraint c JOIN rel ON rel.oid = conrelid
 	UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid), tgenabled) FROM pg_trigger t JOIN rel ON rel.oid = tgrelid WHERE NOT tgisinternal
 	UNION ALL SELECT concat_ws(' ', 'policy', name, polname, polcmd, polpermissive, polroles::regrole[], pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy JOIN rel ON rel.oid = polrelid
 	UNION ALL SELECT concat_ws(' ', 'rule', pg_get_ruledef(r.oid)) FROM pg_rewrite r JOIN rel ON rel.oid = ev_class

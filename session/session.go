@@ -93,6 +93,7 @@ type Session struct {
 	pid            uint32
 	major          int
 	encoding, scs  string // what ParameterStatus says of client_encoding and standard_conforming_strings
+	path           string // and of search_path, where the server says so
 	tx             byte   // the last ReadyForQuery's status
 	state, pending *rewrite.State
 

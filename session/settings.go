@@ -333,5 +333,8 @@ func (s *Session) parameter(m []byte) {
 	case "standard_conforming_strings":
 		s.dirty = s.dirty || s.scs != string(value)
 		s.scs = string(value)
+	case "search_path": // servers from 18 on report it, also where a function has set it, which nothing else tells
+		s.dirty = s.dirty || s.path != string(value)
+		s.path = string(value)
 	}
 }
