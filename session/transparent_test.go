@@ -49,15 +49,21 @@ func TestTransparency(t *testing.T) {
 	}
 	db := pgtest.Database(t)
 	d := openDoor(t, usersState(t, 1, false), tagPlanner{})
+	var newer bool
+	if err := pgtest.Connect(t, pgtest.Shared().DSN(db)).QueryRow(background, "SELECT current_setting('server_version_num')::int >= 180000").Scan(&newer); err != nil {
+		t.Fatal(err)
+	}
 	for seed := range n {
-		transparent(t, d, db, uint64(seed))
+		transparent(t, d, db, uint64(seed), newer)
 		if t.Failed() {
 			return
 		}
 	}
 }
 
-func transparent(t *testing.T, d *door, db string, seed uint64) {
+// transparent plays one conversation. Servers from 18 on lose count of their transactions where a Query comes in the middle of a pipeline (18.4 says
+// ReadyForQuery with T behind it, and then "StartTransactionCommand: unexpected state STARTED"): apart says that none does.
+func transparent(t *testing.T, d *door, db string, seed uint64, apart bool) {
 	direct, through := dial(t, pgtest.Shared().Addr(), db), dial(t, d.listener.Addr().String(), db)
 	defer direct.close(t)
 	defer through.close(t)
@@ -76,6 +82,9 @@ Query "CREATE TEMP TABLE plain (id int PRIMARY KEY, v text)"`
 		burst := setup
 		if i > 0 {
 			burst = strings.Join(pipeline(r), "\n")
+			if apart {
+				burst = strings.ReplaceAll("\n"+burst, "\nQuery ", "\nSync\nQuery ")[1:]
+			}
 			all += fmt.Sprintf("\n# %d\n", i) + burst
 		}
 		burst += "\nSync\nQuery \"\""
