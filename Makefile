@@ -69,7 +69,7 @@ fuzz: toolchain ## every fuzz test for a short while (FUZZ_TIME=10s)
 
 .PHONY: oracle
 oracle: setup ## compare generated statements in generated schemas with PostgreSQL itself (ORACLE_N=20000 ORACLE_SEED=...)
-	SEGUE_ORACLE_N=$(ORACLE_N) $(GO) test -v -count=1 -timeout 3h -run Worlds ./internal/oracle -seed $(ORACLE_SEED)
+	SEGUE_ORACLE_N=$(ORACLE_N) $(GO) test -race -v -count=1 -timeout 6h -run Worlds ./internal/oracle -seed $(ORACLE_SEED)
 
 .PHONY: clean
 clean: ## remove bin/

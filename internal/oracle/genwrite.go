@@ -257,16 +257,19 @@ func (g *gen) conflict(t *genTable, own rel) string {
 	ex := t.as("EXCLUDED")
 	ex.whole = false
 	s := scope{own, ex}
-	unique := "id"
+	target := "(id)"
 	if slices.ContainsFunc(t.cols, func(c genColumn) bool { return c.name == "email" }) && g.often(2) {
-		unique = "email"
+		target = "(email)"
 	}
 	if own := slices.IndexFunc(t.cols, func(c genColumn) bool { return c.change != nil && c.change.Unique }); own >= 0 && g.of(3) < 2 {
-		unique = g.ident(t.cols[own].name)
+		target = "(" + g.ident(t.cols[own].name) + ")"
+		if g.often(4) {
+			target = "ON CONSTRAINT one_value" + t.cols[own].change.Suffix
+		}
 	}
 	switch g.of(4) {
 	case 2:
-		return " ON CONFLICT" + g.pick("", " ("+unique+")") + " DO NOTHING"
+		return " ON CONFLICT" + g.pick("", " "+target) + " DO NOTHING"
 	case 3:
 		var sets []string
 		for _, c := range g.some(t, 2) {
@@ -285,7 +288,7 @@ func (g *gen) conflict(t *genTable, own rel) string {
 			}
 			sets = append(sets, g.ident(c.name)+" = "+v)
 		}
-		text := " ON CONFLICT (" + unique + ") DO UPDATE SET " + strings.Join(sets, ", ")
+		text := " ON CONFLICT " + target + " DO UPDATE SET " + strings.Join(sets, ", ")
 		if g.often(3) {
 			text += " WHERE " + g.cond(s, 1)
 		}

@@ -52,7 +52,7 @@ func (c *Conn) queue(s *Script, texts []sent, begin, contents string) {
 	c.Query("BEGIN")
 	for i, t := range texts {
 		if t.abort {
-			c.Query("refused")
+			c.Query(refused)
 		} else {
 			c.Send(t.Step, s.Steps[i].Protocol, t.Types)
 		}

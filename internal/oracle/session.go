@@ -10,6 +10,9 @@ type sent struct {
 	abort bool
 }
 
+// refused is sent in the place of a text that was refused: an error, or in a failed transaction the error that every text gets there.
+const refused = "SELECT refused"
+
 // Outcome is what came back: the events of each text, and the table's contents after each that may have written.
 type Outcome struct {
 	Steps    [][]Event
@@ -44,7 +47,7 @@ func (s *session) Run(steps []sent, p Protocol, commit bool, side Side) (*Outcom
 	}
 	for _, st := range steps {
 		if st.abort {
-			c.Query("refused")
+			c.Query(refused)
 		} else {
 			c.Send(st.Step, p, st.types)
 		}

@@ -32,16 +32,24 @@ const (
 // shrinkings bounds the differences that are made smaller in one run.
 const shrinkings = 4
 
+// statements gives the number of statements to generate: SEGUE_ORACLE_N, else otherwise.
+func statements(t *testing.T, otherwise int) int {
+	t.Helper()
+	env := os.Getenv("SEGUE_ORACLE_N")
+	if env == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(env)
+	if err != nil || n < 1 {
+		t.Fatalf("SEGUE_ORACLE_N is %q: give the number of statements to generate", env)
+	}
+	return n
+}
+
 // TestWorlds runs generated scripts in generated worlds. What it prints with a difference runs it again:
 // go test ./internal/oracle -run Worlds -seed S -world W -statement I
 func TestWorlds(t *testing.T) {
-	n := 480
-	if env := os.Getenv("SEGUE_ORACLE_N"); env != "" {
-		var err error
-		if n, err = strconv.Atoi(env); err != nil || n < 0 {
-			t.Fatalf("SEGUE_ORACLE_N is %q: give the number of statements to generate", env)
-		}
-	}
+	n := statements(t, 480)
 	t.Logf("seed %d", *seed)
 	start := time.Now()
 	reports := make([]*WorldReport, workers)

@@ -169,16 +169,26 @@ func (l *liveWorld) check(stop int, phases []lens.Phase, scripts []*Script) {
 	}
 }
 
-// liveWorlds are worlds of seed 1 whose migrations are carried out: between them a rename, changes of a type and of columns, NOT NULL with a default, odd
-// names, two migrations of one table and of two.
-var liveWorlds = []uint64{0, 1, 3}
+// liveWorlds gives the worlds of the seed whose migrations are carried out: where it is not said how many statements there are to be, some of seed 1 that
+// have, between them, a rename, changes of a type and of columns, NOT NULL with a default, odd names, two migrations of one table and of two.
+func liveWorlds(t *testing.T) []uint64 {
+	worlds := []uint64{0, 1, 3}
+	if n := statements(t, 0); n > 0 {
+		const each = 2000 // statements of TestWorlds
+		worlds = nil
+		for k := range max(uint64(n)/each, 1) {
+			worlds = append(worlds, k)
+		}
+	}
+	return worlds
+}
 
 // scriptsAtStop is how many scripts are run at each stop of a migration.
 const scriptsAtStop = 20
 
 // TestLiveWorlds runs generated scripts through two proxies while the migrations of a generated world go forth, back to the beginning, and to their end.
 func TestLiveWorlds(t *testing.T) {
-	for _, k := range liveWorlds {
+	for _, k := range liveWorlds(t) {
 		t.Run(fmt.Sprint(k), func(t *testing.T) {
 			w := newWorld(newChoices(*seed, k<<20))
 			w.Name = fmt.Sprintf("seed %d, world %d", *seed, k)
