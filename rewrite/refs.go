@@ -249,16 +249,23 @@ func (a *attempt) starInExpression(c *pg.ColumnRef, sc *scope) {
 	}
 }
 
-// castRef gives what a cast's column means where the cast changes nothing: PostgreSQL then takes the column itself.
+// castRef gives what a cast's column means where the cast is to the column's own type with its own modifier: PostgreSQL then takes the column itself.
 func (a *attempt) castRef(n *pg.Node, sc *scope) *ref {
 	t := n.GetTypeCast()
 	c := t.GetArg().GetColumnRef()
-	if c == nil || isStar(c) || len(t.TypeName.GetNames()) == 0 || len(t.TypeName.Typmods) > 0 || len(t.TypeName.ArrayBounds) > 0 {
+	if c == nil || isStar(c) || len(t.TypeName.GetNames()) == 0 || len(t.TypeName.ArrayBounds) > 0 {
 		return nil
 	}
 	schema, name := lastTypeNames(t.TypeName)
+	sql := sqlTypes[name]
+	for i, m := range t.TypeName.Typmods {
+		sql += map[bool]string{true: "(", false: ","}[i == 0] + fmt.Sprint(m.GetAConst().GetIval().GetIval())
+	}
+	if len(t.TypeName.Typmods) > 0 {
+		sql += ")"
+	}
 	r := lensRef(c, sc)
-	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sqlTypes[name] != baseType(r.lens.Type.SQL) {
+	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sql != r.lens.Type.SQL {
 		return nil
 	}
 	return r
@@ -286,7 +293,7 @@ func lensRef(c *pg.ColumnRef, sc *scope) *ref {
 // sqlTypes gives types' names as format_type writes them, by the names that they have in pg_type.
 var sqlTypes = map[string]string{
 	"int2": "smallint", "int4": "integer", "int8": "bigint", "float4": "real", "float8": "double precision", "bool": "boolean", "varchar": "character varying",
-	"bpchar": "bpchar", "timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone", "time": "time without time zone",
+	"bpchar": "character", "timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone", "time": "time without time zone",
 	"timetz": "time with time zone", "text": "text", "numeric": "numeric", "uuid": "uuid", "json": "json", "jsonb": "jsonb", "date": "date", "bytea": "bytea",
 	"interval": "interval", "inet": "inet", "xml": "xml", "money": "money", "name": "name", "oid": "oid",
 }
