@@ -85,12 +85,16 @@ func ValidateDefinition(def *lens.Definition) error {
 	if err != nil {
 		return err
 	}
-	if _, err := def.Group(); err != nil {
+	g, groupErr := def.Group()
+	if err := groupErr; err != nil {
 		var form *lens.FormError
 		if !errors.As(err, &form) {
 			return &Error{Problem: err.Error()}
 		}
 		return &Error{Key: form.Key, Problem: oneLine(form.Err.Error())}
+	}
+	if (g.Adding || g.Dropping) && len(def.Allow) > 0 {
+		return &Error{Key: "allow", Problem: "a migration whose columns only come, or only go, has no hazard to allow; remove it"}
 	}
 	if def.Backfill.MaxRowsPerSecond < 0 {
 		return &Error{Key: "backfill.max_rows_per_second", Problem: "is negative; 0 means no limit"}

@@ -52,6 +52,9 @@ func validateChangeType(c *lens.ChangeType) *Error {
 			return err
 		}
 	}
+	if err := optional("change_type", c.Check, c.Default); err != nil {
+		return err
+	}
 	return onError("change_type.on_error", c.OnError)
 }
 
@@ -59,10 +62,8 @@ func validateColumns(c *lens.Columns) *Error {
 	switch {
 	case len(c.Drop) == 0 && len(c.Add) == 0:
 		return &Error{Key: "columns", Problem: "has neither drop nor add: name the columns that go, and in [[columns.add]] those that come"}
-	case len(c.Drop) == 0:
-		return &Error{Key: "columns", Problem: "adds columns in the place of none: give drop the columns that they are made of; a column that is just added needs no migration"}
-	case len(c.Add) == 0:
-		return &Error{Key: "columns.drop", Problem: "drops columns and adds none in their place, which this build does not carry out: give [[columns.add]] the columns that come"}
+	case len(c.Add) == 0 && c.OnError != "":
+		return &Error{Key: "columns.on_error", Problem: "is about `up`, and no column comes; remove it"}
 	}
 	var names []string
 	add := func(key, name string) *Error {
@@ -85,8 +86,21 @@ func validateColumns(c *lens.Columns) *Error {
 		if err := add(key+".name", a.Name); err != nil {
 			return err
 		}
-		if err := form(key+".up", a.Up, "the column's value from the old ones", c.Drop[0]); err != nil {
+		what, example := "the column's value from columns that stay", "lower(email)"
+		if len(c.Drop) > 0 {
+			what, example = "the column's value from the old ones", c.Drop[0]
+		}
+		if err := form(key+".up", a.Up, what, example); err != nil {
 			return err
+		}
+		if err := optional(key, a.Check, a.Default); err != nil {
+			return err
+		}
+		if a.AppName != "" && !slices.Contains(c.Drop, a.AppName) {
+			return &Error{Key: key + ".app_name", Problem: fmt.Sprintf("%q is none of the columns that drop names: what new code calls the column otherwise is `name`", a.AppName)}
+		}
+		if a.AppName != "" && slices.ContainsFunc(c.Add[:i], func(b lens.AddColumn) bool { return b.AppName == a.AppName }) {
+			return &Error{Key: key + ".app_name", Problem: fmt.Sprintf("%q is another column's already", a.AppName)}
 		}
 		if err := columnType(key+".type", a.Type); err != nil {
 			return err
@@ -102,7 +116,11 @@ func validateColumns(c *lens.Columns) *Error {
 		if !slices.Contains(c.Drop, name) {
 			return &Error{Key: key, Problem: fmt.Sprintf("%q is none of the columns that drop names", name)}
 		}
-		if err := form(key, c.Down[name], "the old column's value from the new ones", c.Add[0].Name); err != nil {
+		what, example := "the old column's value from columns that stay", "'none'"
+		if len(c.Add) > 0 {
+			what, example = "the old column's value from the new ones", c.Add[0].Name
+		}
+		if err := form(key, c.Down[name], what, example); err != nil {
 			return err
 		}
 	}
@@ -116,6 +134,19 @@ func form(key, text, what, example string) *Error {
 		return &Error{Key: key, Problem: fmt.Sprintf("is missing or empty: it takes %s as an SQL expression, such as %q", what, example)}
 	case len(text) > maxForm:
 		return &Error{Key: key, Problem: fmt.Sprintf("has %d bytes, and an expression has at most %d: put it into an IMMUTABLE function", len(text), maxForm)}
+	}
+	return nil
+}
+
+// optional checks expressions that may be left out.
+func optional(key, check, def string) *Error {
+	if check != "" {
+		if err := form(key+".check", check, "a condition on the new columns", "amount > 0"); err != nil {
+			return err
+		}
+	}
+	if def != "" {
+		return form(key+".default", def, "a value", "''")
 	}
 	return nil
 }

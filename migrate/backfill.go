@@ -46,6 +46,12 @@ func (w *work) backfill(ctx context.Context) error {
 	if w.m.Backfilled && len(left) == 0 {
 		return nil
 	}
+	if w.m.dropping() {
+		if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET backfilled = true WHERE name = $1", w.name); err != nil {
+			return fmt.Errorf("noting that there is nothing to fill: %w", err)
+		}
+		return w.read(ctx)
+	}
 	if err := w.estimate(ctx); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ func checkFamily(ctx context.Context, q queryer, def *lens.Definition, f *findin
 		return err
 	}
 	f.family = family
+	if m := (&migration{Definition: def}); len(family) > 1 && (m.adding() || m.dropping()) {
+		f.refuse("%s has partitions or children, for which this build carries no columns that only come, or only go", def.Table)
+	}
 	for _, r := range family {
 		if err := checkRelative(ctx, q, r, f); err != nil {
 			return err

@@ -20,7 +20,8 @@ type findings struct {
 	family   []relative // the table, its partitions and its inheritance children
 	oldNums  map[string]int16
 	oldTypes map[string]catalog.Type
-	problems []string // each refuses the migration, and says what would help
+	dropping bool       // columns go and none come
+	problems []string   // each refuses the migration, and says what would help
 	later    []string // what `complete` will wait for
 }
 
@@ -38,7 +39,7 @@ func (f *findings) err(name string) error {
 
 // check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
 func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
-	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}}
+	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}, dropping: (&migration{Definition: def}).dropping()}
 	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkFamily, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
 	for _, step := range steps {
 		if err := step(ctx, conn, def, f); err != nil {
@@ -111,6 +112,9 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 			return err
 		}
 	}
+	if err := checkStay(ctx, q, def, f); err != nil {
+		return err
+	}
 	for _, name := range added {
 		var taken, system bool
 		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attnum < 0), false) FROM pg_attribute WHERE attrelid = ANY ($1) AND attname = $2 AND NOT attisdropped",
@@ -140,7 +144,7 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 		f.refuse("the function %s gives rows of the table's own type, in which both columns would show: let it RETURN TABLE (...) with its columns by name", fn)
 	}
 	for _, fn := range functions {
-		f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(old[0]))
+		f.refuse("the function %s can be called like a column (%s.%s): rename it", fn, catalog.QuoteIdent(def.Table.Name), catalog.QuoteIdent(slices.Concat(old, added)[0]))
 	}
 	return nil
 }
@@ -172,13 +176,13 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 	o := catalog.QuoteIdent(name)
 	var num int16
 	var typ catalog.Type
-	var generated, identity, domain, volatile bool
+	var generated, identity, domain, volatile, bare bool
 	err := q.QueryRow(ctx, `
 		SELECT a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', `+strictDomain+`,
-		       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
+		       a.attnotnull AND d.adbin IS NULL AND a.attidentity = '', EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile = 'v')
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, name).Scan(
-		&num, &typ.OID, &typ.Mod, &typ.SQL, &generated, &identity, &domain, &volatile)
+		&num, &typ.OID, &typ.Mod, &typ.SQL, &generated, &identity, &domain, &bare, &volatile)
 	if errors.Is(err, pgx.ErrNoRows) {
 		f.refuse("%s has no column %s: correct `%s`", def.Table, o, oldKey(def))
 		return nil
@@ -187,6 +191,10 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 		return err
 	}
 	f.oldNums[name], f.oldTypes[name] = num, typ
+	if def.Columns != nil && len(def.Columns.Add) == 0 {
+		checkDropped(def, name, bare, generated, f)
+		return nil
+	}
 	switch {
 	case generated:
 		f.refuse("column %s is generated: it cannot be written", o)
@@ -196,6 +204,44 @@ func checkOld(ctx context.Context, q queryer, def *lens.Definition, name string,
 		f.refuse("column %s is of a domain, whose default and constraints adding a column would check row by row under a lock: this build does not migrate it", o)
 	case volatile:
 		f.refuse("the default of column %s is volatile, so two columns would get two values: this build does not migrate it", o)
+	}
+	return nil
+}
+
+// checkDropped demands that new code, which does not know the column, can insert rows.
+func checkDropped(def *lens.Definition, name string, bare, generated bool, f *findings) {
+	o := catalog.QuoteIdent(name)
+	if generated {
+		f.refuse("column %s is generated, which this build does not drop: drop it yourself when nobody reads it", o)
+	}
+	g, err := def.Group()
+	if err != nil || !bare { // checkForms says what is wrong with it
+		return
+	}
+	i := slices.IndexFunc(g.Old, func(c lens.OldColumn) bool { return c.Name == name })
+	if down := g.Old[i].Down; down == nil || len(down.Columns()) > 0 {
+		f.refuse("column %s is NOT NULL and has no default, so that new code, which does not know it, could not insert: give it a default, or a `down` that is a constant", o)
+	}
+}
+
+// checkStay demands that the columns which stay, and are mentioned, are there, and have their values before the guard looks at them.
+func checkStay(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	g, err := def.Group()
+	if err != nil {
+		return nil // checkForms says so
+	}
+	for _, name := range g.Stay {
+		var there, generated bool
+		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attgenerated <> ''), false) FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND attnum > 0 AND NOT attisdropped",
+			f.table, name).Scan(&there, &generated); err != nil {
+			return err
+		}
+		switch {
+		case !there:
+			f.refuse("%s has no column %s, which the definition mentions", def.Table, catalog.QuoteIdent(name))
+		case generated && g.Adding:
+			f.refuse("column %s is generated, after the guard has looked at the row: write `up` over what it is computed from", catalog.QuoteIdent(name))
+		}
 	}
 	return nil
 }
@@ -276,6 +322,7 @@ func checkDependentsOf(ctx context.Context, q queryer, c relativeColumn, f *find
 			f.refuse("a generated column is computed from column %s (%s): this build does not migrate it", o, d.name)
 		case d.class == "pg_class" && d.oid == c.oid: // servers up to 14 have no entry of the generated column's own
 			f.refuse("a generated column is computed from column %s: this build does not migrate it", o)
+		case d.class == "pg_class" && d.kind == "S" && f.dropping: // it goes with the column
 		case d.class == "pg_class" && d.kind == "S":
 			f.refuse("column %s owns the %s (it is serial): this build does not migrate it", o, d.name)
 		case len(f.family) > 1 && (d.class == "pg_class" && d.unique || d.class == "pg_constraint" && d.kind == "u" && !d.inherited):
@@ -343,7 +390,7 @@ func checkRole(ctx context.Context, q queryer, _ *lens.Definition, f *findings) 
 // overlaps says which other migration shares a column with a definition, on the table or on one that it is a family with.
 func overlaps(ctx context.Context, q queryer, def *lens.Definition, table uint32, ms []*migration) (string, bool, error) {
 	old, added := columnNames(def)
-	mine := append(append([]string(nil), old...), added...)
+	mine := slices.Concat(old, added, (&migration{Definition: def}).stayNames())
 	for _, m := range ms {
 		if m.Name == def.Name || m.Stand.Phase == lens.Retired {
 			continue
@@ -355,7 +402,7 @@ func overlaps(ctx context.Context, q queryer, def *lens.Definition, table uint32
 		if !related {
 			continue
 		}
-		for _, name := range append(m.oldNames(), m.newNames()...) {
+		for _, name := range slices.Concat(m.oldNames(), m.newNames(), m.stayNames()) {
 			if slices.Contains(mine, name) {
 				return m.Name, true, nil
 			}

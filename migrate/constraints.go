@@ -82,6 +82,11 @@ func readStanding(ctx context.Context, q queryer, m *migration, g *group) ([]old
 	}
 	var out []oldConstraint
 	for _, x := range rows {
+		if g.Dropping { // it goes with its column
+			x.exists, x.loose, x.kept = true, true, true
+			out = append(out, x.oldConstraint)
+			continue
+		}
 		if slices.ContainsFunc(m.oldNames(), func(o string) bool { return x.name == notNullName(m.Name, o) }) {
 			continue // of a rollback that was cut off
 		}
@@ -251,7 +256,7 @@ func checkStanding(ctx context.Context, conn *pgx.Conn, def *lens.Definition, f 
 			f.refuse("the constraint %s has an old column in it, and %s: drop it first, or leave the column as it is", catalog.QuoteIdent(s.name), s.unsound)
 			continue
 		}
-		if s.foreign {
+		if s.foreign && !g.Dropping {
 			var may bool
 			var table, role string
 			if err := conn.QueryRow(ctx, "SELECT has_table_privilege($1::oid, 'REFERENCES'), $1::oid::regclass::text, quote_ident(current_user)", s.external).Scan(&may, &table, &role); err != nil {
@@ -271,7 +276,7 @@ func checkStanding(ctx context.Context, conn *pgx.Conn, def *lens.Definition, f 
 	for _, name := range incoming {
 		f.refuse("the foreign key %s references an old column, which this build does not carry: drop it first, or leave the column as it is", name)
 	}
-	if len(f.problems) > 0 || g.Same {
+	if len(f.problems) > 0 || g.Same || g.Dropping {
 		return nil
 	}
 	return tryStanding(ctx, conn, def, g, all, f)
@@ -315,7 +320,7 @@ func (w *work) mirrorStanding(ctx context.Context, g *group) error {
 		return err
 	}
 	for _, s := range all {
-		if s.unsound != "" { // the gate says so
+		if s.unsound != "" || g.Dropping { // the gate says so
 			continue
 		}
 		if err := w.makeSure(ctx, s.demand()); err != nil {
@@ -346,7 +351,7 @@ func sharedConstraint(ctx context.Context, q queryer, def *lens.Definition, tabl
 		err := q.QueryRow(ctx, `SELECT c.conname FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype IN ('c', 'f')
 			AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (c.conkey) AND a.attname = ANY ($2))
 			AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (c.conkey) AND a.attname = ANY ($3)) LIMIT 1`,
-			table, m.oldNames(), append(o.oldNames(), o.newNames()...)).Scan(&constraint)
+			table, m.oldNames(), slices.Concat(o.oldNames(), o.newNames())).Scan(&constraint)
 		if err == nil {
 			return constraint, o.Name, nil
 		}

@@ -15,17 +15,22 @@ import (
 // functions raise by themselves.
 const unconvertible = "data_exception OR integrity_constraint_violation OR raise_exception OR feature_not_supported"
 
-// makeConverters makes the functions by which a value that does not convert becomes NULL, where the definition asks for that. They are called under
-// any application's role, by the lens' forms from the first epoch on.
+// makeConverters makes the functions by which a value that does not convert becomes NULL, where the definition asks for that, and those that hold new code to a column that
+// is not null. They are called under any application's role, by the lens' forms from the first epoch on.
 func makeConverters(ctx context.Context, q queryer, m *migration) error {
 	g, err := readGroup(ctx, q, m)
 	if err != nil {
 		return err
 	}
-	if !g.OnErrorNull {
-		return nil
-	}
 	for i, n := range g.New {
+		if n.NotNull && !g.Adding {
+			if err := makeGiven(ctx, q, m, n, g.new[i].typ); err != nil {
+				return err
+			}
+		}
+		if !g.OnErrorNull {
+			continue
+		}
 		fn, place := lens.UpFunction(m.Name, n.Name), map[string]string{}
 		var params []string
 		for j, c := range n.Convert.Columns() {
@@ -51,12 +56,30 @@ func makeConverters(ctx context.Context, q queryer, m *migration) error {
 	return nil
 }
 
+// makeGiven makes the function that gives back a value, and raises where it is NULL what a column that is NOT NULL does. It is not immutable, so that nobody computes it
+// before the statement runs.
+func makeGiven(ctx context.Context, q queryer, m *migration, n lens.NewColumn, typ string) error {
+	fn := lens.GivenFunction(m.Name, n.Name)
+	body := fmt.Sprintf("BEGIN\n  IF $1 IS NULL AND num_nulls($1) = 1 THEN\n    RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = %s, SCHEMA = %s, TABLE = %s, COLUMN = %s;\n  END IF;\n  RETURN $1;\nEND",
+		quoteLiteral(fmt.Sprintf("null value in column \"%s\" of relation \"%s\" violates not-null constraint", n.As, m.Definition.Table.Name)),
+		quoteLiteral(m.Definition.Table.Schema), quoteLiteral(m.Definition.Table.Name), quoteLiteral(n.As))
+	for _, sql := range []string{
+		"CREATE OR REPLACE FUNCTION " + fn + "(" + typ + ") RETURNS " + typ + " LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS " + dollars(body),
+		"GRANT EXECUTE ON FUNCTION " + fn + "(" + typ + ") TO PUBLIC",
+	} {
+		if _, err := q.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("making the function %s: %w", fn, err)
+		}
+	}
+	return nil
+}
+
 // dropConverters drops the migration's functions beside the guard's. What somebody else has dropped already is no error.
 func dropConverters(ctx context.Context, q queryer, def *lens.Definition) error {
 	functions := []string{tryFunction(def.Name)}
 	_, added := columnNames(def)
 	for _, n := range added {
-		functions = append(functions, lens.UpFunction(def.Name, n))
+		functions = append(functions, lens.UpFunction(def.Name, n), lens.GivenFunction(def.Name, n))
 	}
 	for _, fn := range functions {
 		if _, err := q.Exec(ctx, "DROP FUNCTION IF EXISTS "+fn); err != nil {

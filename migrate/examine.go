@@ -13,9 +13,9 @@ import (
 
 // examined is what looking at the rows before a migration found.
 type examined struct {
-	rows                      int64
-	failed, apart, null       int64
-	failedAt, apartAt, nullAt []string // their primary keys and what is wrong, the first of them
+	rows                                int64
+	failed, apart, null, unlike         int64
+	failedAt, apartAt, nullAt, unlikeAt []string // their primary keys and what is wrong, the first of them
 }
 
 // examine looks at every row before anything is changed: whether its values convert, whether they come back as they are, and whether the new columns would be
@@ -85,16 +85,17 @@ func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *exam
 		cond, args := keys.bounds(cursor, end, nil)
 		sql := fmt.Sprintf(`WITH x AS MATERIALIZED (SELECT array_to_string(%s, ', ') AS key, %s AS found FROM ONLY %s AS r WHERE %s ORDER BY %s)
 			SELECT count(*)`, keys.text(), call, keys.table, cond, keys.list(""))
-		for _, kind := range []string{"f", "a", "n"} {
+		for _, kind := range []string{"f", "a", "n", "c"} {
 			sql += fmt.Sprintf(", count(*) FILTER (WHERE left(found, 1) = '%s'), COALESCE((array_agg('(' || key || ') ' || substr(found, 2, 200)) FILTER (WHERE left(found, 1) = '%[1]s'))[1:%d], '{}')", kind, firstKeys)
 		}
-		var rows, failed, apart, null int64
-		var failedAt, apartAt, nullAt []string
-		if err := w.conn.QueryRow(ctx, sql+" FROM x", args...).Scan(&rows, &failed, &failedAt, &apart, &apartAt, &null, &nullAt); err != nil {
+		var rows, failed, apart, null, unlike int64
+		var failedAt, apartAt, nullAt, unlikeAt []string
+		if err := w.conn.QueryRow(ctx, sql+" FROM x", args...).Scan(&rows, &failed, &failedAt, &apart, &apartAt, &null, &nullAt, &unlike, &unlikeAt); err != nil {
 			return fmt.Errorf("looking at the rows past (%s): %w", keyText(cursor), err)
 		}
 		x.rows, x.failed, x.apart, x.null = x.rows+rows, x.failed+failed, x.apart+apart, x.null+null
 		x.failedAt, x.apartAt, x.nullAt = first(x.failedAt, failedAt), first(x.apartAt, apartAt), first(x.nullAt, nullAt)
+		x.unlike, x.unlikeAt = x.unlike+unlike, first(x.unlikeAt, unlikeAt)
 		if end == nil {
 			return nil
 		}
@@ -121,6 +122,9 @@ func (x *examined) err(name string) error {
 	if x.null > 0 {
 		found = append(found, fmt.Sprintf("%d of %d rows have no value for a column that is not_null: %s: mend them, or leave not_null out", x.null, x.rows, strings.Join(x.nullAt, "; ")))
 	}
+	if x.unlike > 0 {
+		found = append(found, fmt.Sprintf("%d of %d rows would not be as `check` says: %s: mend them, or correct `check` or `up`", x.unlike, x.rows, strings.Join(x.unlikeAt, "; ")))
+	}
 	if len(found) == 0 {
 		return nil
 	}
@@ -130,7 +134,7 @@ func (x *examined) err(name string) error {
 // tryBody writes a function of the old columns that gives NULL where all is well with a row, else a letter for what is wrong (f: it does not convert; a: it
 // does not come back as it is; n: it has no value) and more for people. It is "" where nothing can be wrong.
 func tryBody(g *group) string {
-	if g.Same {
+	if g.Same || g.Dropping {
 		return ""
 	}
 	place, conv := map[string]string{}, map[string]string{}
@@ -151,6 +155,12 @@ func tryBody(g *group) string {
 		if g.New[i].NotNull {
 			wanted = true
 			fmt.Fprintf(&up, "  IF %s IS NULL THEN\n    RETURN %s;\n  END IF;\n", v, quoteLiteral("n"+n.name+" would be null"))
+		}
+	}
+	for i, n := range g.new {
+		if c := g.New[i].Check; c != nil {
+			wanted = true
+			fmt.Fprintf(&up, "  IF NOT (%s) THEN\n    RETURN %s;\n  END IF;\n", c.Expand(func(c string) string { return conv[c] }), quoteLiteral("c"+n.name+" would not"))
 		}
 	}
 	for i, o := range g.old {

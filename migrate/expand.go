@@ -26,6 +26,17 @@ func (w *work) expand() change {
 			return err
 		}
 		nums := map[string]int16{}
+		var stay []*column
+		if group.Adding {
+			for _, name := range group.Stay {
+				c, err := readColumn(ctx, tx, w.m.Table, name)
+				if err != nil {
+					return err
+				}
+				stay = append(stay, c)
+			}
+			old = stay
+		}
 		for _, n := range group.New {
 			if nums[n.Name], err = w.addColumn(ctx, tx, n, old); err != nil {
 				return err
@@ -34,10 +45,31 @@ func (w *work) expand() change {
 		if err := makeGuard(ctx, tx, w.m); err != nil {
 			return err
 		}
+		if err := w.demandFirst(ctx, tx); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, members = NULL, filled = '{}', cursor_of = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
 			backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name, nums)
 		return err
 	}}
+}
+
+// demandFirst holds writers to what the definition says of the new columns from here on. Rows that are not filled yet are held to it when they are.
+func (w *work) demandFirst(ctx context.Context, tx pgx.Tx) error {
+	g, err := readGroup(ctx, tx, w.m)
+	if err != nil {
+		return err
+	}
+	for i, n := range g.new {
+		for _, d := range g.demands() {
+			if g.New[i].NotNull && d.name == notNullName(w.name, n.name) || d.name == checkName(w.name, n.name) {
+				if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" ADD CONSTRAINT "+catalog.QuoteIdent(d.name)+" CHECK ("+d.cond+") NOT VALID"); err != nil {
+					return fmt.Errorf("demanding %s: %w", d.what, err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // oldColumns reads the old columns, which must be those that the migration was started on.
@@ -60,7 +92,7 @@ func (w *work) oldColumns(ctx context.Context, q queryer, group *lens.Group) ([]
 // type, it is in all like that one, save for its default and NOT NULL, which come when it takes the old one's place.
 func (w *work) addColumn(ctx context.Context, tx pgx.Tx, x lens.NewColumn, old []*column) (int16, error) {
 	typ := x.Type
-	like := len(old) == 1 && len(w.m.newNames()) == 1 && (x.Type == "" || x.Type == old[0].Type)
+	like := !w.m.adding() && len(old) == 1 && len(w.m.newNames()) == 1 && (x.Type == "" || x.Type == old[0].Type)
 	if like {
 		typ = old[0].Type
 		if old[0].Collation != "" {
@@ -109,7 +141,8 @@ func (w *work) likeOld(r relative, x lens.NewColumn, old []*column, like bool) [
 	n := catalog.QuoteIdent(x.Name)
 	alter := "ALTER TABLE ONLY " + r.name + " ALTER COLUMN " + n
 	var sqls []string
-	if o := old[0]; len(old) == 1 && len(w.m.newNames()) == 1 {
+	if len(old) == 1 && len(w.m.newNames()) == 1 && !w.m.adding() {
+		o := old[0]
 		if like && o.Storage != "" {
 			sqls = append(sqls, alter+" SET STORAGE "+o.Storage)
 		}
@@ -176,6 +209,9 @@ func (w *work) dropOld() change {
 		if err != nil {
 			return err
 		}
+		if w.m.adding() { // its guard goes on filling what old code does not know of
+			return w.takeChecks(ctx, tx, g)
+		}
 		if err := dropGuard(ctx, tx, w.m, false); err != nil {
 			return err
 		}
@@ -197,6 +233,9 @@ func (w *work) dropOld() change {
 			if err := x.takeName(ctx, tx); err != nil {
 				return err
 			}
+		}
+		if err := w.takeChecks(ctx, tx, g); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL, members = $2 WHERE name = $1", w.name, members)
 		return err
@@ -234,4 +273,42 @@ func (w *work) dropOldColumns(ctx context.Context, tx pgx.Tx) (map[uint32]map[st
 		}
 	}
 	return members, nil
+}
+
+// takeChecks gives the CHECKs that the definition wants the names that PostgreSQL would give them: table_column_check, with a number where that is taken.
+func (w *work) takeChecks(ctx context.Context, tx pgx.Tx, g *group) error {
+	for i, n := range g.new {
+		if g.New[i].Check == nil {
+			continue
+		}
+		for number := 0; ; number++ {
+			name := wantedName(w.m.Definition.Table.Name, g.New[i].As, number)
+			var taken bool
+			if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1 AND conname = $2)", w.m.Table, name).Scan(&taken); err != nil {
+				return fmt.Errorf("looking for the constraint %s: %w", name, err)
+			}
+			if taken {
+				continue
+			}
+			if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" RENAME CONSTRAINT "+catalog.QuoteIdent(checkName(w.name, n.name))+" TO "+catalog.QuoteIdent(name)); err != nil {
+				return fmt.Errorf("naming the constraint %s: %w", name, err)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// wantedName is table_column_check, within PostgreSQL's 63 bytes.
+func wantedName(table, column string, number int) string {
+	const longest, suffix = 63, "_check"
+	end := suffix
+	if number > 0 {
+		end = fmt.Sprintf("%s%d", suffix, number)
+	}
+	name := table + "_" + column
+	if keep := longest - len(end); len(name) > keep {
+		name = strings.ToValidUTF8(name[:keep], "")
+	}
+	return name + end
 }

@@ -118,6 +118,9 @@ func (x *trial) run(ctx context.Context) error {
 			x.f.refuse("column %s is of type %s, which casts cut off: this build does not migrate it", catalog.QuoteIdent(o.Name), c.Type)
 		}
 	}
+	for _, name := range x.group.Stay {
+		cols = append(cols, catalog.QuoteIdent(name))
+	}
 	if _, err := x.tx.Exec(ctx, fmt.Sprintf("CREATE TABLE %s AS SELECT %s FROM ONLY %s WITH NO DATA", x.table, strings.Join(cols, ", "), x.def.Table)); err != nil {
 		return err
 	}
@@ -145,7 +148,18 @@ func (x *trial) run(ctx context.Context) error {
 	if len(x.f.problems) > 0 {
 		return nil
 	}
+	for _, n := range x.group.New {
+		if err := x.wanted(ctx, n); err != nil {
+			return err
+		}
+	}
 	if err := x.nulls(ctx); err != nil {
+		return err
+	}
+	if x.group.Adding || x.group.Dropping || len(x.f.problems) > 0 {
+		return nil
+	}
+	if err := x.ownDefaults(ctx); err != nil {
 		return err
 	}
 	return x.defaults(ctx)
@@ -190,9 +204,11 @@ func (x *trial) addNew(ctx context.Context, n lens.NewColumn) error {
 	if err != nil {
 		return err
 	}
-	if o := x.old[x.group.Old[0].Name]; len(x.old) == 1 && len(x.group.New) == 1 && o.Type == c.Type && o.Collation != "" {
-		if _, err := x.tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s COLLATE %s", x.table, name, o.Type, o.Collation)); err != nil {
-			return err
+	if len(x.old) == 1 && len(x.group.New) == 1 {
+		if o := x.old[x.group.Old[0].Name]; o.Type == c.Type && o.Collation != "" {
+			if _, err := x.tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s COLLATE %s", x.table, name, o.Type, o.Collation)); err != nil {
+				return err
+			}
 		}
 	}
 	x.added[n.Name] = c
@@ -231,6 +247,60 @@ func (x *trial) generate(ctx context.Context, name, what string, form lens.Form,
 	return nil
 }
 
+// wanted tries what the definition wants of a new column: that it is a condition, and a default that can be assigned.
+func (x *trial) wanted(ctx context.Context, n lens.NewColumn) error {
+	name, alter := catalog.QuoteIdent(n.Name), "ALTER TABLE "+x.table+" "
+	tries := []struct{ what, expr, set, unset string }{{what: "`default`", expr: n.Default, set: "ALTER COLUMN " + name + " SET DEFAULT (" + n.Default + "\n)", unset: "ALTER COLUMN " + name + " DROP DEFAULT"}}
+	if n.Check != nil {
+		check := n.Check.Expand(catalog.QuoteIdent)
+		tries = append(tries, struct{ what, expr, set, unset string }{"`check`", check, "ADD CONSTRAINT segue_try CHECK (" + check + "\n)", "DROP CONSTRAINT segue_try"})
+	}
+	for _, t := range tries {
+		if t.expr == "" {
+			continue
+		}
+		refused, err := x.try(ctx, alter+t.set+"; "+alter+t.unset)
+		if err != nil {
+			return err
+		}
+		if refused != nil {
+			x.f.refuse("%s of %s, %s: %s", t.what, name, t.expr, refused.message)
+		}
+	}
+	return nil
+}
+
+// ownDefaults demands that a default that the definition gives is what the old columns' defaults, or NULLs, come to: a statement that leaves the group out has the same outcome
+// whichever side's default is in force.
+func (x *trial) ownDefaults(ctx context.Context) error {
+	for _, n := range x.group.New {
+		if n.Default == "" {
+			continue
+		}
+		typ := x.added[n.Name].Type
+		up := n.Convert.Expand(func(c string) string {
+			if def := x.old[c].Default; def != "" {
+				return "((" + def + ")::" + x.old[c].Type + ")"
+			}
+			return "(NULL::" + x.old[c].Type + ")"
+		})
+		var same bool
+		var comes *string
+		if err := x.tx.QueryRow(ctx, fmt.Sprintf("SELECT record_image_eq(ROW(a), ROW(b)), b::text FROM (SELECT (%s)::%s AS a, (%s)::%[2]s AS b) x", n.Default, typ, up)).Scan(&same, &comes); err != nil {
+			x.f.refuse("the default of %s cannot be held against what the old columns' come to: %s", catalog.QuoteIdent(n.Name), err)
+			return nil
+		}
+		if !same {
+			is := "NULL"
+			if comes != nil {
+				is = quoteLiteral(*comes)
+			}
+			x.f.refuse("the default of %s, %s, is not what the old columns' defaults come to by `up`, which is %s: a row that leaves the column out would differ by who writes it", catalog.QuoteIdent(n.Name), n.Default, is)
+		}
+	}
+	return nil
+}
+
 // nulls demands that NULLs become NULLs, since a NULL stands for what is not filled, and that an expression sorts and compares as the column that it
 // is read in the place of.
 func (x *trial) nulls(ctx context.Context) error {
@@ -257,8 +327,8 @@ func (x *trial) nulls(ctx context.Context) error {
 		if err := x.tx.QueryRow(ctx, fmt.Sprintf("SELECT %s::text, %s FROM %s", catalog.QuoteIdent(generated), collations, x.table)).Scan(&value, &same); err != nil {
 			return fmt.Errorf("trying %s: %w", what, err)
 		}
-		if value != nil {
-			x.f.refuse("%s, %s, gives %s for %s: it has to give NULL, since a NULL stands for what is not filled yet", what, expr, quoteLiteral(*value), other)
+		if value != nil && other != "" {
+			x.f.refuse("%s, %s, gives %s for %s: it has to give NULL, since a NULL stands for what is not filled yet; where the new column has not_null = true, it need not", what, expr, quoteLiteral(*value), other)
 		}
 		if !same {
 			x.f.refuse("%s, %s, has another collation than the column, so that it would sort and compare in another way: add COLLATE to it", what, expr)
@@ -266,7 +336,11 @@ func (x *trial) nulls(ctx context.Context) error {
 		return nil
 	}
 	for i, n := range x.group.New {
-		if err := look(fmt.Sprintf("segue up %d", i), n.Name, "`up` of "+catalog.QuoteIdent(n.Name), "NULLs on the old side", x.added[n.Name], n.Convert); err != nil {
+		nulls := "NULLs on the old side"
+		if n.NotNull {
+			nulls = "" // then a NULL is never a value
+		}
+		if err := look(fmt.Sprintf("segue up %d", i), n.Name, "`up` of "+catalog.QuoteIdent(n.Name), nulls, x.added[n.Name], n.Convert); err != nil {
 			return err
 		}
 	}
@@ -274,7 +348,11 @@ func (x *trial) nulls(ctx context.Context) error {
 		if o.Down == nil {
 			continue
 		}
-		if err := look(fmt.Sprintf("segue down %d", i), o.Name, "`down` of "+catalog.QuoteIdent(o.Name), "NULLs on the new side", x.old[o.Name], o.Down); err != nil {
+		nulls := "NULLs on the new side"
+		if x.group.Dropping {
+			nulls = ""
+		}
+		if err := look(fmt.Sprintf("segue down %d", i), o.Name, "`down` of "+catalog.QuoteIdent(o.Name), nulls, x.old[o.Name], o.Down); err != nil {
 			return err
 		}
 	}

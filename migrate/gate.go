@@ -127,6 +127,9 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 		news = append(news, catalog.QuoteIdent(name))
 	}
 	instead := strings.Join(news, ", ")
+	if m.dropping() {
+		instead = "none of it"
+	}
 	g, err := readGroup(ctx, q, m)
 	if err != nil {
 		return nil, err
@@ -166,7 +169,7 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 				return nil, err
 			}
 			for _, d := range deps {
-				known := d.class == "pg_attrdef" && d.own || d.class == "pg_class" && (d.kind == "i" || d.kind == "I") && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
+				known := m.dropping() && d.class == "pg_class" && d.kind == "S" || d.class == "pg_attrdef" && d.own || d.class == "pg_class" && (d.kind == "i" || d.kind == "I") && !d.unique || d.class == "pg_constraint" && d.kind == "n" ||
 					mirrored(d) || d.class == "pg_statistic_ext" && c.oid == m.Table || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
 					d.class == "pg_constraint" && d.inherited ||
 					d.class == "pg_trigger" && (m.Guard != nil && d.oid == m.Guard.Trigger || d.oid == guards[c.oid].Trigger) ||
@@ -206,7 +209,15 @@ func oldGoes(m *migration) string {
 	if len(m.oldNames()) > 1 {
 		what = "the old columns go"
 	}
-	if g, err := m.Definition.Group(); err == nil && g.OneWay() {
+	switch g, err := m.Definition.Group(); {
+	case err != nil:
+	case g.Adding:
+		what = "from there on new code writes values of its own, which old code's rows need not have"
+	case g.Dropping && g.OneWay():
+		what += ", old code can no longer write them, nor read what has no `down`"
+	case g.Dropping:
+		what += ", old code can no longer write them"
+	case g.OneWay():
 		what += ", old code can no longer read what has no `down`"
 	}
 	return fmt.Sprintf("%s, and there is no way back: `segue advance %s --to complete --yes`", what, m.Name)
@@ -234,7 +245,7 @@ func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration
 	if since := time.Duration(seconds * float64(time.Second)); since < quiet {
 		users = append(users, fmt.Sprintf("uses have been counted for %v only, and --quiet-for is %v", since.Round(time.Second), quiet))
 	}
-	if c := m.Definition.ChangeType; c != nil && c.AppName != "" {
+	for _, n := range renamed(m.Definition) {
 		// The proxies that have not heard of it yet would still name the column as it was.
 		var clients int64
 		if err := q.QueryRow(ctx, "SELECT COALESCE(sum(sessions), 0)::bigint FROM segue.proxy").Scan(&clients); err != nil {
@@ -242,7 +253,7 @@ func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration
 		}
 		if clients > 0 {
 			users = append(users, fmt.Sprintf("column %s gets the name %s at this moment, and the statements of %d connected clients could meet that: let there be none for a moment, or leave the migration at complete, where all goes on working",
-				catalog.QuoteIdent(c.To), catalog.QuoteIdent(c.AppName), clients))
+				catalog.QuoteIdent(n.Name), catalog.QuoteIdent(n.As), clients))
 		}
 	}
 	return users, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -23,7 +24,7 @@ type groupColumn struct {
 	name    string
 	typ     string // as SQL
 	image   bool   // the type's = means the same image
-	def     string // of an old column: the default that stands on it, or stood before (a3); "" for none
+	def     string // of an old column: the default that stands on it, or stood before (a3); of a new one: what it gets then; "" for none
 	notNull bool   // of an old column: NOT NULL stands on it, or stood before (a3)
 }
 
@@ -33,6 +34,13 @@ func readGroup(ctx context.Context, q queryer, m *migration) (*group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migration %s: %w", m.Name, err)
 	}
+	if lg.Adding { // what stays is as an old side that nothing leads back to
+		c := *lg
+		for _, name := range lg.Stay {
+			c.Old = append(c.Old, lens.OldColumn{Name: name})
+		}
+		lg = &c
+	}
 	g := &group{Group: lg, migration: m.Name}
 	for _, o := range lg.Old {
 		c, err := readColumn(ctx, q, m.Table, o.Name)
@@ -40,7 +48,10 @@ func readGroup(ctx context.Context, q queryer, m *migration) (*group, error) {
 			return nil, err
 		}
 		x := groupColumn{name: o.Name, typ: c.Type, image: c.Image, def: c.Default, notNull: c.NotNull}
-		if m.Relaxed != nil {
+		switch {
+		case lg.Adding:
+			x.def, x.notNull = "", false // they stay where they are
+		case m.Relaxed != nil:
 			x.def, x.notNull = m.Relaxed.Old[o.Name].Default, m.Relaxed.Old[o.Name].NotNull
 		}
 		g.old = append(g.old, x)
@@ -60,11 +71,45 @@ func readGroup(ctx context.Context, q queryer, m *migration) (*group, error) {
 		}
 		g.new = append(g.new, x)
 	}
+	for i := range g.new {
+		if err := g.readDefault(ctx, q, i); err != nil {
+			return nil, err
+		}
+	}
 	return g, nil
 }
 
+// readDefault finds the default that a new column gets at (a3): the definition's, or what the old columns' come to. Where they have none, and the column may not be
+// NULL, `up` may make something of NULLs. It calls no function of Segue's, since it stays in the table.
+func (g *group) readDefault(ctx context.Context, q queryer, i int) error {
+	def, n := &g.new[i].def, g.New[i]
+	switch {
+	case n.Default != "":
+		*def = "((" + n.Default + ")::" + g.new[i].typ + ")"
+	case g.Adding:
+	case g.Same:
+		*def = g.old[0].def
+	case g.oldDefaults():
+		*def = g.upOfDefaults(i)
+	case n.NotNull:
+		up, set := g.upOfDefaults(i), false
+		if err := q.QueryRow(ctx, "SELECT "+up+" IS NOT NULL").Scan(&set); err != nil {
+			return fmt.Errorf("trying `up` of %s on NULLs: %w", n.Name, err)
+		}
+		if set {
+			*def = up
+		}
+	}
+	return nil
+}
+
+// upOfDefaults is what the old columns' defaults come to in a new one, as SQL.
+func (g *group) upOfDefaults(i int) string {
+	return "((" + g.New[i].Convert.Expand(g.oldDefault) + ")::" + g.new[i].typ + ")"
+}
+
 // single says that one column takes the place of one.
-func (g *group) single() bool { return len(g.old) == 1 && len(g.new) == 1 }
+func (g *group) single() bool { return len(g.old) == 1 && len(g.new) == 1 && !g.Adding }
 
 func (c groupColumn) of(row string) string { return row + "." + catalog.QuoteIdent(c.name) }
 
@@ -117,12 +162,14 @@ func (g *group) downApart(row string) string {
 }
 
 // apart is true where the row's group does not agree. A lossy group agrees where one side is the image of the other. That a NULL in the new column agrees
-// only by `up` needs no words: `up` and `down` of NULLs are NULL, or else the migration is refused.
+// only by `up` needs words only where `up` makes something of NULLs, which it may where the new column is not null.
 func (g *group) apart(row string) string {
 	up, down := g.upApart(row), g.downApart(row)
 	switch {
 	case g.Same || down == "" || g.Lossy && g.OneWay():
 		return up
+	case g.Lossy && slices.ContainsFunc(g.New, func(n lens.NewColumn) bool { return n.NotNull }):
+		return "(" + up + ") AND (" + down + " OR " + unset(g.new, row) + ")"
 	case g.Lossy:
 		return "(" + up + ") AND (" + down + ")"
 	}
@@ -131,6 +178,9 @@ func (g *group) apart(row string) string {
 
 // unset is true where all columns of a side are null. IS NULL is not that: it is true of a row of nulls, too.
 func unset(side []groupColumn, row string) string {
+	if len(side) == 0 {
+		return "false"
+	}
 	var cols []string
 	for _, c := range side {
 		cols = append(cols, c.of(row))
@@ -169,6 +219,9 @@ func (g *group) assignOld(row string) string {
 
 // moved is true where an UPDATE changed a column of a side.
 func moved(side []groupColumn) string {
+	if len(side) == 0 {
+		return "false"
+	}
 	var conds []string
 	for _, c := range side {
 		conds = append(conds, c.differs(c.of("NEW"), c.of("OLD")))
@@ -199,16 +252,9 @@ func (g *group) oldDefault(name string) string {
 	return "NULL"
 }
 
-// newDefault is what the old columns' defaults come to in a new column, as SQL; "" where they have none. It calls no function of Segue's, since it
-// stays in the table.
-func (g *group) newDefault(i int) string {
-	switch {
-	case !g.oldDefaults():
-		return ""
-	case g.Same:
-		return g.old[0].def
-	}
-	return "((" + g.New[i].Convert.Expand(g.oldDefault) + ")::" + g.new[i].typ + ")"
+// newDefaults says whether any new column gets a default at (a3). One that comes beside others gets it when the migration is retired.
+func (g *group) newDefaults() bool {
+	return !g.Adding && slices.ContainsFunc(g.new, func(n groupColumn) bool { return n.def != "" })
 }
 
 // demand is a CHECK that stands while the migration does, in the place of a NOT NULL.
@@ -228,6 +274,11 @@ func (g *group) demands() []demand {
 	for i, n := range g.new {
 		if g.New[i].NotNull || g.single() && !g.Lossy && !g.OneWay() && g.old[0].notNull {
 			out = append(out, demand{name: notNullName(g.migration, n.name), column: n.name, cond: catalog.QuoteIdent(n.name) + " IS NOT NULL", what: "that no " + n.name + " is null"})
+		}
+	}
+	for i, n := range g.new {
+		if c := g.New[i].Check; c != nil {
+			out = append(out, demand{name: checkName(g.migration, n.name), cond: c.Expand(catalog.QuoteIdent), what: "that " + n.name + " is as `check` says"})
 		}
 	}
 	if g.single() || g.Lossy {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 // guardRecord is the guard as it was made. Mark tells any later change of it, also one that was taken back: each row's xmin is the transaction
@@ -55,13 +57,18 @@ func guardBody(g *group, relaxed bool) string {
 	if cond := x.formless(); cond != "" {
 		fmt.Fprintf(&b, "    IF %s THEN\n      %s\n    END IF;\n", cond, x.raiseFormless())
 	}
+	if relaxed && g.Adding { // new code's values are its own; what it does not give, and old code does not know, goes on being filled
+		fmt.Fprintf(&b, "    IF TG_OP = 'INSERT' THEN\n      IF %s THEN\n        %s\n      END IF;\n", unset(g.new, "NEW"), x.fillNew())
+		fmt.Fprintf(&b, "    ELSIF (%s) AND NOT (%s) THEN\n      %s\n    END IF;\n  END IF;\n  RETURN NEW;\nEND", moved(g.old), moved(g.new), x.fillNew())
+		return b.String()
+	}
 	b.WriteString("    IF TG_OP = 'INSERT' THEN\n")
 	x.insert(&b)
 	fmt.Fprintf(&b, "    ELSE\n      old_moved := %s;\n      new_moved := %s;\n", moved(g.old), moved(g.new))
 	x.update(&b)
 	b.WriteString("    END IF;\n")
 	if !g.Same && !(relaxed && g.OneWay()) {
-		fmt.Fprintf(&b, "    IF %s THEN\n      %s\n    END IF;\n", g.apart("NEW"), x.raiseFormless())
+		fmt.Fprintf(&b, "    IF %s THEN\n      %s\n    END IF;\n", x.unlessNull("("+g.apart("NEW")+")"), x.raiseFormless())
 	}
 	b.WriteString("  END IF;\n  RETURN NEW;\nEND")
 	return b.String()
@@ -76,10 +83,14 @@ type guardText struct {
 func (x guardText) insert(b *strings.Builder) {
 	fmt.Fprintf(b, "      IF %s THEN\n        %s\n", unset(x.new, "NEW"), x.fillNew())
 	fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", unset(x.old, "NEW"), x.fillOld())
-	if x.relaxed && x.oldDefaults() {
+	if x.relaxed && x.newDefaults() {
 		var atNew, atOld []string
-		for i, n := range x.new {
-			atNew = append(atNew, "NOT ("+n.differs(n.of("NEW"), "("+x.newDefault(i)+")")+")")
+		for _, n := range x.new {
+			def := n.def
+			if def == "" {
+				def = "NULL::" + n.typ
+			}
+			atNew = append(atNew, "NOT ("+n.differs(n.of("NEW"), "("+def+")")+")")
 		}
 		for _, o := range x.old {
 			atOld = append(atOld, "NOT ("+o.differs(o.of("NEW"), x.oldDefault(o.name))+")")
@@ -114,7 +125,15 @@ func (x guardText) formless() string {
 	if x.Same || x.Lossy || down == "" {
 		return ""
 	}
-	return fmt.Sprintf("NOT (%s) OR NOT (%s)", x.upApart("NEW"), down)
+	return x.unlessNull(fmt.Sprintf("(NOT (%s) OR NOT (%s))", x.upApart("NEW"), down))
+}
+
+// unlessNull leaves a NULL where none may be to be filled, or to the column's own constraint.
+func (x guardText) unlessNull(cond string) string {
+	if !slices.ContainsFunc(x.New, func(n lens.NewColumn) bool { return n.NotNull }) {
+		return cond
+	}
+	return cond + " AND NOT (" + unset(x.new, "NEW") + ")"
 }
 
 func (x guardText) fillNew() string {
@@ -129,6 +148,9 @@ func (x guardText) fillOld() string {
 	switch {
 	case x.OneWay() && x.relaxed:
 		return "NULL; -- there is no way back, and nobody reads the old side any more"
+	case x.Adding:
+		return x.raise("integrity_constraint_violation", fmt.Sprintf("%s cannot be given a value that is not what `up` says", plural("column", x.new)),
+			fmt.Sprintf("Migration %s keeps it so until it is complete: leave the column out, or write what it says.", x.migration))
 	case x.OneWay():
 		return x.raise("integrity_constraint_violation", fmt.Sprintf("%s cannot be written while %s stands", plural("column", x.new), names(x.old)),
 			fmt.Sprintf("Migration %s has no way back: write the old side.", x.migration))
@@ -141,6 +163,9 @@ func (x guardText) fillOld() string {
 }
 
 func (x guardText) raiseApart() string {
+	if x.Adding {
+		return x.fillOld()
+	}
 	if x.single() {
 		return x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given different values", names(x.old), names(x.new)),
 			fmt.Sprintf("Migration %s keeps them the same: write one of them, or one value to both.", x.migration))
@@ -193,7 +218,7 @@ func makeFunction(ctx context.Context, tx pgx.Tx, m *migration, g *group, relaxe
 // makeGuard makes the guard, anew where there is one, and records it in the migration's row.
 func makeGuard(ctx context.Context, tx pgx.Tx, m *migration) error {
 	g, err := readGroup(ctx, tx, m)
-	if err != nil {
+	if err != nil || g.Dropping {
 		return err
 	}
 	if err := makeFunction(ctx, tx, m, g, m.Relaxed != nil); err != nil {
@@ -301,6 +326,9 @@ func readRelativeGuards(ctx context.Context, q queryer, m *migration) (map[uint3
 // guardStands says whether the guard is the one that was made and has been in force ever since; and whether each partition and child has it, and has it in
 // force now. Which of these have come since, unseen says.
 func guardStands(ctx context.Context, q queryer, m *migration) (bool, error) {
+	if m.dropping() {
+		return true, nil // there is nothing to guard
+	}
 	g, err := readGuard(ctx, q, m)
 	if err != nil || g == nil || m.Guard == nil {
 		return false, err

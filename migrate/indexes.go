@@ -82,6 +82,9 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 	if err != nil {
 		return nil, nil, fmt.Errorf("migration %s: %w", m.Name, err)
 	}
+	if g.Adding || g.Dropping {
+		return nil, nil, nil // there is nothing that one side has from the other
+	}
 	sortable, err := hasOwnClass(ctx, q, m)
 	if err != nil {
 		return nil, nil, err

@@ -25,7 +25,7 @@ type constraints struct {
 // go through; and in the guard, the side at its default yields.
 func (w *work) writeNew() change {
 	to := stand{Live: true, Stage: lens.Stage{Phase: lens.Complete, Step: lens.WriteNew, Proved: w.m.Stand.Proved}}
-	ch := change{name: "write-new", to: to, fixed: w.oneWay()} // without a way back, the old side does not have what is written from now on
+	ch := change{name: "write-new", to: to, fixed: w.final()} // the old side does not have what is written from now on
 	if w.m.Relaxed != nil {
 		return ch // a change that was given up has done it
 	}
@@ -38,6 +38,9 @@ func (w *work) writeNew() change {
 		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
 		var sqls []string
 		for _, o := range g.old {
+			if g.Adding {
+				break
+			}
 			saved.Old[o.name] = constraints{NotNull: o.notNull, Default: o.def}
 			if o.def != "" {
 				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP DEFAULT")
@@ -46,10 +49,8 @@ func (w *work) writeNew() change {
 				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP NOT NULL")
 			}
 		}
-		for i, n := range g.new {
-			if def := g.newDefault(i); def != "" {
-				sqls = append(sqls, alter+catalog.QuoteIdent(n.name)+" SET DEFAULT "+def)
-			}
+		if g.newDefaults() {
+			sqls = append(sqls, setDefaults(w.table, g)...)
 		}
 		for _, d := range g.demands() {
 			if d.column != "" {
@@ -68,6 +69,17 @@ func (w *work) writeNew() change {
 	return ch
 }
 
+// setDefaults gives the new columns their defaults.
+func setDefaults(table string, g *group) []string {
+	var sqls []string
+	for _, n := range g.new {
+		if n.def != "" {
+			sqls = append(sqls, "ALTER TABLE "+table+" ALTER COLUMN "+catalog.QuoteIdent(n.name)+" SET DEFAULT "+n.def)
+		}
+	}
+	return sqls
+}
+
 // remakeGuard gives the guard its form for what has been taken off the old columns, nil for nothing, and notes that.
 func (w *work) remakeGuard(ctx context.Context, tx pgx.Tx, saved *relaxed) error {
 	m := *w.m
@@ -76,11 +88,13 @@ func (w *work) remakeGuard(ctx context.Context, tx pgx.Tx, saved *relaxed) error
 	if err != nil {
 		return err
 	}
-	if err := makeFunction(ctx, tx, &m, g, saved != nil); err != nil {
-		return err
-	}
-	if err := recordGuard(ctx, tx, &m, m.Guard.Relatives); err != nil {
-		return err
+	if !g.Dropping {
+		if err := makeFunction(ctx, tx, &m, g, saved != nil); err != nil {
+			return err
+		}
+		if err := recordGuard(ctx, tx, &m, m.Guard.Relatives); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = $2 WHERE name = $1", w.name, saved)
 	return err
@@ -120,8 +134,8 @@ func (w *work) tighten(ctx context.Context) error {
 	return w.alter(ctx, "tighten", func(tx pgx.Tx) error {
 		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
 		var sqls []string
-		for i, n := range g.new {
-			if g.newDefault(i) != "" {
+		for _, n := range g.new {
+			if n.def != "" {
 				sqls = append(sqls, alter+catalog.QuoteIdent(n.name)+" DROP DEFAULT")
 			}
 		}
@@ -151,6 +165,11 @@ func (w *work) tighten(ctx context.Context) error {
 // notNullName names the CHECK that mirrors NOT NULL on a column: segue_<migration>_<hash of the column>_not_null stays within 63 bytes.
 func notNullName(migration, column string) string {
 	return fmt.Sprintf("segue_%s_%04x_not_null", migration, uint16(lockKey(column)))
+}
+
+// checkName names the CHECK that the definition wants of a new column, until the migration is complete.
+func checkName(migration, column string) string {
+	return fmt.Sprintf("segue_%s_%04x_wanted", migration, uint16(lockKey(column)))
 }
 
 // keptName names the CHECK that stands in the place of an old column's NOT NULL until old code is gone.

@@ -257,7 +257,7 @@ func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.Advanc
 	if !s.Live || s.Phase == lens.Retired || s.Phase == lens.Complete && s.Step == lens.NoStep {
 		return w.drop(w.cannotUndo())
 	}
-	if w.oneWay() && s.Phase == lens.Complete {
+	if w.final() && s.Phase == lens.Complete {
 		return w.drop(fmt.Errorf("%w: migration %s is %s and has no way back: new code's writes are not in the old columns; `segue advance %s` goes on", proxy.ErrConflict, name, s, name))
 	}
 	target := preceding(s)
@@ -284,10 +284,10 @@ func (c *Controller) Rollback(ctx context.Context, name string, opt proxy.Advanc
 		func(ctx context.Context) error { return w.travel(ctx, w.back(target)) })
 }
 
-// oneWay says that some old column has no way back.
-func (w *work) oneWay() bool {
+// final says that what new code writes from write-new on cannot be taken back.
+func (w *work) final() bool {
 	g, err := w.m.Definition.Group()
-	return err == nil && g.OneWay()
+	return err == nil && g.Final()
 }
 
 func (w *work) cannotUndo() error {
@@ -347,7 +347,7 @@ func (c *Controller) Verify(ctx context.Context, name string, repair bool) error
 	if w.m.NewNums == nil || w.m.Guard == nil || !w.m.Stand.Live || w.table == "" {
 		return w.drop(fmt.Errorf("%w: migration %s is at %s, where there are no two columns to compare", proxy.ErrConflict, name, w.m.Stand))
 	}
-	if w.oneWay() && w.m.Stand.Phase == lens.Complete {
+	if w.final() && w.m.Stand.Phase == lens.Complete {
 		return w.drop(fmt.Errorf("%w: migration %s is %s and has no way back: its old columns are not kept in step any more", proxy.ErrConflict, name, w.m.Stand))
 	}
 	return w.run(ctx, "verify", map[string]any{"repair": repair}, func(ctx context.Context) error {

@@ -66,6 +66,24 @@ func (m *migration) oldNames() []string { old, _ := columnNames(m.Definition); r
 // newNames lists the columns that come.
 func (m *migration) newNames() []string { _, added := columnNames(m.Definition); return added }
 
+// adding and dropping say that columns only come, or only go.
+func (m *migration) adding() bool {
+	return m.Definition.Columns != nil && len(m.Definition.Columns.Drop) == 0
+}
+
+func (m *migration) dropping() bool {
+	return m.Definition.Columns != nil && len(m.Definition.Columns.Add) == 0
+}
+
+// stayNames lists the columns that stay and that the definition's expressions mention.
+func (m *migration) stayNames() []string {
+	g, err := m.Definition.Group()
+	if err != nil {
+		return nil
+	}
+	return g.Stay
+}
+
 // columnNames lists the columns that a definition lets go and come, as the table has them.
 func columnNames(def *lens.Definition) (old, added []string) {
 	switch {

@@ -265,18 +265,20 @@ func notes(ctx context.Context, q queryer, m *migration) ([]string, error) {
 			return nil, err
 		}
 		for _, x := range objects {
-			if x.own == "" {
+			if x.own == "" && !g.Dropping {
 				notes = append(notes, fmt.Sprintf("the statistics object %s gets no mirror on the new side: make one", x.name))
 			}
 		}
 		for _, s := range standing {
-			if s.kept {
+			if g.Dropping && len(s.columns) > 1 {
+				notes = append(notes, fmt.Sprintf("the constraint %s goes with the column, and has others in it, too", s.name))
+			} else if s.kept && !g.Dropping {
 				notes = append(notes, fmt.Sprintf("the CHECK %s goes on judging what old code reads, and goes when the migration is retired: the new column gets one of its own only where the definition says `check`", s.name))
 			}
 		}
 	}
-	if c := m.Definition.ChangeType; c != nil && c.AppName != "" {
-		notes = append(notes, fmt.Sprintf("column %s gets the name %s when the migration is retired, which waits until no client is connected", c.To, c.AppName))
+	for _, n := range renamed(m.Definition) {
+		notes = append(notes, fmt.Sprintf("column %s gets the name %s when the migration is retired, which waits until no client is connected", n.Name, n.As))
 	}
 	return notes, nil
 }

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -118,19 +119,46 @@ func (w *work) leavePending(ctx context.Context) error {
 }
 
 // retire is the change after which the proxies forget the migration. What new code calls by another name gets that name in the table: its gate has
-// seen that no client is there to meet it.
+// seen that no client is there to meet it. A column that came beside others has been kept filled for old code's rows until here.
 func (w *work) retire() change {
 	ch := change{name: "retire", to: w.to(lens.Retired)}
-	c := w.m.Definition.ChangeType
-	if c == nil || c.AppName == "" {
+	again := renamed(w.m.Definition)
+	if len(again) == 0 && !w.m.adding() {
 		return ch
 	}
 	ch.fixed = true
 	ch.ddl = func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" RENAME COLUMN "+catalog.QuoteIdent(c.To)+" TO "+catalog.QuoteIdent(c.AppName))
+		for _, n := range again {
+			if _, err := tx.Exec(ctx, "ALTER TABLE "+w.table+" RENAME COLUMN "+catalog.QuoteIdent(n.Name)+" TO "+catalog.QuoteIdent(n.As)); err != nil {
+				return err
+			}
+		}
+		if !w.m.adding() {
+			return nil
+		}
+		g, err := readGroup(ctx, tx, w.m)
+		if err != nil {
+			return err
+		}
+		if err := dropGuard(ctx, tx, w.m, false); err != nil {
+			return err
+		}
+		if err := execAll(ctx, tx, setDefaults(w.table, g)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL WHERE name = $1", w.name)
 		return err
 	}
 	return ch
+}
+
+// renamed lists the new columns that new code calls by another name than the table does.
+func renamed(def *lens.Definition) []lens.NewColumn {
+	g, err := def.Group()
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(g.New), func(n lens.NewColumn) bool { return n.As == n.Name })
 }
 
 // leaveBackfill fills, mirrors and proves; then it goes to switch-reads, where it is to go so far.
@@ -146,7 +174,7 @@ func (w *work) leaveBackfill(ctx context.Context, target lens.Phase) (bool, erro
 			return false, err
 		}
 	}
-	if !w.m.Stand.Proved && !w.opt.Unproved {
+	if !w.m.Stand.Proved && (!w.opt.Unproved || w.m.dropping()) { // where there is nothing to prove, it is proved
 		missing, err := w.prove(ctx)
 		if err != nil {
 			return false, err

@@ -157,7 +157,10 @@ func (w *work) mend(g *group) []mending {
 		}
 		return out
 	}
-	fromOld := mending{g.assignNew(r) + keep(g.old), "true"}
+	fromOld := mending{g.assignNew(r), "true"}
+	if !g.Adding { // what stays has one side only, and may be a column that cannot be assigned
+		fromOld.assign += keep(g.old)
+	}
 	if g.OneWay() {
 		return []mending{fromOld}
 	}
@@ -176,6 +179,9 @@ func (w *work) mend(g *group) []mending {
 // prove scans, with the guard looked at before and after: where every row agrees and the guard has stood all the while, every row will agree from then on. It
 // gives what is missing; nil where it is proved.
 func (w *work) prove(ctx context.Context) ([]string, error) {
+	if w.m.dropping() {
+		return nil, nil
+	}
 	stands, err := guardStands(ctx, w.conn, w.m)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 		return
 	}
 	physical := make([]string, len(cols))
-	plain, same, staged := true, true, false
+	plain, same, staged := true, true, s.IsFrom && len(l.Fills) > 0
 	for i, c := range cols {
 		physical[i] = c.Read.Plain()
 		if s.IsFrom {

@@ -31,7 +31,8 @@ func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 	}
 	v := &values{attempt: a, stmt: s, sel: sel, lens: l}
 	switch {
-	case s.SelectStmt == nil: // DEFAULT VALUES
+	case s.SelectStmt == nil:
+		v.defaultValues()
 	case len(s.Cols) > 0:
 		v.listed()
 	default:
@@ -101,7 +102,7 @@ func (v *values) listed() {
 		parts = parts || len(t.Indirection) > 0
 		v.wrote(int(t.Location), c)
 	}
-	if !touched {
+	if !touched && len(v.lens.Fills) == 0 {
 		return
 	}
 	w := v.rowsToWrite(cols, types)
@@ -131,6 +132,28 @@ func (v *values) listed() {
 		}
 		v.add(before, end, end, sqlText(", ", strings.Join(extra, ", ")))
 	}
+}
+
+// defaultValues plans DEFAULT VALUES, which leaves all to the server unless columns have to be given a value.
+func (v *values) defaultValues() {
+	if len(v.lens.Fills) == 0 {
+		return
+	}
+	i := v.afterTarget()
+	for i < len(v.toks) && !(v.isWord(i, "default") && v.isWord(i+1, "values")) {
+		i++ // OVERRIDING ... VALUE
+	}
+	if i >= len(v.toks) {
+		v.lost(v.stmt.Relation.Location, "DEFAULT VALUES")
+		return
+	}
+	var names, values []string
+	for _, f := range v.lens.Fills {
+		names, values = append(names, catalog.QuoteIdent(f.Column)), append(values, f.SQL)
+	}
+	first := v.afterTarget()
+	v.add(after, first-1, first-1, sqlText(" (", strings.Join(names, ", "), ")"))
+	v.move(i, i+1, sqlText("VALUES (", strings.Join(values, ", "), ")"))
 }
 
 // wrote notes that the statement writes a migrating column by its name.

@@ -71,8 +71,12 @@ func (a *attempt) whenPlaces(s *pg.MergeStmt) []int {
 
 // mergeInsert plans INSERT [(columns)] VALUES (...) of a WHEN NOT MATCHED clause that begins at token when.
 func (a *attempt) mergeInsert(w0 *pg.MergeWhenClause, l *lens.Lens, when int) {
-	if a.refusal != nil || len(w0.Values) == 0 {
+	if a.refusal != nil || len(w0.Values) == 0 && len(l.Fills) == 0 {
 		return // DEFAULT VALUES
+	}
+	if len(w0.Values) == 0 {
+		a.uncovered(a.toks[when].start, l, "INSERT DEFAULT VALUES in MERGE", "Write VALUES with the columns.")
+		return
 	}
 	i := when + 1
 	for i < len(a.toks) && !(a.isWord(i, "then") && a.isWord(i+1, "insert")) {

@@ -35,7 +35,11 @@ func (a *attempt) mayWrite(off int, l *lens.Lens, t *lens.Tie) bool {
 	if t.Refuse == "" {
 		return true
 	}
-	a.uncovered(off, l, "a write to a new column", "Now, "+t.Refuse+".")
+	what := "a write to a new column"
+	if t.OldSide {
+		what = "a write to a column that goes"
+	}
+	a.uncovered(off, l, what, "Now, "+t.Refuse+".")
 	return false
 }
 
@@ -313,10 +317,36 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			}
 		}
 	}
+	if !a.fill(l, w) {
+		return nil, nil, false
+	}
+	for _, f := range l.Fills {
+		extra = append(extra, catalog.QuoteIdent(f.Column))
+	}
 	if w.wrap != nil && w.wrap.changed && w.wrap.from >= 0 {
 		w.wrap.put(a, len(w.cols))
 	}
 	return names, extra, true
+}
+
+// fill gives the columns that the code does not know and that take no row without a value theirs.
+func (a *attempt) fill(l *lens.Lens, w *rowsToWrite) bool {
+	for _, f := range l.Fills {
+		switch {
+		case w.broken:
+		case w.fixed && w.wrap != nil:
+			w.wrap.changed = true
+			w.wrap.more = append(w.wrap.more, f.SQL)
+		case w.fixed:
+			a.uncovered(w.off, l, "this source of rows", "Use INSERT ... VALUES, or a query whose result columns are written one by one.")
+			return false
+		default:
+			for r := range w.rows {
+				a.put(w, &w.rows[r], sqlText(f.SQL))
+			}
+		}
+	}
+	return true
 }
 
 func (a *attempt) tiedRow(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) tied {

@@ -38,16 +38,19 @@ type ChangeType struct {
 	Down   string `toml:"down" json:"down"` // over the new column
 	// OnError says what becomes of a value that Up cannot convert: "fail" (the default) or "null".
 	OnError string `toml:"on_error" json:"on_error,omitempty"`
-	NotNull bool   `toml:"not_null" json:"not_null,omitempty"` // enforced once the backfill is through
+	NotNull bool   `toml:"not_null" json:"not_null,omitempty"` // enforced from expand on
+	Check   string `toml:"check" json:"check,omitempty"`       // a condition on the new column, enforced from expand on
+	Default string `toml:"default" json:"default,omitempty"`   // the new column's, from complete on; what the old one's comes to where it is empty
 	// AppName is what version new calls the new column; To where it is empty.
 	AppName string `toml:"app_name" json:"app_name,omitempty"`
 }
 
-// Columns is the general form: some columns take the place of others.
+// Columns is the general form: some columns take the place of others, or come beside those that stay, or go and leave nothing.
 type Columns struct {
-	Drop    []string          `toml:"drop" json:"drop"`
-	Add     []AddColumn       `toml:"add" json:"add"`
-	Down    map[string]string `toml:"down" json:"down,omitempty"` // an old column's value from the new ones; without it, there is no way back
+	Drop []string    `toml:"drop" json:"drop"`
+	Add  []AddColumn `toml:"add" json:"add"`
+	// Down has an old column's value from the new ones, or where none come, from those that stay; without it, there is no way back.
+	Down    map[string]string `toml:"down" json:"down,omitempty"`
 	OnError string            `toml:"on_error" json:"on_error,omitempty"`
 }
 
@@ -55,8 +58,11 @@ type Columns struct {
 type AddColumn struct {
 	Name    string `toml:"name" json:"name"`
 	Type    string `toml:"type" json:"type"`
-	Up      string `toml:"up" json:"up"` // over the old columns
+	Up      string `toml:"up" json:"up"` // over the old columns, or where none go, over those that stay
 	NotNull bool   `toml:"not_null" json:"not_null,omitempty"`
+	Check   string `toml:"check" json:"check,omitempty"`       // a condition on the new columns
+	Default string `toml:"default" json:"default,omitempty"`   // as SQL
+	AppName string `toml:"app_name" json:"app_name,omitempty"` // what version new calls the column: the name of one that goes
 }
 
 // Backfill bounds the work of filling the new columns. Zero values mean the defaults.
@@ -164,6 +170,10 @@ type Group struct {
 	// Lossy says that what went in need not come back: new code may write from switch-reads on only, and old code reads its own columns until
 	// contract.
 	Lossy bool
+	// Adding and Dropping say that columns only come, or only go.
+	Adding, Dropping bool
+	// Stay are the columns that stay and that Up or Down mention, in a group that only adds or only drops.
+	Stay []string
 	// OnErrorNull says that a value that Up cannot convert becomes NULL.
 	OnErrorNull bool
 }
@@ -182,6 +192,8 @@ type NewColumn struct {
 	Up      Form   // over the old columns
 	Convert Form   // Up as the definition has it: without the function that Up calls where a value that does not convert becomes NULL
 	NotNull bool
+	Check   Form   // over the new columns; nil for none
+	Default string // as SQL; "" where it is what the old columns' defaults come to
 }
 
 // FormError says which key of a definition has an expression or a type that is none.
@@ -208,12 +220,11 @@ func (d *Definition) Group() (*Group, error) {
 	case d.ChangeType != nil:
 		c := d.ChangeType
 		g.OnErrorNull = c.OnError == "null"
-		n, err := d.newColumn("change_type", AddColumn{Name: c.To, Type: c.Type, Up: c.Up, NotNull: c.NotNull}, []string{c.Column}, g.OnErrorNull)
+		n, err := d.newColumn("change_type", AddColumn{
+			Name: c.To, Type: c.Type, Up: c.Up, NotNull: c.NotNull, Check: c.Check, Default: c.Default, AppName: c.AppName,
+		}, []string{c.Column}, []string{c.To}, g.OnErrorNull)
 		if err != nil {
 			return nil, err
-		}
-		if c.AppName != "" {
-			n.As = c.AppName
 		}
 		o := OldColumn{Name: c.Column}
 		if c.Down != "" {
@@ -229,30 +240,46 @@ func (d *Definition) Group() (*Group, error) {
 		for i, a := range c.Add {
 			added[i] = a.Name
 		}
+		// A group that only adds or only drops is over columns that stay, which is seen when the table is.
+		from, to := c.Drop, added
+		if g.Adding = len(c.Drop) == 0; g.Adding {
+			from = nil
+		}
+		if g.Dropping = len(c.Add) == 0; g.Dropping {
+			to = nil
+		}
 		for i, a := range c.Add {
-			n, err := d.newColumn(fmt.Sprintf("columns.add[%d]", i), a, c.Drop, g.OnErrorNull)
+			n, err := d.newColumn(fmt.Sprintf("columns.add[%d]", i), a, from, added, g.OnErrorNull)
 			if err != nil {
 				return nil, err
 			}
 			g.New = append(g.New, n)
+			g.stays(n.Convert)
 		}
 		for _, name := range c.Drop {
 			o := OldColumn{Name: name}
 			if down, ok := c.Down[name]; ok {
 				var err error
-				if o.Down, err = valueForm("columns.down."+name, down, added); err != nil {
+				if o.Down, err = valueForm("columns.down."+name, down, to); err != nil {
 					return nil, err
 				}
+				g.stays(o.Down)
 			}
 			g.Old = append(g.Old, o)
+		}
+		if err := g.apart(c); err != nil {
+			return nil, err
 		}
 	}
 	return g, nil
 }
 
 // newColumn reads what a definition says of a column that comes; key is the table that says it.
-func (d *Definition) newColumn(key string, a AddColumn, old []string, orNull bool) (NewColumn, error) {
-	n := NewColumn{Name: a.Name, As: a.Name, Type: a.Type, NotNull: a.NotNull}
+func (d *Definition) newColumn(key string, a AddColumn, old, added []string, orNull bool) (NewColumn, error) {
+	n := NewColumn{Name: a.Name, As: a.Name, Type: a.Type, NotNull: a.NotNull, Default: a.Default}
+	if a.AppName != "" {
+		n.As = a.AppName
+	}
 	if err := ParseType(a.Type); err != nil {
 		return n, &FormError{Key: key + ".type", Err: err}
 	}
@@ -260,11 +287,48 @@ func (d *Definition) newColumn(key string, a AddColumn, old []string, orNull boo
 	if n.Convert, err = valueForm(key+".up", a.Up, old); err != nil {
 		return n, err
 	}
+	if a.Check != "" {
+		if n.Check, err = valueForm(key+".check", a.Check, added); err != nil {
+			return n, err
+		}
+	}
+	if a.Default != "" {
+		if _, err = valueForm(key+".default", a.Default, []string{}); err != nil {
+			return n, err
+		}
+	}
 	n.Up = n.Convert
 	if orNull {
 		n.Up = n.Convert.call(UpFunction(d.Name, a.Name))
 	}
 	return n, nil
+}
+
+// stays notes the columns that a form of a group which only adds or only drops mentions.
+func (g *Group) stays(f Form) {
+	if !g.Adding && !g.Dropping {
+		return
+	}
+	for _, c := range f.Columns() {
+		if !contains(g.Stay, c) {
+			g.Stay = append(g.Stay, c)
+		}
+	}
+}
+
+// apart demands that what stays neither comes nor goes.
+func (g *Group) apart(c *Columns) error {
+	for i, a := range c.Add {
+		if contains(g.Stay, a.Name) {
+			return &FormError{Key: fmt.Sprintf("columns.add[%d].up", i), Err: fmt.Errorf("%q is a column that comes itself: write it over columns that stay", a.Name)}
+		}
+	}
+	for _, name := range c.Drop {
+		if contains(g.Stay, name) {
+			return &FormError{Key: "columns.down", Err: fmt.Errorf("%q is a column that goes itself: write `down` over columns that stay", name)}
+		}
+	}
+	return nil
 }
 
 // valueForm reads an expression of a definition. One that is a column alone is put in brackets: its type may be another one than that of
@@ -282,13 +346,18 @@ func valueForm(key, expr string, columns []string) (Form, error) {
 
 // UpFunction names, as SQL, the function by which a value that does not convert becomes NULL. Its parameters are those old columns that the
 // expression names, in the order in which it names them first.
-func UpFunction(migration, column string) string {
+func UpFunction(migration, column string) string { return function("up", migration, column) }
+
+// GivenFunction names, as SQL, the function that gives back what new code writes to a column that is not null, and raises where that is NULL.
+func GivenFunction(migration, column string) string { return function("given", migration, column) }
+
+func function(what, migration, column string) string {
 	const longest = 63 // of PostgreSQL's names, in bytes
-	name := "up_" + migration + "_" + column
+	name := what + "_" + migration + "_" + column
 	if len(name) > longest {
 		h := fnv.New32a()
 		_, _ = h.Write([]byte(column)) // never fails, says hash.Hash
-		name = fmt.Sprintf("up_%s_%08x", migration, h.Sum32())
+		name = fmt.Sprintf("%s_%s_%08x", what, migration, h.Sum32())
 	}
 	return catalog.QuoteQualified("segue", name)
 }
@@ -322,6 +391,9 @@ func (g *Group) Physical() []string {
 	}
 	return names
 }
+
+// Final says that what new code writes in the last step before complete cannot be taken back: old columns are not told of it, or there are none.
+func (g *Group) Final() bool { return g.Adding || g.Dropping || g.OneWay() }
 
 // OneWay says that some old column cannot be made from the new ones.
 func (g *Group) OneWay() bool {

@@ -12,7 +12,7 @@ import (
 )
 
 // ParseForm reads an SQL expression over some columns, such as "price::bigint", into a form in which those columns are parts. Only
-// unqualified names of the given columns may be used; sub-selects, aggregates, window functions and parameters may not.
+// unqualified names of the given columns may be used, any where columns is nil; sub-selects, aggregates, window functions and parameters may not.
 func ParseForm(expr string, columns []string) (Form, error) {
 	const before = "SELECT ("
 	tree, err := pg.Parse(before + expr + "\n)")
@@ -43,7 +43,9 @@ func ParseForm(expr string, columns []string) (Form, error) {
 			switch {
 			case len(x.Fields) != 1 || name == "":
 				bad = fmt.Errorf("%q has a qualified name; name the columns alone", expr)
-			case !contains(columns, name):
+			case columns != nil && len(columns) == 0:
+				bad = fmt.Errorf("%q names %q, and no column may stand there", expr, name)
+			case columns != nil && !contains(columns, name):
 				bad = fmt.Errorf("%q names %q, which is none of the columns %s", expr, name, strings.Join(columns, ", "))
 			default:
 				refs[x.Location] = name

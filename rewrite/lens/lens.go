@@ -119,9 +119,14 @@ type Lens struct {
 	Names map[string]bool
 	// Migrations that are under way on the table, by name.
 	Migrations []string
+	// Fills are columns that the code does not know and that an INSERT has to give a value to.
+	Fills []Fill
 	// Trusting says that rows are read on one side alone, since all of them agree: rows must not come in past the guard.
 	Trusting bool
 }
+
+// Fill is a physical column and what an INSERT puts into it, as SQL.
+type Fill struct{ Column, SQL string }
 
 // Column gives the logical column of that name, or nil.
 func (l *Lens) Column(name string) *Column {
@@ -164,6 +169,7 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 			migrating[n.Name], l.Names[n.Name], l.Names[n.As] = true, true, true
 		}
 		cols = append(cols, m.columns(rel, i)...)
+		l.Fills = append(l.Fills, m.fills(rel)...)
 		l.Trusting = l.Trusting || m.Stage.trusting()
 	}
 	for i := range rel.Columns {
@@ -250,6 +256,8 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 	c.Twofold = other != "" && (m.Stage.Step == BothUnique || m.Stage.Step == InferNew)
 	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
 	switch {
+	case m.Group.Adding:
+		c.Infer = own
 	case other == "":
 	case m.Stage.written() == newOnly || m.Stage.Step == InferNew:
 		c.Infer = m.Group.New[0].Name
@@ -260,6 +268,7 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 	// A column that is about to go is no origin: it may be gone before the next epoch says so.
 	going := m.Stage.Phase >= Complete && !m.New || m.Stage.Step == WriteOld && m.New
 	switch {
+	case going && m.Group.Dropping:
 	case x != nil && (o == nil || going):
 		c.Num = x.Num
 	case o != nil:
@@ -282,6 +291,9 @@ func (m *Applied) defaultOf(rel *catalog.Relation, name string) string {
 	if c := rel.Column(name); c != nil && c.Default != "" {
 		return c.Default
 	}
+	if m.Group.Adding || m.Group.Dropping {
+		return "" // what is on the other side is no default
+	}
 	var form Form
 	var typ string
 	for _, o := range m.Group.Old {
@@ -289,12 +301,16 @@ func (m *Applied) defaultOf(rel *catalog.Relation, name string) string {
 			form, typ = o.Down, m.oldType(rel, name).SQL
 		}
 	}
+	any := false
 	for _, n := range m.Group.New {
-		if n.Name == name {
-			form, typ = n.Up, m.newType(rel, n).SQL
+		if n.Name != name {
+			continue
+		}
+		form, typ, any = n.Up, m.newType(rel, n).SQL, n.NotNull // which may make something of NULL
+		if n.Default != "" {
+			return "((" + n.Default + ")::" + typ + ")"
 		}
 	}
-	any := false
 	text := form.Expand(func(col string) string {
 		if c := rel.Column(col); c != nil && c.Default != "" {
 			any = true
@@ -346,7 +362,7 @@ func (m *Applied) readOld(rel *catalog.Relation, o OldColumn, c *Column) {
 	own := Form{{Column: o.Name}}
 	s := m.Stage
 	switch {
-	case s.written() == oldOnly, s.Phase <= Backfilling:
+	case s.written() == oldOnly, s.Phase <= Backfilling, m.Group.Dropping && s.Phase <= Contract:
 		c.Read = own
 	case o.Down == nil && s.Phase <= Contract:
 		c.Read = own // new code cannot write, so it is as good as ever
@@ -387,6 +403,9 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 		for _, n := range g.New {
 			t.Columns = append(t.Columns, n.As)
 			logical[n.Name] = Form{{Column: n.As}}
+			if n.NotNull { // what stands for it on the old side may be no NULL
+				logical[n.Name] = logical[n.Name].call(GivenFunction(m.Name, n.Name))
+			}
 		}
 		t.Own = w != oldOnly
 		if others || w == oldOnly {
@@ -399,6 +418,8 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 		}
 		t.Unfilled = w == bothSides && !s.Proved
 		switch {
+		case g.Adding && w == oldOnly:
+			t.Refuse = "the new column is not there, or about to go, so it can be written from dual-write on"
 		case w != newOnly && g.OneWay():
 			t.Refuse = "the migration has no way back, so the new columns can be written from complete on"
 		case w != newOnly && g.Lossy && s.Phase < SwitchReads:
@@ -410,6 +431,9 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 		t.Columns = append(t.Columns, o.Name)
 	}
 	t.Own = w != newOnly
+	if g.Dropping && w == newOnly {
+		t.Refuse = "the column has gone, so it can no longer be written"
+	}
 	if others || w == newOnly {
 		for _, n := range g.New {
 			t.Others = append(t.Others, Other{n.Name, m.newType(rel, n).SQL, n.Up})
@@ -419,6 +443,20 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 		t.Back = append(t.Back, Other{o.Name, m.oldType(rel, o.Name).SQL, o.Down})
 	}
 	return t
+}
+
+// fills are the old columns that new code does not know and that take no row without a value.
+func (m *Applied) fills(rel *catalog.Relation) []Fill {
+	if !m.New || !m.Group.Dropping || m.Stage.written() == newOnly {
+		return nil
+	}
+	var out []Fill
+	for _, o := range m.Group.Old {
+		if c := rel.Column(o.Name); c != nil && c.NotNull && c.Default == "" && !c.Generated && !c.Identity && o.Down != nil && len(o.Down.Columns()) == 0 {
+			out = append(out, Fill{o.Name, o.Down.cast(c.Type.SQL).Over("")})
+		}
+	}
+	return out
 }
 
 func coalesce(a, b Form) Form {
