@@ -276,10 +276,38 @@ func checkStanding(ctx context.Context, conn *pgx.Conn, def *lens.Definition, f 
 	for _, name := range incoming {
 		f.refuse("the foreign key %s references an old column, which this build does not carry: drop it first, or leave the column as it is", name)
 	}
+	if err := checkUniqueNulls(ctx, conn, m, g, f); err != nil {
+		return err
+	}
 	if len(f.problems) > 0 || g.Same || g.Dropping {
 		return nil
 	}
 	return tryStanding(ctx, conn, def, g, all, f)
+}
+
+// checkUniqueNulls refuses a unique column whose NULLs, of which there may be many, become one value.
+func checkUniqueNulls(ctx context.Context, q queryer, m *migration, g *group, f *findings) error {
+	if !g.single() || g.Same || !g.New[0].NotNull || g.old[0].notNull {
+		return nil
+	}
+	indexes, err := readIndexes(ctx, q, m)
+	if err != nil {
+		return err
+	}
+	for _, x := range indexes {
+		if !x.unique {
+			continue
+		}
+		up := "((" + g.New[0].Convert.Expand(func(string) string { return "(NULL::" + g.old[0].typ + ")" }) + ")::" + g.new[0].typ + ")"
+		var set bool
+		if err := q.QueryRow(ctx, "SELECT "+up+" IS NOT NULL").Scan(&set); err != nil {
+			return fmt.Errorf("trying `up` of %s on NULL: %w", g.new[0].name, err)
+		}
+		if set {
+			f.refuse("the unique index %s cannot be mirrored: its column may be NULL in many rows, of which `up` makes one value", catalog.QuoteIdent(x.name))
+		}
+	}
+	return nil
 }
 
 // tryStanding lets the server judge the mirrored CHECKs, on a table that is made like the migrating one and taken away again.

@@ -141,7 +141,9 @@ func TestGroupsRefused(t *testing.T) {
 		{"no cast", plain, change("bigint", "price", ""), "write the cast"},
 		{"no function", plain, change("bigint", "convert_it(price)", ""), "is written with its schema"},
 		{"aggregate", plain, change("bigint", "max(price)::bigint", ""), "aggregate functions are not allowed"},
-		{"up of null", plain, change("bigint", "COALESCE(price, '0')::bigint", "price_v2::varchar"), "gives '0' for NULLs on the old side"},
+		{"up of null", plain, func(d *lens.Definition) {
+			d.ChangeType.Up, d.ChangeType.NotNull = "COALESCE(price, '0')::bigint", false
+		}, "gives '0' for NULLs on the old side"},
 		{"down of null", plain, change("bigint", "price::bigint", "COALESCE(price_v2, 0)::varchar"), "gives '0' for NULLs on the new side"},
 		{"collation", "CREATE TABLE products (id int PRIMARY KEY, price text COLLATE \"C\");", change("varchar", "upper(price)", "price_v2"), "another collation"},
 		{"default", plain + "ALTER TABLE products ALTER price SET DEFAULT 'none';", change("bigint", "price::bigint", "price_v2::varchar"), "the default of price does not convert"},
@@ -161,6 +163,29 @@ func TestGroupsRefused(t *testing.T) {
 		{"unique, not one to one", plain + "ALTER TABLE products ADD UNIQUE (price);", func(d *lens.Definition) {
 			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
 		}, "one column that takes the place of one"},
+		{"unique nulls", plain + "CREATE UNIQUE INDEX u ON products (price);", change("bigint", "COALESCE(price, '0')::bigint", "NULLIF(price_v2, 0)::varchar"), "the unique index u cannot be mirrored: its column may be NULL in many rows"},
+		{"dropped and unique", plain + "CREATE UNIQUE INDEX u ON products (price);", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price"}, Down: map[string]string{"price": "'1'"}}
+		}, "the unique index u cannot be mirrored: it takes one column"},
+		{"dropped without a value", plain + "ALTER TABLE products ALTER price SET NOT NULL;", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price"}, Down: map[string]string{"price": "label"}}
+		}, "is NOT NULL and has no default, so that new code"},
+		{"no column that stays", plain, func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Add: []lens.AddColumn{{Name: "b", Type: "text", Up: "lower(title)"}}}
+		}, "has no column title, which the definition mentions"},
+		{"generated that stays", plain + "ALTER TABLE products ADD g text GENERATED ALWAYS AS (lower(label)) STORED;", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Add: []lens.AddColumn{{Name: "b", Type: "text", Up: "upper(g)"}}}
+		}, "column g is generated"},
+		{"added of nothing", plain, func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{Add: []lens.AddColumn{{Name: "b", Type: "text", Up: "'new'"}}}
+		}, "gives 'new' for NULLs on the old side"},
+		{"no condition", plain, func(d *lens.Definition) { d.ChangeType.Check = "price_v2 + 1" }, "`check` of price_v2, price_v2 + 1: argument of CHECK"},
+		{"no such default", plain, func(d *lens.Definition) { d.ChangeType.Default = "'x'" }, "`default` of price_v2, 'x': invalid input syntax"},
+		{"other default", plain, func(d *lens.Definition) { d.ChangeType.Default = "7" }, "the default of price_v2, 7, is not what the old columns' defaults come to by `up`, which is NULL"},
+		{
+			"check of rows", plain + "INSERT INTO products VALUES (1, '1'), (2, '20'), (3, '3');", func(d *lens.Definition) { d.ChangeType.Check = "price_v2 < 10" },
+			"1 of 3 rows would not be as `check` says: (2) price_v2 would not",
+		},
 		{"no column", "CREATE TABLE products (id int PRIMARY KEY);", change("bigint", "price::bigint", ""), "has no column price: correct `column`"},
 		{"name in use", plain + "ALTER TABLE products ADD price_v2 int;", change("bigint", "price::bigint", ""), "has a column price_v2 already"},
 		{

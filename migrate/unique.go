@@ -316,7 +316,7 @@ func carried(ctx context.Context, q queryer, name string, table uint32) ([]carri
 // notOneToOne says why a value of the old side is not one of the new side and the other way round, as far as an index's equality goes; "" where it is.
 func notOneToOne(ctx context.Context, q queryer, f *findings, g *lens.Group, old []string) (string, error) {
 	switch {
-	case len(g.Old) > 1 || len(g.New) > 1:
+	case len(g.Old) != 1 || len(g.New) != 1:
 		return "it takes one column that takes the place of one", nil
 	case g.OneWay():
 		return "it takes a `down`, by which different values are seen to stay different", nil

@@ -109,6 +109,41 @@ var tables = map[string]func(s lens.Stage) (*catalog.Relation, Migration){
 		return splitTable(s, "addresses", []catalog.Column{{Name: "address", Num: 2, Type: text}},
 			[]catalog.Column{{Name: "street", Num: 4, Type: text}, {Name: "town", Num: 5, Type: text}}, def)
 	},
+	// Tightened: what was NULL becomes a value.
+	"contacts": func(s lens.Stage) (*catalog.Relation, Migration) {
+		text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+		def := &lens.Definition{
+			Name: "email_not_null", Table: lens.TableName{Schema: "public", Name: "contacts"},
+			Columns: &lens.Columns{
+				Drop: []string{"email"},
+				Add:  []lens.AddColumn{{Name: "email_v2", Type: "text", Up: "COALESCE(email, '')", NotNull: true, Default: "''", AppName: "email"}},
+				Down: map[string]string{"email": "NULLIF(email_v2, '')"},
+			},
+		}
+		added := catalog.Column{Name: "email_v2", Num: 4, Type: text}
+		if s.Phase >= lens.Complete {
+			added.Default, added.NotNull = "''::text", true
+		}
+		return splitTable(s, "contacts", []catalog.Column{{Name: "email", Num: 2, Type: text}}, []catalog.Column{added}, def)
+	},
+	// A column comes beside one that stays.
+	"tagged": func(s lens.Stage) (*catalog.Relation, Migration) {
+		text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
+		def := &lens.Definition{
+			Name: "label_lower", Table: lens.TableName{Schema: "public", Name: "tagged"},
+			Columns: &lens.Columns{Add: []lens.AddColumn{{Name: "tag", Type: "text", Up: "lower(label)"}}},
+		}
+		return splitTable(s, "tagged", nil, []catalog.Column{{Name: "tag", Num: 3, Type: text}}, def)
+	},
+	// A column goes, and leaves a constant to old code.
+	"aged": func(s lens.Stage) (*catalog.Relation, Migration) {
+		def := &lens.Definition{
+			Name: "no_age", Table: lens.TableName{Schema: "public", Name: "aged"},
+			Columns: &lens.Columns{Drop: []string{"age"}, Down: map[string]string{"age": "0"}},
+		}
+		age := catalog.Column{Name: "age", Num: 2, Type: catalog.Type{OID: 23, Mod: -1, SQL: "integer"}, NotNull: s.Phase < lens.Complete}
+		return splitTable(s, "aged", []catalog.Column{age}, nil, def)
+	},
 }
 
 // tempTables reads names of temporary tables, each with its columns behind it: t.id.name. One without is of unknown shape.
@@ -158,7 +193,7 @@ func events(s lens.Stage) (*catalog.Relation, Migration, []*catalog.Relation) {
 
 // splitTable is a table with an id before the old columns and a label behind them, as it physically is in a stage.
 func splitTable(s lens.Stage, name string, old, added []catalog.Column, def *lens.Definition) (*catalog.Relation, Migration) {
-	oids := map[string]uint32{"products": 1011, "priced": 1012, "persons": 1013, "addresses": 1014}
+	oids := map[string]uint32{"products": 1011, "priced": 1012, "persons": 1013, "addresses": 1014, "contacts": 1015, "tagged": 1016, "aged": 1017}
 	r := &catalog.Relation{OID: oids[name], Schema: "public", Name: name, Kind: catalog.Table, PrimaryKey: []string{"id"}}
 	m := Migration{Definition: def, OldNums: map[string]int16{}, OldTypes: map[string]catalog.Type{}}
 	r.Columns = append(r.Columns, catalog.Column{Name: "id", Num: 1, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}})
