@@ -226,11 +226,8 @@ func checkDropped(def *lens.Definition, name string, bare, generated bool, f *fi
 
 // checkStay demands that the columns which stay, and are mentioned, are there, and have their values before the guard looks at them.
 func checkStay(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
-	g, err := def.Group()
-	if err != nil {
-		return nil // checkForms says so
-	}
-	for _, name := range g.Stay {
+	adding := (&migration{Definition: def}).adding()
+	for _, name := range (&migration{Definition: def}).stayNames() {
 		var there, generated bool
 		if err := q.QueryRow(ctx, "SELECT count(*) > 0, COALESCE(bool_or(attgenerated <> ''), false) FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND attnum > 0 AND NOT attisdropped",
 			f.table, name).Scan(&there, &generated); err != nil {
@@ -239,7 +236,7 @@ func checkStay(ctx context.Context, q queryer, def *lens.Definition, f *findings
 		switch {
 		case !there:
 			f.refuse("%s has no column %s, which the definition mentions", def.Table, catalog.QuoteIdent(name))
-		case generated && g.Adding:
+		case generated && adding:
 			f.refuse("column %s is generated, after the guard has looked at the row: write `up` over what it is computed from", catalog.QuoteIdent(name))
 		}
 	}
