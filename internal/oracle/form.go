@@ -95,7 +95,7 @@ func (v *Variant) ddl(f Form) []string {
 		return sql
 	}
 	if v.Pattern.RenameColumn == nil {
-		sql = append(sql, functions...)
+		sql = append(append(sql, functions...), v.givens()...)
 	}
 	return append(sql, v.migrate(f)...)
 }
@@ -165,6 +165,27 @@ END $f$`,
 BEGIN
 	RAISE EXCEPTION 'what was written to % has no form on the other side', name USING ERRCODE = '22000';
 END $f$`,
+}
+
+// givens are the functions that hold new code to columns that are not null.
+func (v *Variant) givens() []string {
+	group, err := v.Definition().Group()
+	if err != nil {
+		panic(fmt.Sprintf("the definition of variant %s: %v", v.Name, err))
+	}
+	var out []string
+	for i, n := range group.New {
+		if n.NotNull {
+			out = append(out, fmt.Sprintf(`CREATE FUNCTION %s(v %s) RETURNS %[2]s STABLE LANGUAGE plpgsql AS $f$
+BEGIN
+	IF v IS NULL THEN
+		RAISE EXCEPTION 'null value in column "%[3]s" of relation "%[4]s" violates not-null constraint' USING ERRCODE = '23502', COLUMN = '%[3]s', TABLE = '%[4]s', SCHEMA = 'public';
+	END IF;
+	RETURN v;
+END $f$`, lens.GivenFunction(v.Definition().Name, n.Name), v.Columns[NewSide][i].Type, n.As, v.Table))
+		}
+	}
+	return out
 }
 
 // image gives, for each column of a side, what the other side's columns say of it, as SQL of the column's type. qualifier is "NEW", say.
