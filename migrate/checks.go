@@ -20,8 +20,8 @@ type findings struct {
 	family   []relative // the table, its partitions and its inheritance children
 	oldNums  map[string]int16
 	oldTypes map[string]catalog.Type
-	dropping bool       // columns go and none come
-	problems []string   // each refuses the migration, and says what would help
+	dropping bool     // columns go and none come
+	problems []string // each refuses the migration, and says what would help
 	later    []string // what `complete` will wait for
 }
 

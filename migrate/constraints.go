@@ -290,7 +290,7 @@ func checkUniqueNulls(ctx context.Context, q queryer, m *migration, g *group, f 
 	if !g.single() || g.Same || !g.New[0].NotNull || g.old[0].notNull {
 		return nil
 	}
-	indexes, err := readIndexes(ctx, q, m)
+	indexes, err := readIndexes(ctx, q, m, f.family[0])
 	if err != nil {
 		return err
 	}
