@@ -80,6 +80,9 @@ func (a *attempt) catalogTables() []catalogTable {
 			}
 			t.rows = append(t.rows, r)
 		}
+		if len(t.hidden)+len(t.rows) == 0 {
+			continue // such as for old code, where a column only goes
+		}
 		n += len(t.hidden) + len(t.rows)
 		tables = append(tables, t)
 	}
