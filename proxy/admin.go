@@ -53,6 +53,9 @@ func (p *Proxy) adminHandler() http.Handler {
 		err := decodeBody(r, &req, maxExplainBody)
 		var e *Explanation
 		if err == nil {
+			if req.ServerMajor == 0 {
+				req.ServerMajor = p.hub.serverMajor()
+			}
 			e, err = Explain(p.hub.current(), req)
 		}
 		if err != nil {

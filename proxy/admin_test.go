@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"segue/internal/pgtest"
 	"segue/rewrite/lens"
 )
 
@@ -88,6 +89,14 @@ func TestAdmin(t *testing.T) {
 			"POST", "/v1/explain", `{"sql":"SELECT 1"}`, "", `200 {"kind":"pass","sql":"SELECT 1","epoch":5,"version":"auto"}`,
 		},
 		{
+			"POST", "/v1/explain", `{"sql":"SELECT FROM FROM users","server_major":15}`, "", `200 {"kind":"pass","sql":"SELECT FROM FROM users","epoch":5,"version":"auto"}`,
+		},
+		{
+			"POST", "/v1/explain", `{"sql":"SELECT FROM FROM users","server_major":18}`, "",
+			`200 {"kind":"refuse","refusal":{"code":"0A000","message":"segue: a statement that names a migrating table cannot be parsed",` +
+				`"hint":"This build knows PostgreSQL 16's grammar; write the statement in that."},"epoch":5,"version":"auto"}`,
+		},
+		{
 			"POST", "/v1/explain", `{"sql":"SELECT 1","version":"newest"}`, "",
 			`400 {"error":"\"newest\" is no version: use old, new, auto or the name of a migration that is under way"}`,
 		},
@@ -126,6 +135,19 @@ func TestAdmin(t *testing.T) {
 	}
 	if status, _ := r.ask(t, "POST", "/v1/migrations", strings.Repeat(" ", maxBody+1)+"{}"); status != 400 {
 		t.Errorf("a large body: %d", status)
+	}
+}
+
+// A statement is explained for the server that there is, once a session has met it.
+func TestExplainKnowsTheServer(t *testing.T) {
+	r := start(t, newControl(renaming(t, 5, lens.DualWrite)))
+	if got := r.hub.serverMajor(); got != 0 {
+		t.Errorf("before any session it is %d", got)
+	}
+	dsn, _ := r.database(t)
+	conn := pgtest.Connect(t, dsn)
+	if got, want := r.hub.serverMajor(), query(t, conn, "SELECT (current_setting('server_version_num')::int / 10000)::text"); fmt.Sprint(got) != want {
+		t.Errorf("the server's version is %s, and taken for %d", want, got)
 	}
 }
 

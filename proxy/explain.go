@@ -12,11 +12,31 @@ import (
 // maxExplainBody bounds the body of POST /v1/explain, in bytes: it has a statement in it, with JSON's escapes.
 const maxExplainBody = 32 << 20
 
+// parserMajor is the major version of PostgreSQL whose grammar the parser knows.
+const parserMajor = 16
+
+// serverMajor gives the server's major version as some session of this moment has it; 0 where there is none that is not busy.
+func (h *hub) serverMajor() int {
+	for _, c := range h.all() {
+		if !c.mu.TryLock() {
+			continue
+		}
+		major := c.session.ServerMajor()
+		c.mu.Unlock()
+		if major > 0 {
+			return major
+		}
+	}
+	return 0
+}
+
 // ExplainRequest is the body of POST /v1/explain.
 type ExplainRequest struct {
 	SQL     string       `json:"sql"`
 	Version lens.Version `json:"version,omitempty"` // "": the listener's
 	Path    []string     `json:"path,omitempty"`    // the search path; nil: public
+	// ServerMajor is the server's major version; 0: the one whose grammar the parser knows.
+	ServerMajor int `json:"server_major,omitempty"`
 }
 
 // Explanation is the answer of POST /v1/explain: what the server would get, and why.
@@ -66,7 +86,11 @@ func Explain(state *rewrite.State, req ExplainRequest) (*Explanation, error) {
 	if path == nil {
 		path = []string{"public"}
 	}
-	x := state.Explain(req.SQL, rewrite.Settings{Version: req.Version, Path: path, ServerMajor: 16, Encoding: "UTF8"})
+	major := req.ServerMajor
+	if major == 0 {
+		major = parserMajor
+	}
+	x := state.Explain(req.SQL, rewrite.Settings{Version: req.Version, Path: path, ServerMajor: major, Encoding: "UTF8"})
 	e := &Explanation{Migrations: x.Migrations, OldNames: x.OldNames, Epoch: state.Epoch, Version: req.Version}
 	switch x.Kind {
 	case rewrite.Pass:

@@ -48,10 +48,10 @@ type fakeControl struct {
 }
 
 // Look notes that it was called.
-func (c *fakeControl) Look() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls = append(c.calls, "look")
+func (f *fakeControl) Look() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "look")
 }
 
 func newControl(state *rewrite.State) *fakeControl {

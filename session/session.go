@@ -199,6 +199,9 @@ func (s *Session) AtBoundary() bool {
 // InTransaction says whether the server's last ReadyForQuery was inside a transaction block, a failed one included.
 func (s *Session) InTransaction() bool { return s.tx == 'T' || s.tx == 'E' }
 
+// ServerMajor is the server's major version, as it has reported; 0 before.
+func (s *Session) ServerMajor() int { return s.major }
+
 // PID is the server session's, from BackendKeyData; 0 before it.
 func (s *Session) PID() uint32 { return s.pid }
 
