@@ -6,7 +6,7 @@ import (
 	"segue/rewrite/catalog"
 )
 
-// The detail of a unique violation names the key's columns: `Key (lower(full_name), tenant)=(x, 1) already exists.` In every language that the server speaks
+// The detail of a unique violation, or of a foreign key's, names the key's columns: `Key (lower(full_name), tenant)=(x, 1) already exists.` In every language that the server speaks
 // the list stands in brackets before "=(", as the server writes an index's columns.
 
 // keyList gives where a detail's list of columns begins and ends; ok is false where it has none.
@@ -16,7 +16,7 @@ func keyList(detail string) (from, to int, ok bool) {
 	return from, to, from > 0 && to >= from
 }
 
-// ClientKey gives the detail of a unique violation with the key's columns by the names that the client's code calls them.
+// ClientKey gives the detail of a unique violation, or of a foreign key's, with the key's columns by the names that the client's code calls them.
 func (p *Plan) ClientKey(table, detail string) string {
 	from, to, ok := keyList(detail)
 	if !ok || len(p.names) == 0 {

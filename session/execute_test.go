@@ -221,7 +221,8 @@ func TestActs(t *testing.T) {
 func TestExecuteThroughAMigration(t *testing.T) {
 	db := pgtest.Database(t)
 	admin := pgtest.Connect(t, pgtest.Shared().DSN(db))
-	pgtest.Exec(t, admin, "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, full_name text)", "INSERT INTO users VALUES (1, 'Ann')")
+	pgtest.Exec(t, admin, "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, full_name text)", "INSERT INTO users VALUES (1, 'Ann')",
+		"CREATE TABLE names (name text PRIMARY KEY)", "INSERT INTO names SELECT 'name ' || i FROM generate_series(1, 9) i", "ALTER TABLE users ADD FOREIGN KEY (full_name) REFERENCES names")
 	var oid uint32
 	if err := admin.QueryRow(background, "SELECT 'users'::regclass::oid").Scan(&oid); err != nil {
 		t.Fatal(err)
@@ -271,6 +272,11 @@ func TestExecuteThroughAMigration(t *testing.T) {
 			t.Fatal(err)
 		} else if got, want := detail(err), "Failing row contains ("+strconv.Itoa(id+1)+", null)."; st.HasMigration("users_full_name") && got != want {
 			t.Fatalf("epoch %d: %q, not %q", st.Epoch, got, want)
+		}
+		if id > 3 { // both columns are written, and the foreign key is on the hidden one
+			if _, err := simple(t, conn, "UPDATE users SET name = 'nobody' WHERE id = "+strconv.Itoa(id)); detail(err) != `Key (name)=(nobody) is not present in table "names".` {
+				t.Fatalf("epoch %d: %v (%s)", st.Epoch, err, detail(err))
+			}
 		}
 		if _, err := simple(t, conn, "UPDATE users SET id = NULL WHERE id = "+strconv.Itoa(id)); code(err) != "23502" {
 			t.Fatal(err)

@@ -188,7 +188,7 @@ func clientDetail(e *entry, body []byte, detail string) string {
 	client := (*rewrite.Plan).ClientRow
 	switch view(errorField(body, 'C')) {
 	case "23502", "23514":
-	case "23505":
+	case "23503", "23505":
 		client = (*rewrite.Plan).ClientKey
 	default:
 		return detail
