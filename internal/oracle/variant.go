@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -50,6 +51,8 @@ type Variant struct {
 	Folder string
 	// Unique says that each side's first column is UNIQUE, by a constraint called one_value and the suffix.
 	Unique bool
+	// Parted says that the table is partitioned.
+	Parted bool
 }
 
 // rename makes a variant that renames a column.
@@ -72,6 +75,21 @@ var (
 	Required = rename("required", "users", "name", "full_name", true)
 	Quoted   = rename("quoted", "User Table", "User Name", "order", false)
 )
+
+// Parted is Plain on a table with two partitions.
+var Parted = func() Variant {
+	v := Plain
+	v.Name, v.Parted = "parted", true
+	return v
+}()
+
+// parted says how the table is partitioned, and makes the partitions.
+func (v *Variant) parted() string {
+	if !v.Parted {
+		return ""
+	}
+	return fmt.Sprintf(` PARTITION BY HASH (id); CREATE TABLE users_even PARTITION OF %s FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE users_odd PARTITION OF %[1]s FOR VALUES WITH (MODULUS 2, REMAINDER 1)`, v.table())
+}
 
 // Definition is the variant's migration.
 func (v *Variant) Definition() *lens.Definition {
