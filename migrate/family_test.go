@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"segue/proxy"
 	"segue/rewrite/lens"
 )
 
@@ -197,4 +198,47 @@ func TestPartsOfMirrors(t *testing.T) {
 	e.want("SELECT count(*) FROM pg_index WHERE NOT indisvalid", "0")
 	p.advance(lens.Complete)
 	e.want("SELECT count(*) FROM pg_class WHERE relname ~ 'segue_[0-9a-f]{8}'", "0")
+}
+
+// TestFamilyOfAnotherType changes a type over partitions: with a check of its old values, indexes for both sides and one for what old code reads, and the rows examined first.
+func TestFamilyOfAnotherType(t *testing.T) {
+	e := newEnv(t, `
+		CREATE TABLE products (id bigint, price varchar(20) NOT NULL DEFAULT '0' CHECK (price <> '13'), label text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+		CREATE TABLE products_1 PARTITION OF products FOR VALUES FROM (0) TO (500);
+		CREATE TABLE products_2 (label text, price varchar(20) NOT NULL DEFAULT '0' CONSTRAINT products_price_check CHECK (price <> '13'), id bigint NOT NULL);
+		ALTER TABLE products ATTACH PARTITION products_2 FOR VALUES FROM (500) TO (1000);
+		CREATE INDEX products_price_idx ON products (price);
+		CREATE INDEX products_lower_idx ON products (label, lower(price)) WHERE price <> '1';
+		INSERT INTO products SELECT i, i, 'label ' || i FROM generate_series(1, 900) i WHERE i <> 13;`)
+	before := e.dump()
+	p := e.proxy(0)
+	ctx, def := context.Background(), products()
+	to := func(phase lens.Phase) {
+		t.Helper()
+		p.ok(p.Advance(ctx, def.Name, proxy.AdvanceOptions{To: &phase, Yes: true}))
+	}
+	e.exec("SET ROLE control", "INSERT INTO products VALUES (999, 'dear')")
+	if err := p.Start(ctx, &def); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); !strings.Contains(text, "1 of 900 rows do not convert: (999)") {
+		t.Fatalf("got %q", text)
+	}
+	e.exec("DELETE FROM products WHERE id = 999", "RESET ROLE")
+	p.ok(p.Start(ctx, &def))
+	e.fails("INSERT INTO products_2 (id, price) VALUES (998, 'dear')", "22P02")
+	to(lens.Contract)
+	e.want("SELECT count(*) FROM pg_index WHERE indrelid::regclass::text ~ 'products_[12]' AND indisvalid", "12")
+	e.exec("INSERT INTO products_2 (id, price) VALUES (997, '42')", "UPDATE products_1 SET price = '7' WHERE id = 7")
+	e.want("SELECT string_agg(price || ' ' || price_v2, ', ' ORDER BY id) FROM products WHERE id IN (7, 997)", "7 7, 42 42")
+	pending := lens.Pending
+	p.ok(p.Rollback(ctx, def.Name, proxy.AdvanceOptions{To: &pending}))
+	if after := e.dump(); after != before {
+		t.Fatalf("the schema after the rollback:\n%s", after)
+	}
+	to(lens.Complete)
+	p.ok(p.Retire(ctx, def.Name, 0))
+	e.want("SELECT count(*) FROM pg_class WHERE relname LIKE 'segue%' AND relkind IN ('i', 'I')", "0")
+	e.want("SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = 'products'::regclass", "products_pkey products_price_idx")
+	e.want("SELECT price_v2 FROM products WHERE id = 997", "42")
 }
