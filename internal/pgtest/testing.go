@@ -29,7 +29,11 @@ func Main(m *testing.M, opt Options) int {
 }
 
 // Shared is the server that Main started.
-func Shared() *Server { return shared }
+func Shared() *Server {
+	// Main has read this before the tests began, which `go test` does not see: it would take another server's results for this one's.
+	_ = os.Getenv("SEGUE_PG_BIN")
+	return shared
+}
 
 var databases atomic.Int64
 
@@ -38,7 +42,7 @@ func Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", databases.Add(1))
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, shared.DSN("postgres"))
+	conn, err := pgx.Connect(ctx, Shared().DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +51,7 @@ func Database(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(ctx, shared.DSN("postgres"))
+		conn, err := pgx.Connect(ctx, Shared().DSN("postgres"))
 		if err != nil {
 			t.Error(err)
 			return
