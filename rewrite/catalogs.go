@@ -28,6 +28,8 @@ type catalogRow struct {
 	column *lens.Column
 	num    int16    // attribute number that the code sees
 	of     []string // columns of the physical table that the row can be made from, the best one first
+	// source are the names that the row of that number may have in pg_attribute: what becomes the column's row. None where there is no such row.
+	source []string
 	// leaving says that the column's default may have gone to the other side's columns, none of which has it as it was.
 	leaving bool
 }
@@ -47,11 +49,12 @@ func (a *attempt) catalogTables() []catalogTable {
 	for _, oid := range slices.Sorted(maps.Keys(a.state.tables)) {
 		t := catalogTable{rel: a.state.Catalog.ByOID(oid)}
 		l := a.lensOf(t.rel)
-		groups, moving, leaving := map[string]*lens.Group{}, map[string]bool{}, map[string]bool{}
+		groups, moving, leaving, going := map[string]*lens.Group{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 		for _, i := range a.state.tables[oid] {
 			m := &a.state.migrations[i]
 			groups[m.Definition.Name] = m.group
 			leaving[m.Definition.Name] = m.Stage.Step == lens.InferNew && !a.isNew[m.Definition.Name]
+			going[m.Definition.Name] = m.Stage.Step == lens.WriteOld && a.isNew[m.Definition.Name]
 			switch m.Stage.Step {
 			case lens.InferNew, lens.WriteNew, lens.WriteOld:
 				moving[m.Definition.Name] = true // a column may have lost its constraints, or be gone
@@ -72,11 +75,13 @@ func (a *attempt) catalogTables() []catalogTable {
 				t.hidden = slices.DeleteFunc(t.hidden, func(name string) bool { return name == c.Name })
 				continue
 			}
-			t.hidden = append(t.hidden, fmt.Sprintf("........pg.dropped.%d........", r.num)) // what stands there once the column is dropped
 			for _, name := range groups[c.Migration()].Physical() {
 				if name != c.Physical {
 					r.of = append(r.of, name)
 				}
+			}
+			if !going[c.Migration()] || c.Hides != "" {
+				r.source = t.sourceOf(&r, moving[c.Migration()])
 			}
 			t.rows = append(t.rows, r)
 		}
@@ -156,45 +161,151 @@ func (a *attempt) namesFully(table string, from int) bool {
 	return false
 }
 
-// hiddenColumns gives a list of (table, column's name) as SQL.
-func hiddenColumns(tables []catalogTable) string {
-	var list []string
-	for _, t := range tables {
-		for _, name := range t.hidden {
-			list = append(list, fmt.Sprintf("(%d, %s)", t.rel.OID, literal(name)))
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
 // made gives the part of a catalog's sub-select that makes one row: of the row that from and where find, with some of its columns set.
 func made(set, from, where string) string {
 	return " UNION ALL SELECT (pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object(" + set + "))).* FROM " + from + " WHERE " + where
 }
 
-// attributes gives pg_attribute as the code's schema has it.
+// sourceOf gives the names of the row in pg_attribute that has the number which the code sees.
+func (t *catalogTable) sourceOf(r *catalogRow, moving bool) []string {
+	dropped := fmt.Sprintf("........pg.dropped.%d........", r.num)
+	for i := range t.rel.Columns {
+		if c := &t.rel.Columns[i]; c.Num == r.num {
+			if moving {
+				return []string{c.Name, dropped}
+			}
+			return []string{c.Name}
+		}
+	}
+	if r.num <= lens.MaxAttributes {
+		return []string{dropped}
+	}
+	return nil
+}
+
+// cases gives a column of a catalog as the code sees it: for some rows an expression, else as it is.
+func cases(column string, list []string) string {
+	if len(list) == 0 {
+		return column
+	}
+	return "CASE " + strings.Join(list, " ") + " ELSE " + column + " END AS " + column
+}
+
+// attributes gives pg_attribute as the code's schema has it. It is a list of columns and no set operation where it can be, so that joins go on
+// using the catalog's indexes.
 func (a *attempt) attributes() string {
 	tables := a.catalogTables()
+	rel := a.state.Catalog.Relation("pg_catalog", "pg_attribute")
 	if tables == nil {
 		return ""
 	}
-	sql := "SELECT * FROM pg_catalog.pg_attribute WHERE (attrelid, attname) NOT IN (" + hiddenColumns(tables) + ")"
+	set := map[string][]string{}
+	more := ""
+	var hidden []string
 	for _, t := range tables {
+		shown := map[string]bool{}
 		for _, r := range t.rows {
-			has := fmt.Sprint(r.column.DefaultOf != "")
-			if r.leaving {
-				has = "r.atthasdef"
+			if r.source == nil {
+				more += t.invented(&r)
+				continue
 			}
-			sql += made(
-				fmt.Sprintf("'attname', %s, 'attnum', %d, 'attnotnull', %t, 'atthasdef', %s, 'atttypid', t.oid, 'atttypmod', %d, 'attlen', t.typlen, 'attbyval', t.typbyval, "+
-					"'attalign', t.typalign, 'attstorage', t.typstorage, 'attcollation', t.typcollation, 'attndims', CASE t.typcategory WHEN 'A' THEN 1 ELSE 0 END, 'atthasmissing', false",
-					literal(r.column.Name), r.num, r.column.NotNull, has, r.column.Type.Mod),
-				"pg_catalog.pg_attribute r, pg_catalog.pg_type t",
-				fmt.Sprintf("r.attrelid = %d AND r.attname = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1) AND t.oid = %s",
-					t.rel.OID, literals(r.of), literal(r.of[0]), typeOID(r.column.Type)))
+			when := fmt.Sprintf("WHEN attrelid = %d AND attname IN (%s) THEN ", t.rel.OID, literals(r.source))
+			for _, name := range r.source {
+				shown[name] = true
+			}
+			for _, f := range r.fields() {
+				set[f[0]] = append(set[f[0]], when+f[1])
+			}
+		}
+		gaps := t.gaps(shown)
+		for _, name := range gaps {
+			when := fmt.Sprintf("WHEN attrelid = %d AND attname = %s THEN ", t.rel.OID, literal(name))
+			for _, f := range droppedFields {
+				set[f[0]] = append(set[f[0]], when+f[1])
+			}
+		}
+		for _, name := range t.hidden {
+			if !shown[name] && !slices.Contains(gaps, name) {
+				hidden = append(hidden, fmt.Sprintf("(%d, %s)", t.rel.OID, literal(name)))
+			}
 		}
 	}
-	return sql
+	columns := "*"
+	if len(set) > 0 {
+		list := make([]string, len(rel.Columns))
+		for i := range rel.Columns {
+			list[i] = cases(rel.Columns[i].Name, set[rel.Columns[i].Name])
+		}
+		columns = strings.Join(list, ", ")
+	}
+	sql := "SELECT " + columns + " FROM pg_catalog.pg_attribute"
+	if len(hidden) > 0 {
+		sql += " WHERE (attrelid, attname) NOT IN (" + strings.Join(hidden, ", ") + ")"
+	}
+	return sql + more
+}
+
+// fields gives what the row of a column says, but for its number, as SQL by the name of pg_attribute's column.
+func (r *catalogRow) fields() [][2]string {
+	t := "(SELECT %s FROM pg_catalog.pg_type WHERE oid = " + typeOID(r.column.Type) + ")"
+	of := func(name string) string { return fmt.Sprintf(t, name) }
+	has := fmt.Sprint(r.column.DefaultOf != "")
+	if r.leaving {
+		has = "atthasdef"
+	}
+	return [][2]string{
+		{"attname", literal(r.column.Name)},
+		{"attnotnull", fmt.Sprint(r.column.NotNull)},
+		{"atthasdef", has},
+		{"atttypid", of("oid")},
+		{"atttypmod", fmt.Sprint(r.column.Type.Mod)},
+		{"attlen", of("typlen")},
+		{"attbyval", of("typbyval")},
+		{"attalign", of("typalign")},
+		{"attstorage", of("typstorage")},
+		{"attcollation", of("typcollation")},
+		{"attndims", of("CASE typcategory WHEN 'A' THEN 1 ELSE 0 END")},
+		{"atthasmissing", "false"},
+		{"attisdropped", "false"},
+	}
+}
+
+// droppedFields are what pg_attribute says of a column that is dropped.
+var droppedFields = [][2]string{
+	{"attname", "('........pg.dropped.' || attnum || '........')::name"},
+	{"attnotnull", "false"},
+	{"atthasdef", "false"},
+	{"atttypid", "0"},
+	{"atthasmissing", "false"},
+	{"attisdropped", "true"},
+}
+
+// invented gives the part of pg_attribute's sub-select that makes a row of a number that the table does not have.
+func (t *catalogTable) invented(r *catalogRow) string {
+	set := fmt.Sprintf("'attnum', %d", r.num)
+	for _, f := range r.fields() {
+		set += ", '" + f[0] + "', " + f[1]
+	}
+	return made(set, "pg_catalog.pg_attribute r",
+		fmt.Sprintf("r.attrelid = %d AND r.attname = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1)",
+			t.rel.OID, literals(r.of), literal(r.of[0])))
+}
+
+// gaps gives the columns that are left out before others: they are shown as dropped ones, since there are tools that count the numbers.
+func (t *catalogTable) gaps(shown map[string]bool) []string {
+	last := int16(0)
+	for i := range t.rel.Columns {
+		if c := &t.rel.Columns[i]; !slices.Contains(t.hidden, c.Name) || shown[c.Name] {
+			last = c.Num
+		}
+	}
+	var names []string
+	for i := range t.rel.Columns {
+		if c := &t.rel.Columns[i]; slices.Contains(t.hidden, c.Name) && !shown[c.Name] && c.Num < last {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // defaults gives pg_attrdef as the code's schema has it.
@@ -203,21 +314,37 @@ func (a *attempt) defaults() string {
 	if tables == nil {
 		return ""
 	}
-	sql := "SELECT * FROM pg_catalog.pg_attrdef WHERE (adrelid, adnum) NOT IN (SELECT attrelid, attnum FROM pg_catalog.pg_attribute WHERE (attrelid, attname) IN (" + hiddenColumns(tables) + "))"
+	var list, gone []string
 	for _, t := range tables {
+		at := map[int16]bool{} // numbers whose defaults are shown
 		for _, r := range t.rows {
-			of := r.column.DefaultOf
-			if of == "" {
+			from := []string{r.column.DefaultOf}
+			if r.column.DefaultOf == "" {
 				continue
 			}
-			from := []string{of}
 			if r.column.Hides != "" {
 				from = r.of // the default may have gone from the one to the other
 			}
-			sql += made(fmt.Sprintf("'adnum', %d", r.num), "pg_catalog.pg_attrdef r",
-				fmt.Sprintf("r.adrelid = %d AND r.adnum = (SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND atthasdef AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1)",
-					t.rel.OID, literals(from), literal(of)))
+			var nums []string
+			for _, name := range from {
+				if c := t.rel.Column(name); c != nil {
+					nums, at[c.Num] = append(nums, fmt.Sprint(c.Num)), true
+				}
+			}
+			list = append(list, fmt.Sprintf("WHEN adrelid = %d AND adnum IN (%s) THEN %d", t.rel.OID, strings.Join(nums, ", "), r.num))
 		}
+		for i := range t.rel.Columns {
+			if c := &t.rel.Columns[i]; slices.Contains(t.hidden, c.Name) && !at[c.Num] {
+				gone = append(gone, fmt.Sprintf("(%d, %d)", t.rel.OID, c.Num))
+			}
+		}
+	}
+	if len(list)+len(gone) == 0 {
+		return ""
+	}
+	sql := "SELECT oid, adrelid, " + cases("adnum", list) + ", adbin FROM pg_catalog.pg_attrdef"
+	if len(gone) > 0 {
+		sql += " WHERE (adrelid, adnum) NOT IN (" + strings.Join(gone, ", ") + ")"
 	}
 	return sql
 }

@@ -17,10 +17,10 @@ type Attribute struct {
 	DefaultOf string
 }
 
-const (
-	maxAttributes = 1600 // a table's columns in PostgreSQL
-	maxAdded      = 64   // columns that one migration adds
-)
+// MaxAttributes is how many columns a table can have in PostgreSQL.
+const MaxAttributes = 1600
+
+const maxAdded = 64 // columns that one migration adds
 
 // oldAttribute describes an old column. Once constraints may have gone to the new columns, those tell whether it could be NULL: a NULL stands for a NULL.
 func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
@@ -35,7 +35,7 @@ func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
 
 // newAttribute describes a new column, the index-th of all that migrations add.
 func (m *Applied) newAttribute(rel *catalog.Relation, n NewColumn, index int) Attribute {
-	at := Attribute{Slot: int16(maxAttributes + 1 + index), NotNull: n.NotNull || m.notNull(rel, n.Name), DefaultOf: m.defaultFrom(rel, n.Name)}
+	at := Attribute{Slot: int16(MaxAttributes + 1 + index), NotNull: n.NotNull || m.notNull(rel, n.Name), DefaultOf: m.defaultFrom(rel, n.Name)}
 	if m.Group.Same {
 		at.NotNull = at.NotNull || m.notNull(rel, m.Group.Old[0].Name)
 	}

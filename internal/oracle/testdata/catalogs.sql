@@ -107,3 +107,8 @@ SELECT attname, atttypid, attnum FROM pg_attribute WHERE attrelid = 'orders'::re
 
 @origins any
 SELECT column_name, ordinal_position FROM information_schema.columns WHERE table_name = 'orders' ORDER BY 2
+
+@@ pg_dump counts the numbers, and those of dropped columns with them.
+@origins any
+@star
+SELECT count(*) FILTER (WHERE NOT attisdropped), max(attnum) = count(*) AS complete, bool_and(NOT attisdropped OR atttypid = 0 AND attname LIKE '...%') FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0
