@@ -122,6 +122,19 @@ var (
 			{`'12 Row, Ayr'`},
 		},
 	}
+	// Tight is a column whose NULLs become a value, and that new code calls by the old name.
+	Tight = Variant{
+		Name: "tight", Table: "mails", Folder: "tight",
+		Columns: [2][]Column{{{Name: "mail", Type: "text"}}, {{Name: "mail_v2", As: "mail", Type: "text", NotNull: true, Default: "''"}}},
+		Pattern: lens.Definition{Columns: &lens.Columns{
+			Drop: []string{"mail"},
+			Add:  []lens.AddColumn{{Name: "mail_v2", Type: "text", Up: "COALESCE(mail, '')", NotNull: true, Default: "''", AppName: "mail"}},
+			Down: map[string]string{"mail": "NULLIF(mail_v2, '')"},
+		}},
+		Seed: [][]string{
+			{`'a@x'`}, {`'b@x'`}, {`NULL`}, {`'B@x'`}, {`'b@x'`}, {`'Zoë@x'`}, {`' '`}, {`NULL`}, {`'9'`}, {`'10'`}, {`'mail'`}, {`'c@y'`},
+		},
+	}
 	// Login is a UNIQUE column that gets another name, and Issued one that gets another type.
 	Login  = unique(rename("login", "logins", "login", "user_name", false))
 	Issued = unique(Variant{
@@ -132,7 +145,7 @@ var (
 )
 
 // Changes are all of them.
-var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address, &Login, &Issued}
+var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address, &Tight, &Login, &Issued}
 
 func unique(v Variant) Variant {
 	v.Folder, v.Unique = "unique", true
