@@ -39,7 +39,7 @@ test: setup ## all tests, with the race detector, on throwaway servers (PG=13 to
 test-servers: setup ## the tests that depend most on the server's version, on others than the installed one (SERVERS="13 14 16 17 18")
 	@for pg in $(SERVERS); do \
 	  echo "PostgreSQL $$pg"; bin=$$(.ci/fetch-postgres $$pg); \
-	  SEGUE_PG_BIN=$$bin $(GO) test -race -count=1 -timeout $(TEST_TIMEOUT) -run '^(TestLive|TestPatterns|TestStartRefuses|TestGroupsRefused|TestPsql|TestAuthentication|TestServer)' \
+	  SEGUE_PG_BIN=$$bin $(GO) test -race -count=1 -timeout $(TEST_TIMEOUT) -run '^(TestLive|TestPatterns|TestStartRefuses|TestGroupsRefused|TestPsql|TestCancel|TestAuthentication|TestTransparency)$$' \
 	    ./internal/oracle ./migrate ./proxy ./session; \
 	done
 
