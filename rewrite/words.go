@@ -32,7 +32,7 @@ func newWordSet(names []string) *wordSet {
 }
 
 func (w *wordSet) in(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !w.first[s[i]] || i > 0 && isIdentByte(s[i-1]) {
 			continue
 		}
