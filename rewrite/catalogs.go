@@ -287,8 +287,8 @@ func (t *catalogTable) invented(r *catalogRow) string {
 		set += ", '" + f[0] + "', " + f[1]
 	}
 	return made(set, "pg_catalog.pg_attribute r",
-		fmt.Sprintf("r.attrelid = %d AND r.attname = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND attname IN (%s) ORDER BY attname = %s DESC LIMIT 1)",
-			t.rel.OID, literals(r.of), literal(r.of[0])))
+		fmt.Sprintf("r.attrelid = %d AND r.attname = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %[1]d AND attnum > 0 AND NOT attisdropped ORDER BY attname = %s DESC, attname IN (%s) DESC LIMIT 1)",
+			t.rel.OID, literal(r.of[0]), literals(r.of)))
 }
 
 // gaps gives the columns that are left out before others: they are shown as dropped ones, since there are tools that count the numbers.
@@ -385,9 +385,9 @@ func (a *attempt) informationColumns() string {
 			}
 			sql += made(set,
 				"information_schema.columns r, pg_catalog.pg_type t JOIN pg_catalog.pg_type b ON b.oid = COALESCE(NULLIF(t.typbasetype, 0), t.oid) JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace",
-				fmt.Sprintf("r.table_schema = %s AND r.table_name = %s AND r.column_name = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %d AND attname IN (%s) "+
-					"ORDER BY attname = %s DESC LIMIT 1) AND t.oid = %s",
-					literal(t.rel.Schema), literal(t.rel.Name), t.rel.OID, literals(r.of), literal(r.of[0]), typeOID(r.column.Type)))
+				fmt.Sprintf("r.table_schema = %s AND r.table_name = %s AND r.column_name = (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %d AND attnum > 0 "+
+					"AND NOT attisdropped ORDER BY attname = %s DESC, attname IN (%s) DESC LIMIT 1) AND t.oid = %s",
+					literal(t.rel.Schema), literal(t.rel.Name), t.rel.OID, literal(r.of[0]), literals(r.of), typeOID(r.column.Type)))
 		}
 	}
 	return "SELECT * FROM information_schema.columns WHERE NOT (" + strings.Join(hidden, " OR ") + ")" + sql
