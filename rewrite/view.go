@@ -50,6 +50,17 @@ func (s *State) viewOf(l *lens.Lens) TableView {
 		}
 		t.Columns = append(t.Columns, col)
 	}
+	for i := range s.migrations {
+		// The side that knows none of the columns.
+		name := s.migrations[i].Definition.Name
+		switch _, known := sides[name]; {
+		case known:
+		case s.migrations[i].group.Adding:
+			sides[name] = lens.Old
+		case s.migrations[i].group.Dropping:
+			sides[name] = lens.New
+		}
+	}
 	for _, name := range l.Migrations {
 		m := MigrationView{Name: name, Side: sides[name]}
 		m.Stage, _ = s.stage(name)

@@ -153,6 +153,9 @@ func namedColumns(def *lens.Definition, others []string) (*catalog.Relation, err
 	for _, o := range group.Old {
 		add(o.Name)
 	}
+	for _, name := range group.Stay {
+		add(name)
+	}
 	return rel, nil
 }
 
@@ -164,6 +167,11 @@ func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (*re
 		return nil, fmt.Errorf("migration %s: %w", def.Name, err)
 	}
 	m := &rewrite.Migration{Definition: def, Stage: stage, OldNums: map[string]int16{}, OldTypes: map[string]catalog.Type{}, Seq: 1}
+	for _, name := range group.Stay {
+		if rel.Column(name) == nil {
+			return nil, fmt.Errorf("migration %s: table %s has no column %s", def.Name, def.Table, catalog.QuoteIdent(name))
+		}
+	}
 	gone := map[string]bool{}
 	var old []catalog.Column
 	for _, o := range group.Old {
@@ -187,8 +195,14 @@ func reshape(rel *catalog.Relation, def *lens.Definition, stage lens.Stage) (*re
 		if rel.Column(n.Name) != nil {
 			continue
 		}
-		made := old[0]
-		made.Name, made.Num = n.Name, rel.Columns[len(rel.Columns)-1].Num+1
+		made := catalog.Column{}
+		if len(old) > 0 {
+			made = old[0]
+		}
+		made.Name, made.Num = n.Name, 1
+		if last := len(rel.Columns); last > 0 {
+			made.Num = rel.Columns[last-1].Num + 1
+		}
 		if n.Type != "" {
 			made.Type, made.Default = catalog.Type{Mod: -1, SQL: n.Type}, ""
 		}

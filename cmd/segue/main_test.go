@@ -339,3 +339,23 @@ func TestExplainOverADatabase(t *testing.T) {
 	}
 	refused(t, exitFailed, []string{"explain", "--migration", file, "--control", "postgres://x@127.0.0.1:1/x", "SELECT 1"}, "connection refused")
 }
+
+// TestExplainWhatComesOrGoes explains over definitions that only add columns, or only drop some.
+func TestExplainWhatComesOrGoes(t *testing.T) {
+	comes := write(t, "name = \"lower\"\ntable = \"public.users\"\n[columns]\n[[columns.add]]\nname = \"mail\"\ntype = \"text\"\nup = \"lower(email)\"\n")
+	goes := write(t, "name = \"gone\"\ntable = \"public.users\"\n[columns]\ndrop = [\"email\"]\n[columns.down]\nemail = \"'none'\"\n")
+	constant := write(t, "name = \"kind\"\ntable = \"public.users\"\n[columns]\n[[columns.add]]\nname = \"kind\"\ntype = \"text\"\nup = \"'user'\"\nnot_null = true\n")
+	for _, x := range []struct{ file, version, phase, want string }{
+		{comes, "old", "dual-write", "SELECT users.id, users.email FROM users\n--\n-- public.users for old code, lower at dual-write:"},
+		{comes, "new", "dual-write", "SELECT users.id, users.email, ((lower(users.email))::text) AS mail FROM users\n"},
+		{comes, "new", "complete", "SELECT users.id, users.email, users.mail FROM users\n"},
+		{goes, "old", "complete", "SELECT users.id, (('none')::text) AS email FROM users\n"},
+		{goes, "new", "dual-write", "SELECT users.id FROM users\n--\n-- public.users for new code, gone at dual-write:"},
+		{constant, "new", "pending", "SELECT users.id, (('user')::text) AS kind FROM users\n"},
+	} {
+		out := must(t, "explain", "--migration", x.file, "--columns", "id", "--phase", x.phase, "--version", x.version, "SELECT * FROM users")
+		if !strings.Contains(out, x.want) {
+			t.Errorf("%s code at %s:\n%s\nwant %s", x.version, x.phase, out, x.want)
+		}
+	}
+}
