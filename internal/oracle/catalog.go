@@ -92,7 +92,8 @@ func readRelations(ctx context.Context, conn *pgx.Conn, from uint32) ([]*catalog
 	rows, err := conn.Query(ctx, `
 		SELECT c.oid, c.reltype, n.nspname, c.relname, c.relkind::text,
 		       coalesce((SELECT array_agg(a.attname ORDER BY k.ord) FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(num, ord), pg_attribute a
-		                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.num), '{}')
+		                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.num), '{}'),
+		       coalesce((SELECT array_agg(h.inhparent ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid), '{}')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.oid >= $1`, from)
 	if err != nil {
@@ -102,7 +103,7 @@ func readRelations(ctx context.Context, conn *pgx.Conn, from uint32) ([]*catalog
 	relations, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*catalog.Relation, error) {
 		var r catalog.Relation
 		var kind string
-		if err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey); err != nil {
+		if err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents); err != nil {
 			return nil, err
 		}
 		r.Kind = catalog.Kind(kind[0])

@@ -18,6 +18,7 @@ type gen struct {
 	step   *scriptStep
 	params bool // values may be parameters of this step
 	beside int  // of the relations that can be named, those that the scope at hand leaves out
+	root   bool // partitions are not named
 	names  int  // aliases given so far
 	ctes   []rel
 }
@@ -126,8 +127,11 @@ func (g *gen) ident(name string) string {
 	return name
 }
 
-// tableName writes a table's name.
+// tableName writes a table's name, or that of one of its partitions.
 func (g *gen) tableName(t *genTable) string {
+	if t.table.Parts > 0 && !g.root && g.often(6) {
+		return g.ident(t.table.part(g.of(t.table.Parts)))
+	}
 	if g.often(8) {
 		return "public." + g.ident(t.table.Name)
 	}

@@ -10,10 +10,7 @@ import (
 func (g *gen) from(depth int) (string, scope) {
 	t := g.anyTable()
 	name := g.tableName(t)
-	bare := t.as(g.ident(t.table.Name))
-	if strings.HasPrefix(name, "public.") {
-		bare.alias = strings.TrimPrefix(name, "public.")
-	}
+	bare := t.as(strings.TrimPrefix(name, "public."))
 	a := g.alias()
 	own := t.as(a)
 	aliased := name + g.pick(" ", " AS ") + a

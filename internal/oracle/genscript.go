@@ -21,7 +21,7 @@ func newScript(ch *choices, w *World) *Script {
 	case 23:
 		g.begin()
 		g.params = false
-		g.end(g.one(g.copyIn, g.copyOut, g.copyOut))
+		g.end(g.one(g.copyIn, g.copyOut))
 		st := &g.script.Steps[0]
 		st.Protocol = Simple
 		g.script.Statements++

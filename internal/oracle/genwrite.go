@@ -28,6 +28,7 @@ func (g *gen) value(c *genColumn, s scope, own *rel) string {
 	if own == nil {
 		return word()
 	}
+	g.null(c) // what is read may be NULL
 	col := own.alias + "." + g.ident(c.name)
 	switch g.of(9) {
 	case 3:
@@ -138,6 +139,8 @@ func (g *gen) some(t *genTable, most int) []genColumn {
 
 func (g *gen) insert() string {
 	t := g.anyTable()
+	g.root = true // a row that does not belong into a partition is another error where the guard stands
+	defer func() { g.root = false }()
 	g.script.Writes = true
 	name := g.tableName(t)
 	alias, as := strings.TrimPrefix(name, "public."), ""
@@ -258,7 +261,7 @@ func (g *gen) conflict(t *genTable, own rel) string {
 	ex.whole = false
 	s := scope{own, ex}
 	target := "(id)"
-	if slices.ContainsFunc(t.cols, func(c genColumn) bool { return c.name == "email" }) && g.often(2) {
+	if slices.ContainsFunc(t.cols, func(c genColumn) bool { return c.col != nil && c.col.unique }) && g.often(2) {
 		target = "(email)"
 	}
 	if own := slices.IndexFunc(t.cols, func(c genColumn) bool { return c.change != nil && c.change.Unique }); own >= 0 && g.of(3) < 2 {
@@ -414,6 +417,8 @@ func (g *gen) del() string {
 func (g *gen) merge() string {
 	t := g.tables[0]
 	g.script.Writes = true
+	g.root = true
+	defer func() { g.root = false }()
 	a, b := g.alias(), g.alias()
 	own := t.as(a)
 	src, source := g.tables[1].as(b), g.tableName(g.tables[1])+" "+b
@@ -493,6 +498,8 @@ func (g *gen) copyOut() string {
 // copyIn is a COPY FROM of two rows.
 func (g *gen) copyIn() string {
 	t := g.anyTable()
+	g.root = true
+	defer func() { g.root = false }()
 	g.script.Writes = true
 	cols := g.some(t, 3)
 	csv := g.often(3)

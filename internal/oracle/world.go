@@ -21,6 +21,7 @@ type World struct {
 type worldTable struct {
 	Name    string
 	Columns []*worldColumn
+	Parts   int        // it is partitioned, by its primary key, into so many
 	Rows    [][]string // by column: values in text, "NULL" for NULL
 }
 
@@ -156,7 +157,11 @@ func newWorld(ch *choices) *World {
 		return tableNames[i]
 	}
 	first := table(name(0), 12, 2+ch.of(3))
-	first.Columns = slices.Insert(first.Columns, 1+ch.of(len(first.Columns)), &worldColumn{Column: Column{Name: "email", Type: "text"}, typ: typeText, unique: true})
+	if ch.often(5) {
+		first.Parts = 2
+	}
+	// A UNIQUE column of a partitioned table would have to have the key beside it.
+	first.Columns = slices.Insert(first.Columns, 1+ch.of(len(first.Columns)), &worldColumn{Column: Column{Name: "email", Type: "text"}, typ: typeText, unique: first.Parts == 0})
 	second := table(name(1), 8, 1+ch.of(3))
 	second.Columns = append(second.Columns, &worldColumn{Column: Column{Name: "ref", Type: first.Columns[0].Type}, typ: first.Columns[0].typ, ref: first})
 	w.change(ch, first, namers[first])
@@ -190,7 +195,7 @@ func (w *World) change(ch *choices, t *worldTable, n *namer) {
 			names[1] = append(names[1], n.next())
 		}
 		c = k.change(t.Name, names, strict)
-		if k.keys != nil && ch.often(3) {
+		if k.keys != nil && t.Parts == 0 && ch.often(3) {
 			c.unify(k.keys)
 		}
 		if ct := c.Pattern.ChangeType; ct != nil && ch.often(3) {
@@ -200,7 +205,7 @@ func (w *World) change(ch *choices, t *worldTable, n *namer) {
 	} else {
 		typ := allTypes[ch.of(len(allTypes))]
 		c = renaming(t.Name, n.next(), n.next(), typ, strict)
-		if slices.Contains([]family{texts, ints, numbers}, typ.family) && ch.often(3) {
+		if slices.Contains([]family{texts, ints, numbers}, typ.family) && t.Parts == 0 && ch.often(3) {
 			c.unify(same)
 		}
 	}
@@ -250,6 +255,18 @@ func (t *worldTable) fill(ch *choices) {
 		}
 		t.Rows[r] = row
 	}
+}
+
+// part is the name of a partition.
+func (t *worldTable) part(i int) string { return fmt.Sprintf("%s_%d", t.Name, i) }
+
+// relations are the names of the table and of its partitions.
+func (t *worldTable) relations() []string {
+	names := []string{t.Name}
+	for i := range t.Parts {
+		names = append(names, t.part(i))
+	}
+	return names
 }
 
 const sqlNull = "NULL"

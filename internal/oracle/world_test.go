@@ -19,6 +19,7 @@ var (
 	seed      = flag.Uint64("seed", 1, "the seed of the generated worlds")
 	world     = flag.Int("world", -1, "run only this one of the seed's worlds")
 	statement = flag.Int("statement", -1, "run only this one of a world's scripts")
+	limit     = flag.Duration("for", 3*time.Hour, "begin no world after this time")
 	examples  = flag.Bool("examples", false, "print an example of each refusal")
 )
 
@@ -65,7 +66,7 @@ func TestWorlds(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			for l.Report.Statements < n/workers {
+			for l.Report.Statements < n/workers && time.Since(start) < *limit {
 				k := next.Add(1) - 1
 				if *world >= 0 {
 					if k > int64(*world) {
@@ -90,6 +91,9 @@ func TestWorlds(t *testing.T) {
 	t.Logf("%.0f statements a second", float64(all.Statements)/time.Since(start).Seconds())
 	if *examples {
 		t.Log(all.Examples())
+	}
+	if all.Statements >= 2000 && all.Refused()*100 > all.Statements {
+		t.Errorf("%d of %d statements were refused: more than one in a hundred", all.Refused(), all.Statements)
 	}
 	seen := map[*Script]bool{}
 	for _, d := range all.Differences {

@@ -108,7 +108,14 @@ func (w *World) setup(s shape) []string {
 			}
 			parts = append(parts, d)
 		}
-		sql = append(sql, "CREATE TABLE "+catalog.QuoteIdent(t.Name)+" ("+strings.Join(parts, ", ")+")")
+		create := "CREATE TABLE " + catalog.QuoteIdent(t.Name) + " (" + strings.Join(parts, ", ") + ")"
+		if t.Parts > 0 {
+			create += " PARTITION BY HASH (id)"
+		}
+		sql = append(sql, create)
+		for i := range t.Parts {
+			sql = append(sql, fmt.Sprintf("CREATE TABLE %s PARTITION OF %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)", catalog.QuoteIdent(t.part(i)), catalog.QuoteIdent(t.Name), t.Parts, i))
+		}
 	}
 	for k, c := range w.Changes {
 		sql = append(sql, c.migrate(s[k])...)

@@ -109,11 +109,13 @@ func (l *liveWorld) learn() {
 	l.must(err)
 	l.direct.names = map[origin]string{}
 	for _, t := range l.lab.World.Tables {
-		rel := own.relation(t.Name)
-		for _, c := range rel.Columns {
-			l.direct.names[origin{rel.OID, c.Num}] = t.Name + "." + c.Name
+		for _, of := range t.relations() {
+			rel := own.relation(of)
+			for _, c := range rel.Columns {
+				l.direct.names[origin{rel.OID, c.Num}] = t.Name + "." + c.Name
+			}
+			l.direct.names[origin{rel.OID, 0}] = t.Name + ".whole row"
 		}
-		l.direct.names[origin{rel.OID, 0}] = t.Name + ".whole row"
 	}
 }
 
