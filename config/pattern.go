@@ -25,6 +25,9 @@ func validateRename(def *lens.Definition) *Error {
 	if len(def.Allow) > 0 {
 		return &Error{Key: "allow", Problem: "a rename has no hazard to allow; remove it"}
 	}
+	if def.LookupIndexes {
+		return &Error{Key: "lookup_indexes", Problem: "a rename's new code is served by the old column's indexes; remove it"}
+	}
 	return nil
 }
 

@@ -171,6 +171,9 @@ func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 	if err := dropGuard(ctx, tx, w.m, w.table == ""); err != nil {
 		return err
 	}
+	if err := w.dropLookups(ctx, tx); err != nil {
+		return err
+	}
 	for _, name := range w.m.newNames() {
 		var num int16
 		if err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT attnum FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped), 0)",

@@ -156,6 +156,9 @@ func (x *trial) run(ctx context.Context) error {
 	if err := x.nulls(ctx); err != nil {
 		return err
 	}
+	if err := x.lookups(ctx); err != nil {
+		return err
+	}
 	if x.group.Adding || x.group.Dropping || len(x.f.problems) > 0 {
 		return nil
 	}
@@ -163,6 +166,23 @@ func (x *trial) run(ctx context.Context) error {
 		return err
 	}
 	return x.defaults(ctx)
+}
+
+// lookups tries the indexes that the definition asks for.
+func (x *trial) lookups(ctx context.Context) error {
+	if !x.def.LookupIndexes {
+		return nil
+	}
+	for _, n := range x.group.New {
+		refused, err := x.try(ctx, fmt.Sprintf("CREATE INDEX ON %s (((%s)::%s))", x.table, n.Up.Expand(catalog.QuoteIdent), x.added[n.Name].Type))
+		if err != nil {
+			return err
+		}
+		if refused != nil {
+			x.f.refuse("lookup_indexes: no index can be made on what column %s reads before reads switch: %s; leave lookup_indexes out", catalog.QuoteIdent(n.Name), refused.message)
+		}
+	}
+	return nil
 }
 
 // refusal is the server's word on a statement that it does not carry out.

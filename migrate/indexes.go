@@ -159,9 +159,13 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 
 // indexStands says whether an index of the table is there, and valid.
 func indexStands(ctx context.Context, q queryer, m *migration, schema, name string) (exists, valid bool, err error) {
+	return indexStandsOn(ctx, q, m.Table, schema, name)
+}
+
+func indexStandsOn(ctx context.Context, q queryer, table uint32, schema, name string) (exists, valid bool, err error) {
 	if err := q.QueryRow(ctx, `
 		SELECT count(*) > 0, COALESCE(bool_and(i.indisvalid), false) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, m.Table, schema, name).Scan(&exists, &valid); err != nil {
+		WHERE i.indrelid = $1 AND n.nspname = $2 AND c.relname = $3`, table, schema, name).Scan(&exists, &valid); err != nil {
 		return false, false, fmt.Errorf("reading the index %s: %w", name, err)
 	}
 	return exists, valid, nil

@@ -118,6 +118,14 @@ func (w *work) buildConcurrently(ctx context.Context, x mirror) error {
 	if err != nil {
 		return err
 	}
+	if err := w.createIndex(ctx, x, def); err != nil {
+		return err
+	}
+	return w.sameIndex(ctx, x)
+}
+
+// createIndex carries a CREATE INDEX CONCURRENTLY out.
+func (w *work) createIndex(ctx context.Context, x mirror, def string) error {
 	own := catalog.QuoteQualified(x.schema, x.own)
 	for attempt := 1; ; attempt++ {
 		if x.exists {
@@ -139,7 +147,7 @@ func (w *work) buildConcurrently(ctx context.Context, x mirror) error {
 		}
 		_, err := w.conn.Exec(ctx, def)
 		if err == nil {
-			return w.sameIndex(ctx, x)
+			return nil
 		}
 		if w.conn.IsClosed() || ctx.Err() != nil || attempt == 3 {
 			return fmt.Errorf("building the index %s: %w", own, err)

@@ -36,7 +36,8 @@ const refused = "0A000"
 func products() lens.Definition {
 	return lens.Definition{
 		Name: "price_bigint", Table: lens.TableName{Schema: "public", Name: "products"},
-		ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "int8", Up: "price::bigint", Down: "price_v2::varchar", NotNull: true},
+		ChangeType:    &lens.ChangeType{Column: "price", To: "price_v2", Type: "int8", Up: "price::bigint", Down: "price_v2::varchar", NotNull: true},
+		LookupIndexes: true,
 	}
 }
 

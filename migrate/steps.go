@@ -70,6 +70,9 @@ func (w *work) forward(target lens.Phase) next {
 		case lens.Pending:
 			return false, w.leavePending(ctx)
 		case lens.Expand:
+			if err := w.buildLookups(ctx); err != nil {
+				return false, err
+			}
 			return false, w.change(ctx, change{name: "dual-write", to: w.to(lens.DualWrite)})
 		case lens.DualWrite:
 			return false, w.change(ctx, change{name: "backfill", to: w.to(lens.Backfilling)})

@@ -100,6 +100,20 @@ var indexCases = []indexCase{
 		old:    over(textShapes, "price"), new: over(numberShapes, "price_v2"), newFrom: lens.SwitchReads,
 	},
 	{
+		name: "change of type, lookups asked for",
+		create: []string{
+			`CREATE TABLE items (id bigint PRIMARY KEY, price varchar(20), age int)`,
+			`INSERT INTO items SELECT i, CASE WHEN i % 2000 <> 0 THEN i::text END, i % 90 FROM generate_series(1, 20000) i`,
+			`CREATE INDEX ON items (price)`,
+		},
+		change: lens.Definition{
+			ChangeType:    &lens.ChangeType{Column: "price", To: "price_v2", Type: "bigint", Up: "price::bigint", Down: "price_v2::varchar"},
+			LookupIndexes: true,
+		},
+		after: []string{`ALTER TABLE items ALTER price TYPE bigint USING price::bigint`, `ALTER TABLE items RENAME price TO price_v2`},
+		new:   over(numberShapes, "price_v2"), newFrom: lens.DualWrite,
+	},
+	{
 		name: "columns",
 		create: []string{
 			`CREATE TABLE items (id bigint PRIMARY KEY, first text, last text, age int)`,

@@ -19,6 +19,8 @@ type Definition struct {
 	ChangeType   *ChangeType   `toml:"change_type" json:"change_type,omitempty"`
 	Columns      *Columns      `toml:"columns" json:"columns,omitempty"`
 	Backfill     Backfill      `toml:"backfill" json:"backfill,omitzero"`
+	// LookupIndexes asks for indexes on what new code reads before reads switch, for as long as the old columns are there.
+	LookupIndexes bool `toml:"lookup_indexes" json:"lookup_indexes,omitempty"`
 	// Allow names hazards that are taken knowingly: "lossy".
 	Allow []string `toml:"allow" json:"allow,omitempty"`
 }
