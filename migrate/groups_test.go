@@ -125,6 +125,12 @@ func TestGroupsRefused(t *testing.T) {
 	change := func(typ, up, down string) func(*lens.Definition) {
 		return func(d *lens.Definition) { d.ChangeType.Type, d.ChangeType.Up, d.ChangeType.Down = typ, up, down }
 	}
+	merge := func(d *lens.Definition) {
+		d.ChangeType, d.Columns = nil, &lens.Columns{
+			Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || ' ' || label"}},
+			Down: map[string]string{"price": "split_part(\"both\", ' ', 1)", "label": "substr(\"both\", strpos(\"both\", ' ') + 1)"},
+		}
+	}
 	for _, x := range []struct {
 		name, setup string
 		edit        func(*lens.Definition)
@@ -160,9 +166,14 @@ func TestGroupsRefused(t *testing.T) {
 		{"unique and equal", plain + "ALTER TABLE products ADD UNIQUE (price);", change("numeric", "price::numeric", "price_v2::varchar"), "values of type numeric can be equal and yet differ"},
 		{"unique expression", plain + "CREATE UNIQUE INDEX ON products (lower(price));", change("bigint", "price::bigint", "price_v2::varchar"), "as a plain column"},
 		{"unique predicate", plain + "CREATE UNIQUE INDEX ON products (label) WHERE price > '';", change("bigint", "price::bigint", "price_v2::varchar"), "in no expression or predicate"},
-		{"unique, not one to one", plain + "ALTER TABLE products ADD UNIQUE (price);", func(d *lens.Definition) {
-			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price", "label"}, Add: []lens.AddColumn{{Name: "both", Type: "text", Up: "price || label"}}}
-		}, "one column that takes the place of one"},
+		{"unique, several that can be NULL", plain + "ALTER TABLE products ADD UNIQUE (price, label);", merge, "column price can be NULL"},
+		{"unique, not all of several", "CREATE TABLE products (id int PRIMARY KEY, price varchar(20) NOT NULL, label text NOT NULL, UNIQUE (id, label));", merge, "each of the columns price, label as a key"},
+		{"unique, split into what can be NULL", "CREATE TABLE products (id int PRIMARY KEY, price varchar(20) NOT NULL UNIQUE, label text);", func(d *lens.Definition) {
+			d.ChangeType, d.Columns = nil, &lens.Columns{
+				Drop: []string{"price"}, Add: []lens.AddColumn{{Name: "a", Type: "text", Up: "split_part(price, '-', 1)"}, {Name: "b", Type: "text", Up: "split_part(price, '-', 2)"}},
+				Down: map[string]string{"price": "a || '-' || b"},
+			}
+		}, "column a can be NULL"},
 		{"unique nulls", plain + "CREATE UNIQUE INDEX u ON products (price);", change("bigint", "COALESCE(price, '0')::bigint", "NULLIF(price_v2, 0)::varchar"), "the unique index u cannot be mirrored: its column may be NULL in many rows"},
 		{"dropped and unique", plain + "CREATE UNIQUE INDEX u ON products (price);", func(d *lens.Definition) {
 			d.ChangeType, d.Columns = nil, &lens.Columns{Drop: []string{"price"}, Down: map[string]string{"price": "'1'"}}

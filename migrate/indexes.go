@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 // mirrorKind is what a mirror is for.
@@ -64,9 +65,17 @@ func (x mirror) asUnique() mirror {
 // oldIndex is an index that involves an old column.
 type oldIndex struct {
 	mirror
-	plain    bool   // btree or hash on columns alone, of the types' own operator classes and the columns' collations, with no old column in a predicate
-	included bool   // an old column is only carried along in it
-	above    uint32 // the index that it is a part of; 0 for none
+	plain    bool     // btree or hash on columns alone, of the types' own operator classes and the columns' collations, with no old column in a predicate
+	included bool     // an old column is only carried along in it
+	keys     []string // the old columns that are keys of it
+	above    uint32   // the index that it is a part of; 0 for none
+}
+
+// whole says that all columns of the group are keys of the index, each once, and nothing else of it.
+func (x oldIndex) whole(g *lens.Group) bool {
+	keys := slices.Clone(x.keys)
+	slices.Sort(keys)
+	return len(x.keys) == len(g.Old) && len(slices.Compact(keys)) == len(g.Old) && !x.included
 }
 
 // mirrors lists what is to stand in the place of the indexes that involve an old column.
@@ -140,7 +149,7 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 				}
 				continue
 			}
-			if x.plain && len(g.Old) == 1 && len(g.New) == 1 && sortable {
+			if x.plain && sortable && (len(g.Old) == 1 && len(g.New) == 1 || x.unique && x.whole(g)) {
 				if err := add(x, newMirror, mirrorName(x.name, m.Name)); err != nil {
 					return nil, nil, err
 				}
@@ -181,7 +190,9 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts AND (NOT o.opcdefault OR k.coll <> b.attcollation)),
 		       EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
 			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts),
-		       COALESCE((SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = c.oid), 0::oid)
+		       COALESCE((SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = c.oid), 0::oid),
+		       ARRAY(SELECT b.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
+			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts ORDER BY k.place)
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 		JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
@@ -191,7 +202,7 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 		ORDER BY 2`, func(row pgx.CollectableRow) (x oldIndex, err error) {
 		var predicate string
 		x.table, x.partitioned = r, !r.stores()
-		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included, &x.above)
+		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included, &x.above, &x.keys)
 		x.plain = x.plain && !namesAny(predicate, m.oldNames())
 		return x, err
 	}, r.oid, m.oldNames())

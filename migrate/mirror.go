@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 // buildMirrors makes what stands on the old columns stand on the new ones: indexes, statistics, NOT NULL, CHECKs and foreign keys. It goes on from wherever it was
@@ -176,10 +178,11 @@ func (x mirror) definition(m *migration) (string, error) {
 	if !ok || !isIndex || create != "CREATE INDEX" && create != "CREATE UNIQUE INDEX" {
 		return "", fmt.Errorf("mirroring the index %s: it is defined by %q, which this build does not know how to mirror: drop it, or `segue rollback %s`", x.name, x.def, m.Name)
 	}
-	columns, err := x.places(m)
+	g, err := m.Definition.Group()
 	if err != nil {
 		return "", err
 	}
+	columns := x.places(m, g)
 	tokens := lexSQL(rest)
 	// The table's name ends at USING, a key word here: identifiers that look like it are quoted.
 	using := -1
@@ -201,6 +204,10 @@ func (x mirror) definition(m *migration) (string, error) {
 		kind += " CONCURRENTLY"
 	}
 	b.WriteString("CREATE " + kind + " " + catalog.QuoteIdent(x.own) + " ON ")
+	if x.kind == newMirror && len(g.Old)+len(g.New) > 2 {
+		b.WriteString(groupKeys(tokens, using, m.oldNames(), m.newNames()))
+		return b.String(), nil
+	}
 	for i, t := range tokens {
 		if n, migrates := columns[t.name]; migrates && i > using && isColumn(tokens, i) {
 			b.WriteString(n)
@@ -212,24 +219,69 @@ func (x mirror) definition(m *migration) (string, error) {
 }
 
 // places gives what stands in the mirror in the place of each old column, as SQL.
-func (x mirror) places(m *migration) (map[string]string, error) {
-	g, err := m.Definition.Group()
-	if err != nil {
-		return nil, err
-	}
+func (x mirror) places(m *migration, g *lens.Group) map[string]string {
 	out := map[string]string{}
 	if x.kind == backMirror {
-		return out, nil
+		return out
 	}
-	for i, o := range g.Old {
+	for _, o := range g.Old {
 		if x.kind != readMirror {
-			out[o.Name] = catalog.QuoteIdent(g.New[i].Name)
+			out[o.Name] = catalog.QuoteIdent(g.New[0].Name)
 			continue
 		}
 		// The very form that old code's reads have.
 		out[o.Name] = "((" + o.Down.Expand(catalog.QuoteIdent) + ")::" + m.OldTypes[o.Name].SQL + ")"
 	}
-	return out, nil
+	return out
+}
+
+// groupKeys writes an index's definition, from its table's name on, with the new columns in the place of the first of the old ones among its keys. The others go: all of
+// them are keys, as they are.
+func groupKeys(tokens []sqlToken, using int, old, added []string) string {
+	var b strings.Builder
+	open := using
+	for open < len(tokens) && tokens[open].text != "(" {
+		open++
+	}
+	for _, t := range tokens[:min(open+1, len(tokens))] {
+		b.WriteString(t.text)
+	}
+	var keys []string
+	key, migrates, placed, depth, i := "", false, false, 0, open+1
+	end := func() {
+		switch {
+		case !migrates:
+			keys = append(keys, strings.TrimSpace(key))
+		case !placed:
+			for _, n := range added {
+				keys = append(keys, catalog.QuoteIdent(n)+strings.TrimRight(key, " ")) // with what says in which order
+			}
+			placed = true
+		}
+		key, migrates = "", false
+	}
+	for ; i < len(tokens) && (depth > 0 || tokens[i].text != ")"); i++ {
+		switch t := tokens[i]; {
+		case t.text == "," && depth == 0:
+			end()
+		case strings.TrimSpace(key) == "" && !migrates && slices.Contains(old, t.name) && isColumn(tokens, i):
+			key, migrates = "", true
+		default:
+			switch t.text {
+			case "(":
+				depth++
+			case ")":
+				depth--
+			}
+			key += t.text
+		}
+	}
+	end()
+	b.WriteString(strings.Join(keys, ", "))
+	for _, t := range tokens[min(i, len(tokens)):] {
+		b.WriteString(t.text)
+	}
+	return b.String()
 }
 
 // isColumn says whether an identifier in an index's definition is a column: no function, no type after ::, nothing qualified, no method.

@@ -39,6 +39,27 @@ func TestMirrorDefinition(t *testing.T) {
 	}
 }
 
+func TestGroupKeys(t *testing.T) {
+	for _, c := range []struct {
+		def, want  string
+		old, added []string
+	}{
+		{"public.t USING btree (a, b)", "public.t USING btree (c)", []string{"a", "b"}, []string{"c"}},
+		{"a.b USING btree (x, b DESC NULLS LAST, f(y, z), a) INCLUDE (q) WHERE (x > 1)", "a.b USING btree (x, c DESC NULLS LAST, f(y, z)) INCLUDE (q) WHERE (x > 1)", []string{"a", "b"}, []string{"c"}},
+		{`public.t USING btree (x, "A" DESC) WITH (fillfactor='70')`, `public.t USING btree (x, c DESC, "D" DESC) WITH (fillfactor='70')`, []string{"A"}, []string{"c", "D"}},
+		{"public.t USING btree (a)", "public.t USING btree (c, d)", []string{"a"}, []string{"c", "d"}},
+	} {
+		tokens := lexSQL(c.def)
+		using := 0
+		for tokens[using].text != "USING" {
+			using++
+		}
+		if got := groupKeys(tokens, using, c.old, c.added); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.def, got, c.want)
+		}
+	}
+}
+
 func TestMirrorName(t *testing.T) {
 	long := strings.Repeat("ä", 31)
 	for _, name := range []string{"i", long, long + "x"} {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -260,7 +262,7 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 			continue
 		}
 		if why == "" && !g.Same {
-			if why, err = notOneToOne(ctx, q, f, g, old); err != nil {
+			if why, err = notOneToOne(ctx, q, f, g); err != nil {
 				return err
 			}
 		}
@@ -287,6 +289,8 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 		case !x.plain:
 			f.refuse("the unique index %s cannot be mirrored: with a change of values, a unique index must have %s as a plain column, of its type's own operator class, and in no expression or predicate",
 				name, catalog.QuoteIdent(old[0]))
+		case len(g.Old)+len(g.New) > 2 && !x.whole(g):
+			f.refuse("the unique index %s cannot be mirrored: it must have each of the columns %s as a key, since they change together", name, strings.Join(old, ", "))
 		}
 	}
 	return nil
@@ -313,18 +317,40 @@ func carried(ctx context.Context, q queryer, name string, table uint32) ([]carri
 	return out, nil
 }
 
-// notOneToOne says why a value of the old side is not one of the new side and the other way round, as far as an index's equality goes; "" where it is.
-func notOneToOne(ctx context.Context, q queryer, f *findings, g *lens.Group, old []string) (string, error) {
+// notOneToOne says why values of the old side are not values of the new side and the other way round, as far as an index's equality goes; "" where they are.
+func notOneToOne(ctx context.Context, q queryer, f *findings, g *lens.Group) (string, error) {
 	switch {
-	case len(g.Old) != 1 || len(g.New) != 1:
-		return "it takes one column that takes the place of one", nil
+	case len(g.Old) == 0 || len(g.New) == 0:
+		return "it takes one column that takes the place of one, or several that change together", nil
 	case g.OneWay():
 		return "it takes a `down`, by which different values are seen to stay different", nil
 	case g.Lossy:
 		return "a migration that is lossy does not keep different values different", nil
 	}
-	types := []string{f.oldTypes[old[0]].SQL, g.New[0].Type}
-	for _, t := range types {
+	several := len(g.Old)+len(g.New) > 2
+	types := map[string]bool{}
+	for _, o := range g.Old {
+		types[f.oldTypes[o.Name].SQL] = true
+		name := catalog.QuoteIdent(o.Name)
+		var deterministic, notNull bool
+		if err := q.QueryRow(ctx, `SELECT COALESCE(c.collisdeterministic, true), a.attnotnull FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
+			WHERE a.attrelid = $1 AND a.attname = $2`, f.table, o.Name).Scan(&deterministic, &notNull); err != nil {
+			return "", fmt.Errorf("reading column %s: %w", o.Name, err)
+		}
+		switch {
+		case !deterministic:
+			return fmt.Sprintf("values of column %s can be equal and yet differ", name), nil
+		case several && !notNull: // a key with a NULL is different from any
+			return fmt.Sprintf("column %s can be NULL; where several columns are one side, it takes NOT NULL", name), nil
+		}
+	}
+	for _, n := range g.New {
+		types[n.Type] = true
+		if len(g.New) > 1 && !n.NotNull {
+			return fmt.Sprintf("column %s can be NULL; where several columns are one side, it takes not_null = true", catalog.QuoteIdent(n.Name)), nil
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(types)) {
 		var image bool
 		if err := q.QueryRow(ctx, "SELECT COALESCE((SELECT "+sameImage+" FROM pg_type t CROSS JOIN LATERAL (SELECT t.typcollation AS attcollation) a WHERE t.oid = to_regtype($1)), false)", t).Scan(&image); err != nil {
 			return "", fmt.Errorf("reading the type %s: %w", t, err)
@@ -332,14 +358,6 @@ func notOneToOne(ctx context.Context, q queryer, f *findings, g *lens.Group, old
 		if !image {
 			return fmt.Sprintf("values of type %s can be equal and yet differ", t), nil
 		}
-	}
-	var deterministic bool
-	if err := q.QueryRow(ctx, `SELECT COALESCE((SELECT c.collisdeterministic FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
-		WHERE a.attrelid = $1 AND a.attname = $2), true)`, f.table, old[0]).Scan(&deterministic); err != nil {
-		return "", fmt.Errorf("reading the collation of %s: %w", old[0], err)
-	}
-	if !deterministic {
-		return fmt.Sprintf("values of column %s can be equal and yet differ", catalog.QuoteIdent(old[0])), nil
 	}
 	return "", nil
 }

@@ -156,6 +156,81 @@ func TestUniqueChangeType(t *testing.T) {
 CONSTRAINT products_label_price_key UNIQUE (label, price_v2)`)
 }
 
+// TestUniqueGroups carries unique indexes of columns that become one, and of one that becomes several, there and back and there again.
+func TestUniqueGroups(t *testing.T) {
+	for _, x := range []struct {
+		name, table, after string
+		columns            lens.Columns
+		clash              []string // writes of either side that clash with row 1
+	}{
+		{
+			"merge", `
+			CREATE TABLE users (id int PRIMARY KEY, first text NOT NULL, last text NOT NULL, tenant int, CONSTRAINT whole UNIQUE (last, first));
+			CREATE UNIQUE INDEX here ON users (tenant, first DESC, last) INCLUDE (id) WHERE tenant > 0;
+			INSERT INTO users SELECT i, 'f' || i % 5, 'l' || i, i FROM generate_series(1, 20) i;`,
+			`CREATE UNIQUE INDEX here ON public.users USING btree (tenant, full_name DESC) INCLUDE (id) WHERE (tenant > 0)
+CONSTRAINT whole UNIQUE (full_name)`,
+			lens.Columns{
+				Drop: []string{"first", "last"}, Add: []lens.AddColumn{{Name: "full_name", Type: "text", Up: "first || ' ' || last"}},
+				Down: map[string]string{"first": "split_part(full_name, ' ', 1)", "last": "substr(full_name, strpos(full_name, ' ') + 1)"},
+			},
+			[]string{"(id, first, last) VALUES (50, 'f1', 'l1')", "(id, full_name) VALUES (50, 'f1 l1')"},
+		},
+		{
+			"split", `
+			CREATE TABLE users (id int PRIMARY KEY, address text NOT NULL UNIQUE);
+			INSERT INTO users SELECT i, 'street ' || i || ', town' FROM generate_series(1, 20) i;`,
+			`CONSTRAINT users_address_key UNIQUE (street, town)`,
+			lens.Columns{
+				Drop: []string{"address"},
+				Add: []lens.AddColumn{
+					{Name: "street", Type: "text", Up: "split_part(address, ', ', 1)", NotNull: true}, {Name: "town", Type: "text", Up: "split_part(address, ', ', 2)", NotNull: true},
+				},
+				Down: map[string]string{"address": "street || ', ' || town"},
+			},
+			[]string{"(id, address) VALUES (50, 'street 1, town')", "(id, street, town) VALUES (50, 'street 1', 'town')"},
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			e := newEnv(t, x.table)
+			before, defs := e.dump(), e.value(uniques)
+			p := e.proxy(0)
+			def := &lens.Definition{Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"}, Columns: &x.columns}
+			clash := func() {
+				t.Helper()
+				for _, c := range x.clash {
+					e.fails("INSERT INTO users "+c, "23505")
+				}
+			}
+			p.ok(p.Start(context.Background(), def))
+			p.advance(lens.Contract)
+			clash()
+			for _, point := range []string{"settled infer-new", "settled write-new"} {
+				p.hooks.on(point, die)
+				if err := p.goTo(lens.Complete); err != nil {
+					t.Fatal(err)
+				}
+				p.finished()
+				p.hooks.on(point, nil)
+				clash()
+			}
+			e.want(uniques, x.after)
+			p.rollback(lens.Contract)
+			e.want(uniques, defs)
+			clash()
+			p.rollback(lens.Pending)
+			p.drop()
+			if got := e.dump(); got != before {
+				t.Fatalf("the schema is not what it was:\n%s", got)
+			}
+			p.ok(p.Start(context.Background(), def))
+			p.advance(lens.Complete)
+			e.want(uniques, x.after)
+			e.fails("INSERT INTO users "+x.clash[1], "23505")
+		})
+	}
+}
+
 // TestUniqueOfTwoMigrations has an index on columns of two migrations: the second has to wait.
 func TestUniqueOfTwoMigrations(t *testing.T) {
 	e := newEnv(t, "CREATE TABLE users (id int PRIMARY KEY, name text, email text, UNIQUE (email, name))")

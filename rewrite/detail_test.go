@@ -26,6 +26,8 @@ func TestAgain(t *testing.T) {
 		{"users", "INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT ON CONSTRAINT one DO NOTHING", true},
 		{"users", "WITH i AS (INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (name) DO NOTHING RETURNING id) SELECT * FROM i", true},
 		{"products", "INSERT INTO products (id, price) VALUES (1, '1') ON CONFLICT (price) DO NOTHING", true},
+		{"persons", "INSERT INTO persons (id, first_name, last_name) VALUES (1, 'x', 'y') ON CONFLICT (last_name, first_name) DO NOTHING", true},
+		{"persons", "INSERT INTO persons (id, full_name) VALUES (1, 'x y') ON CONFLICT ON CONSTRAINT one DO NOTHING", true},
 		{"users", "INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = 'y'", false},
 		{"users", "INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT DO NOTHING", false},
 		{"users", "INSERT INTO users (id, name) VALUES (1, 'x')", false},

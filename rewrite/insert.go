@@ -417,13 +417,49 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 
 // mayMeetOther notes that a unique index of the column is the arbiter, where one of the other side may stand beside it.
 func (a *attempt) mayMeetOther(c *lens.Column) {
-	if !c.Twofold {
+	if c.Tie == nil || c.Tie.Contested == nil {
 		return
 	}
 	if a.again == nil {
 		a.again = map[string]bool{}
 	}
-	a.again[c.Physical], a.again[c.Hides] = true, true
+	for _, name := range c.Tie.Contested {
+		a.again[name] = true
+	}
+}
+
+// inferGroup plans an element of ON CONFLICT that is one of a group's several columns: all of them must be named. The arbiter's columns come in the place of
+// the first of them, and the others go.
+func (a *attempt) inferGroup(elems []*pg.Node, cells [][2]int, i int, l *lens.Lens, col *lens.Column) {
+	off := a.toks[cells[i][0]].start
+	first, named := i, 0
+	for j, n := range elems {
+		if c := l.Column(n.GetIndexElem().GetName()); c != nil && c.Tie == col.Tie {
+			first, named = min(first, j), named+1
+		}
+	}
+	switch {
+	case col.Tie.Arbiter == nil:
+		a.uncovered(off, l, "ON CONFLICT on a column that is made of several", "Infer on another unique index.")
+		return
+	case named != len(col.Tie.Columns):
+		a.uncovered(off, l, "ON CONFLICT on some of the columns that change together", "Name all of them, or infer on another unique index.")
+		return
+	}
+	a.wrote(off, col)
+	a.mayMeetOther(col)
+	switch {
+	case slices.Contains(col.Tie.Arbiter, col.Physical): // the code's own side
+		a.rename(cells[i][0], elems[i].GetIndexElem().Name, col.Physical)
+	case i != first:
+		a.add(replace, cells[i][0]-1, cells[i][1], nil) // with its comma
+	default:
+		var names []string
+		for _, n := range col.Tie.Arbiter {
+			names = append(names, catalog.QuoteIdent(n))
+		}
+		a.add(replace, cells[i][0], cells[i][1], sqlText(strings.Join(names, ", ")))
+	}
 }
 
 // infer plans what ON CONFLICT infers its unique index from: it names the columns whose index is the arbiter in this stage.
@@ -456,14 +492,12 @@ func (a *attempt) infer(c *pg.InferClause, l *lens.Lens) {
 			a.unknownColumn(a.toks[cells[i][0]].start, l, e.Name, fmt.Sprintf("column %q does not exist", e.Name))
 			return
 		case col == nil || !col.Migrates():
-		case col.Infer == "":
-			a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT on a column that is made of several", "Infer on another unique index.")
+		case !col.Tie.Same && (len(e.Opclass) > 0 || len(e.Collation) > 0):
+			a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT with an operator class or a collation on a column that changes its type", "Leave it out.")
 			return
+		case col.Infer == "":
+			a.inferGroup(c.IndexElems, cells, i, l, col)
 		default:
-			if !col.Tie.Same && (len(e.Opclass) > 0 || len(e.Collation) > 0) {
-				a.uncovered(a.toks[cells[i][0]].start, l, "ON CONFLICT with an operator class or a collation on a column that changes its type", "Leave it out.")
-				return
-			}
 			a.wrote(a.toks[cells[i][0]].start, col)
 			a.mayMeetOther(col)
 			a.rename(cells[i][0], e.Name, col.Infer)

@@ -142,10 +142,17 @@ var (
 		Columns: [2][]Column{{{Name: "code", Type: "varchar(20)"}}, {{Name: "code_v2", Type: "bigint"}}},
 		Pattern: lens.Definition{ChangeType: &lens.ChangeType{Column: "code", To: "code_v2", Type: "bigint", Up: "code::bigint", Down: "code_v2::varchar"}},
 	})
+	// Members merges two columns that are UNIQUE together.
+	Members = members(Persons)
 )
 
 // Changes are all of them.
-var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address, &Tight, &Login, &Issued}
+var Changes = []*Variant{&Price, &Named, &Counter, &Token, &Amount, &Persons, &Address, &Tight, &Login, &Issued, &Members}
+
+func members(v Variant) Variant {
+	v.Name, v.Table, v.Folder, v.Unique = "members", "members", "members", true
+	return v
+}
 
 func unique(v Variant) Variant {
 	v.Folder, v.Unique = "unique", true

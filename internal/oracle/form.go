@@ -92,7 +92,11 @@ func (v *Variant) ddl(f Form) []string {
 		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
 	}
 	if v.Unique {
-		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_value%s UNIQUE (%s)", t, v.Suffix, catalog.QuoteIdent(v.Columns[side][0].as())))
+		var names []string
+		for i := range v.Columns[side] {
+			names = append(names, catalog.QuoteIdent(v.Columns[side][i].as()))
+		}
+		sql = append(sql, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_value%s UNIQUE (%s)", t, v.Suffix, strings.Join(names, ", ")))
 	}
 	if f == RefNew {
 		return sql

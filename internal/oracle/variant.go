@@ -49,7 +49,7 @@ type Variant struct {
 	Seed [][]string
 	// Folder has the variant's cases, in testdata.
 	Folder string
-	// Unique says that each side's first column is UNIQUE, by a constraint called one_value and the suffix.
+	// Unique says that each side's columns are UNIQUE, by a constraint called one_value and the suffix; the new side has one column then.
 	Unique bool
 	// Parted says that the table is partitioned.
 	Parted bool

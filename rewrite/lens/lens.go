@@ -46,9 +46,6 @@ type Column struct {
 	Hides string
 	// Infer is the physical column whose unique index ON CONFLICT infers; "" where there is none that stands for this column alone.
 	Infer string
-	// Twofold says that the unique indexes of both sides may stand: an INSERT that passed its arbiter may then still meet the other one's
-	// error, and is to be tried again.
-	Twofold bool
 
 	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
@@ -86,6 +83,10 @@ type Tie struct {
 	// Moving says that the defaults may be on their way from the old columns to the new ones: one side written alone, with the other left out, would not
 	// be told from both left out.
 	Moving bool
+	// Arbiter are the physical columns whose unique index ON CONFLICT infers where it names all of Columns; nil where none stands for them.
+	Arbiter []string
+	// Contested are the physical columns of both sides while the unique indexes of both may stand, and nil else.
+	Contested []string
 	// Refuse says why the columns cannot be written now; "" where they can.
 	Refuse string
 }
@@ -253,7 +254,6 @@ func (m *Applied) describe(rel *catalog.Relation, c *Column, own string) {
 		}
 	}
 	c.Hides = other
-	c.Twofold = other != "" && (m.Stage.Step == BothUnique || m.Stage.Step == InferNew)
 	// While the old column's unique index stands, its mirror is not unique, and the arbiter is the old one, whichever is named.
 	switch {
 	case m.Group.Adding:
@@ -396,6 +396,7 @@ func (m *Applied) readNew(rel *catalog.Relation, n NewColumn, c *Column) {
 func (m *Applied) tie(rel *catalog.Relation) *Tie {
 	g, s := m.Group, m.Stage
 	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New, Moving: s.Step == InferNew}
+	m.arbiter(t)
 	w := s.written()
 	others := w == bothSides
 	if m.New {
@@ -457,6 +458,27 @@ func (m *Applied) fills(rel *catalog.Relation) []Fill {
 		}
 	}
 	return out
+}
+
+// arbiter says which side's unique index stands for the group: while the old columns' does, its mirror is not unique, whichever is named.
+func (m *Applied) arbiter(t *Tie) {
+	if m.Group.Lossy || m.Group.OneWay() || len(m.Group.Old) == 0 || len(m.Group.New) == 0 {
+		return
+	}
+	var old, added []string
+	for _, o := range m.Group.Old {
+		old = append(old, o.Name)
+	}
+	for _, n := range m.Group.New {
+		added = append(added, n.Name)
+	}
+	t.Arbiter = old
+	if m.Stage.written() == newOnly || m.Stage.Step == InferNew {
+		t.Arbiter = added
+	}
+	if m.Stage.Step == BothUnique || m.Stage.Step == InferNew {
+		t.Contested = append(old[:len(old):len(old)], added...)
+	}
 }
 
 func coalesce(a, b Form) Form {
