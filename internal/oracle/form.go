@@ -189,11 +189,14 @@ BEGIN
 		RAISE EXCEPTION 'null value in column "%[3]s" of relation "%[4]s" violates not-null constraint' USING ERRCODE = '23502', COLUMN = '%[3]s', TABLE = '%[4]s', SCHEMA = 'public';
 	END IF;
 	RETURN v;
-END $f$`, lens.GivenFunction(v.Definition().Name, n.Name), v.Columns[NewSide][i].Type, n.As, v.Table))
+END $f$`, lens.GivenFunction(v.Definition().Name, n.Name), v.Columns[NewSide][i].Type, inQuotes(n.As), inQuotes(v.Table)))
 		}
 	}
 	return out
 }
+
+// inQuotes writes a text as it stands inside of an SQL string.
+func inQuotes(s string) string { return strings.ReplaceAll(s, "'", "''") }
 
 // image gives, for each column of a side, what the other side's columns say of it, as SQL of the column's type. qualifier is "NEW", say.
 func (v *Variant) image(s Side, qualifier string) []string {

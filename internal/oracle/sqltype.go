@@ -1,7 +1,5 @@
 package oracle
 
-import "strings"
-
 // family groups the types that the same functions and operators are for.
 type family int
 
@@ -59,4 +57,4 @@ var ofFamily = map[family]*sqlType{
 // number says that a literal of the family needs no quotes.
 func (f family) number() bool { return f == ints || f == numbers }
 
-func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func quoteText(s string) string { return "'" + inQuotes(s) + "'" }

@@ -72,6 +72,9 @@ func (w *World) setup(s shape) []string {
 		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
 	}
 	sql = append(sql, functions...)
+	for _, c := range w.Changes {
+		sql = append(sql, c.givens()...)
+	}
 	before := make(shape, len(s))
 	for i, f := range s {
 		if f == RefNew {

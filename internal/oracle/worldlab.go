@@ -48,6 +48,8 @@ type worldDB struct {
 	types map[uint32]string
 	queue []*pending
 	runs  map[string]*pending
+	// contents are the queries of everything that may have changed, by the code as which it is looked at.
+	contents map[string]string
 }
 
 // pending is a script that is to be run on a database.
@@ -162,7 +164,7 @@ func (l *WorldLab) make(ctx context.Context, d *worldDB) error {
 		relations: append(slices.Clone(l.base.relations), own.relations...), functions: append(slices.Clone(l.base.functions), own.functions...),
 		operators: l.base.operators,
 	}
-	d.runs = map[string]*pending{}
+	d.runs, d.contents = map[string]*pending{}, map[string]string{}
 	d.types, err = ownTypes(ctx, d.setup)
 	return err
 }
@@ -359,7 +361,11 @@ func (d *worldDB) run() error {
 		n, bytes := 0, 0
 		for n < len(d.queue) && (n == 0 || bytes < exchangeBytes) {
 			p := d.queue[n]
-			contents := d.world.contents(d.shape, p.script.Code)
+			contents, known := d.contents[p.script.Code.String()]
+			if !known {
+				contents = d.world.contents(d.shape, p.script.Code)
+				d.contents[p.script.Code.String()] = contents
+			}
 			d.conn.queue(p.script, p.texts, begin, contents)
 			bytes += len(begin) + len(contents)
 			for _, t := range p.texts {
@@ -518,8 +524,14 @@ func (w *World) normer() func(code, text string) string {
 		if code == "23505" { // a constraint of the other side has another name
 			return duplicate.ReplaceAllString(s, "")
 		}
+		if code == "23502" { // of two columns that may not be NULL, the first of the table is told
+			return notNull.ReplaceAllString(s, "column")
+		}
 		return quoted.ReplaceAllString(s, `"{c}"`)
 	}
 }
 
-var duplicate = regexp.MustCompile(`constraint ".*"`)
+var (
+	duplicate = regexp.MustCompile(`constraint ".*"`)
+	notNull   = regexp.MustCompile(`column ".*"`)
+)
