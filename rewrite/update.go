@@ -209,7 +209,7 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item, rows *
 		a.assignFromSource(g, list, target, rows)
 	case opaque || mixed:
 		a.uncovered(off, l, "this way of assigning a migrating column", "Assign the column alone, from one expression.")
-	case !a.once(g) && !(t.Own && g.oldAlone()) && !g.foldable() && alone > 0:
+	case !a.once(g) && alone > 0 && (t.Own || !g.foldable()):
 		a.assignComputed(g, list, target)
 	case !a.once(g) && !(t.Own && g.oldAlone()) && !g.foldable():
 		a.uncovered(off, l, "a value that must be computed once for several columns", "Compute it first, and pass it as a parameter.")
@@ -289,7 +289,7 @@ func (a *attempt) assignOthers(g tied, list []assignment, target *item) {
 
 // instead gives what is assigned to a column of the other side in the place of the client's.
 func (a *attempt) instead(g tied, o lens.Other, target *item) []piece {
-	if !a.once(g) && g.foldable() {
+	if g.alone = !a.once(g) && g.tie.Own; g.alone || !a.once(g) && g.foldable() {
 		return a.folded(g, catalog.QuoteIdent(target.alias))
 	}
 	return a.other(g, o, reads(target))

@@ -173,7 +173,7 @@ func (v *values) wantsWrapping(w *rowsToWrite) bool {
 		switch {
 		case len(t.Others) == 0 || t.Refuse != "":
 		case t.Own:
-			if !t.OldSide && !v.once(g) && !g.oldAlone() {
+			if !t.OldSide && !v.once(g) && !(t.Same && g.oldAlone()) {
 				return true
 			}
 		case t.Same && len(at) == 1:

@@ -25,6 +25,7 @@ type tied struct {
 	tie   *lens.Tie
 	given map[string]given // by the column's name as the code calls it
 	value []piece          // stands for the only value that is given, where it is computed beforehand
+	alone bool             // the other side's column is written alone, although both sides stand
 }
 
 // sibling gives SQL for a column of the tie that the statement gives no value.
@@ -46,7 +47,7 @@ func (a *attempt) mayWrite(off int, l *lens.Lens, t *lens.Tie) bool {
 // other gives the SQL for a column of the other side. Where only that side is written, a value that would not come back as it is raises.
 func (a *attempt) other(t tied, o lens.Other, rest sibling) []piece {
 	value := a.made(t, o, rest)
-	if t.tie.Own || t.tie.Same || t.tie.Lossy || t.tie.OneWay() {
+	if t.tie.Own && !t.alone || t.tie.Same || t.tie.Lossy || t.tie.OneWay() {
 		return value
 	}
 	out := []piece{lit("CASE WHEN ")}
@@ -274,7 +275,8 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			extra = append(extra, catalog.QuoteIdent(w.cols[at[0]].Physical))
 			r := &w.rows[0]
 			if !t.Same {
-				a.move(r.toks[at[0]][0], r.toks[at[0]][1], a.other(g, t.Others[0], nil))
+				a.uncovered(w.off, l, "a value that must be computed once, in this kind of INSERT ... SELECT,", "Compute it in a sub-select in FROM.")
+				return nil, nil, false
 			}
 			a.add(after, r.end, r.end, sqlText(", NULL AS segue_added"))
 		case t.Own:
@@ -391,7 +393,11 @@ func (a *attempt) writeBoth(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int,
 		for range t.Others {
 			put(sqlText("NULL"))
 		}
-	case g.oldAlone():
+	case g.oldAlone() && !t.Same && !w.targets:
+		g.alone = true
+		put(a.folded(g, ""))
+		a.move(r.toks[at[0]][0], r.toks[at[0]][1], sqlText("NULL"))
+	case g.oldAlone() && t.Same:
 		put(a.other(g, t.Others[0], nil))
 		a.move(r.toks[at[0]][0], r.toks[at[0]][1], sqlText("NULL"))
 	default:
