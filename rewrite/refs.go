@@ -222,7 +222,7 @@ func (a *attempt) read(c *pg.ColumnRef, r *ref, qualifier string) {
 // readOf writes a column's read form. Where there may be no row, one that makes something of NULL must give NULL all the same.
 func readOf(c *lens.Column, it *item, qualifier string) string {
 	form := c.Read.Over(qualifier)
-	if it.nullable && c.Loose {
+	if it.nullable && c.Loose && c.Read.Plain() == "" {
 		return "CASE WHEN " + qualifier + ".tableoid IS NOT NULL THEN " + form + " END"
 	}
 	return form

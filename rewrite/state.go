@@ -78,11 +78,11 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 // Mentions says whether the text may name a migrating table, or a system catalog that tells its columns. It is a byte scan without parsing; where
 // it says false, the text goes to the server as it is, untouched and unparsed.
 func (s *State) Mentions(sql string) bool {
-	return len(s.migrations) > 0 && (s.mentionsTables(sql) || catalogWords.in(sql))
+	return len(s.migrations) > 0 && (s.NamesTables(sql) || catalogWords.in(sql))
 }
 
-// mentionsTables says whether the text may name a migrating table.
-func (s *State) mentionsTables(sql string) bool {
+// NamesTables says whether the text may name a migrating table.
+func (s *State) NamesTables(sql string) bool {
 	if s.names.in(sql) || strings.Contains(sql, `U&"`) || strings.Contains(sql, `u&"`) {
 		return true
 	}

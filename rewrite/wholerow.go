@@ -257,8 +257,9 @@ func placeOf(n *pg.Node) int {
 
 // rowColumns spreads `u.*` out in ROW(u.*, ...), where its columns have no names.
 func (a *attempt) rowColumns(c *pg.ColumnRef, it *item) {
-	from, to := a.tokenAt(c.Location), 0
-	if to = from + 2*(len(c.Fields)-1); from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
+	from := a.tokenAt(c.Location)
+	to := from + 2*(len(c.Fields)-1)
+	if from < 0 || to >= len(a.toks) || a.tokText(to) != "*" {
 		a.lost(c.Location, "*")
 		return
 	}

@@ -33,7 +33,8 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 	if s.refuses() && !e.ends {
 		return verdict{asIs: true}, true
 	}
-	if s.expired {
+	catalogsOnly := !s.state.NamesTables(text) && !rewrite.MentionsAny(s.partitions, text)
+	if s.expired && !catalogsOnly {
 		return verdict{refusal: refuseExpired()}, true
 	}
 	if st != nil && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
@@ -50,6 +51,9 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 		return verdict{refusal: &refusal{Code: "22023", Message: badVersion(s.badVersion), Hint: versionHint}}, true
 	}
 	if !s.gate.Admit(s.pid) {
+		if catalogsOnly {
+			return verdict{}, true // what a catalog says of columns is not worth a wait
+		}
 		s.block = OnGate
 		return verdict{}, false
 	}

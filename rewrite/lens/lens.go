@@ -37,7 +37,7 @@ type Column struct {
 	// Either is set where Read is COALESCE(first, second): a comparison `Read op x` may then, where NULL counts as false, be
 	// written `(first op x OR (first IS NULL AND second op x))`, which keeps both columns' indexes.
 	Either []Form
-	// Loose says that Read may make something of NULLs: where there is no row, it must not be asked.
+	// Loose says that Read, where it is no plain column, may make something of NULLs: where there is no row, it must not be asked.
 	Loose bool
 	// Unreadable says why the column cannot be read; "" where it can.
 	Unreadable string
@@ -224,6 +224,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 		for _, o := range m.Group.Old {
 			c := Column{Name: o.Name, Physical: o.Name, Tie: tie, Type: m.oldType(rel, o.Name)}
 			m.readOld(rel, o, &c)
+			c.Loose = m.Group.Dropping
 			m.describe(rel, &c, o.Name)
 			c.Attribute = m.oldAttribute(rel, o)
 			out = append(out, placed{c, int(m.OldNums[o.Name])})
@@ -233,6 +234,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 	for j, n := range m.Group.New {
 		c := Column{Name: n.As, Physical: n.Name, Tie: tie, Type: m.newType(rel, n)}
 		m.readNew(rel, n, &c)
+		c.Loose = m.Group.Adding || n.NotNull
 		m.describe(rel, &c, n.Name)
 		c.Attribute = m.newAttribute(rel, n, index*maxAdded+j)
 		place := end + index*maxAdded + j
