@@ -20,6 +20,7 @@ var (
 	world     = flag.Int("world", -1, "run only this one of the seed's worlds")
 	statement = flag.Int("statement", -1, "run only this one of a world's scripts")
 	limit     = flag.Duration("for", 3*time.Hour, "begin no world after this time")
+	atStands  = flag.Int("stands", 0, "run each script at so many of the stands, at random; 0: at all of them")
 	examples  = flag.Bool("examples", false, "print an example of each refusal")
 )
 
@@ -60,6 +61,9 @@ func TestWorlds(t *testing.T) {
 	for i := range workers {
 		l := NewWorldLab(func() string { return pgtest.Shared().DSN(pgtest.Database(t)) })
 		reports[i] = l.Report
+		if *statement < 0 {
+			l.AtStands = *atStands
+		}
 		t.Cleanup(func() {
 			if err := l.Close(); err != nil {
 				t.Error(err)

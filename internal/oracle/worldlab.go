@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,9 +29,11 @@ type WorldLab struct {
 	slots  []*slot
 	base   *snapshot // PostgreSQL's own relations and functions
 	dbs    map[string]*worldDB
-	stands []worldStand
-	norm   func(code, text string) string
-	only   lens.Version // "", or the one version that is compared
+	// AtStands is at how many stands each script is run, at random; 0: at all of them.
+	AtStands int
+	stands   []worldStand
+	norm     func(code, text string) string
+	only     lens.Version // "", or the one version that is compared
 }
 
 // slot is a database that is used for one world after another.
@@ -268,7 +272,7 @@ func (l *WorldLab) Check(scripts []*Script) error {
 			texts[j].Step = st.Step
 		}
 		refs[i] = l.dbs[s.Code.reference().String()].add(s, texts)
-		for j := range l.stands {
+		for _, j := range l.standsOf(s) {
 			for _, v := range l.clients(s) {
 				if l.only != "" && v != l.only {
 					continue
@@ -289,6 +293,21 @@ func (l *WorldLab) Check(scripts []*Script) error {
 		}
 	}
 	return nil
+}
+
+// standsOf gives the stands that a script is run at: all, or AtStands of them, which are the same whenever the script is run.
+func (l *WorldLab) standsOf(s *Script) []int {
+	all := make([]int, len(l.stands))
+	for i := range all {
+		all[i] = i
+	}
+	if l.AtStands <= 0 || l.AtStands >= len(all) {
+		return all
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s.Name)) // never fails, says hash.Hash
+	rand.New(rand.NewPCG(h.Sum64(), 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:l.AtStands]
 }
 
 // plan plans a script as a proxy at a stand does.
