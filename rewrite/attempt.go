@@ -27,6 +27,7 @@ type attempt struct {
 	results    []Result
 	staged     []Staged
 	stmt       int // index of the statement
+	start      int // where it begins in the text, behind the semicolon before it
 	uses       int // how often it names a migrating column, or depends on a migrating table's shape
 	prepares   []string
 	again      map[string]bool // physical columns of both sides whose unique indexes both may stand, where ON CONFLICT infers one

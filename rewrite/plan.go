@@ -20,6 +20,9 @@ type Plan struct {
 	Kind    Kind
 	SQL     string   // the text to send; for Pass the client's own
 	Refusal *Refusal // set for Refuse only
+	// Before is set where the refusal is PostgreSQL's own error about a later statement of the text: the plan for those before it, which the server carries out
+	// before it comes to that one.
+	Before *Plan
 	// Migrations that the text touches, by name; nil where it names no migrating table.
 	Migrations []string
 	// OldNames are the migrations of which the text uses the old columns by name, or the old shape by `*`, a list-less

@@ -157,7 +157,7 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 			lenses: map[uint32]*lens.Lens{}, touched: map[string]bool{}, oldNames: map[string]bool{}, renamed: map[*pg.ColumnRef]bool{},
 		}
 		for i, raw := range tree.Stmts {
-			a.stmt = i
+			a.stmt, a.start = i, int(raw.StmtLocation)
 			a.statement(raw.Stmt)
 			if a.refusal != nil {
 				break
@@ -280,6 +280,23 @@ func (s *State) sides(v lens.Version) (sides map[string]bool, auto bool) {
 	return sides, v == lens.Auto || v == ""
 }
 
+// before plans the statements before the one that is refused; nil where they cannot be told apart.
+func (a *attempt) before() *Plan {
+	b := *a
+	n := sort.Search(len(a.toks), func(i int) bool { return a.toks[i].start >= a.start })
+	if n == 0 || !a.isPunct(n-1, ';') {
+		return nil
+	}
+	b.text, b.toks, b.refusal, b.stmt = a.text[:a.start], a.toks[:n], nil, a.stmt-1
+	b.list = slices.DeleteFunc(slices.Clone(a.list), func(e edit) bool { return e.from >= n })
+	b.results = slices.DeleteFunc(slices.Clone(a.results), func(r Result) bool { return r.Statement >= a.stmt })
+	b.staged = slices.DeleteFunc(slices.Clone(a.staged), func(s Staged) bool { return s.Statement >= a.stmt })
+	if p := b.plan(); p.Kind != Refuse {
+		return p
+	}
+	return nil
+}
+
 // plan makes the outcome of an attempt.
 func (a *attempt) plan() *Plan {
 	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Results: a.results, Staged: a.staged}
@@ -301,6 +318,9 @@ func (a *attempt) plan() *Plan {
 	}
 	if a.refusal != nil {
 		p.Kind, p.Refusal, p.SQL = Refuse, a.refusal, ""
+		if a.stmt > 0 && strings.HasPrefix(a.refusal.Code, "42") {
+			p.Before = a.before()
+		}
 		return p
 	}
 	for _, l := range a.lenses {

@@ -19,7 +19,7 @@ var (
 	}
 	serverFrames = []string{
 		"ParseComplete", "BindComplete", "CloseComplete", "NoData", "RowDescription a:1:1 b:2:2", "DataRow a b", "DataRow path public", "CommandComplete \"SELECT 1\"",
-		"CommandComplete DEALLOCATE", "CommandComplete \"DISCARD ALL\"", "EmptyQuery", "PortalSuspended", "Error ERROR 42703 x P=108", "Error ERROR 25P02 x", "Error FATAL 57P01 x",
+		"CommandComplete DEALLOCATE", "CommandComplete \"DISCARD ALL\"", "EmptyQuery", "PortalSuspended", "Error ERROR 42703 \"segue refuses the statement\" P=108", "Error ERROR 25P02 x", "Error FATAL 57P01 x",
 		"Ready I", "Ready T", "Ready E", "CopyIn x", "CopyOut x", "CopyData x", "CopyDone", "ParameterDescription 23", "Notice WARNING 1 x", "ParameterStatus a b",
 		"ParameterStatus client_encoding SJIS", "FunctionResult x", "Notification 1 a b", "CopyBoth x",
 		"CommandComplete PREPARE",
@@ -206,7 +206,7 @@ func TestLargeStatements(t *testing.T) {
 		if len(got) != 6 || got[0] != `Query "SELECT \"segue refuses the statement\""` || got[1] != `Parse "segue refusal" "SELECT \"segue refuses the statement\""` {
 			t.Fatalf("%.300q", got)
 		}
-		w.server(frames(t, wiretest.Server, "Error ERROR 42703 x\nReady I\nError ERROR 42703 x\nReady I\nBindComplete\nReady I"))
+		w.server(frames(t, wiretest.Server, "Error ERROR 42703 \"segue refuses the statement\"\nReady I\nError ERROR 42703 \"segue refuses the statement\"\nReady I\nBindComplete\nReady I"))
 		if got := wiretest.Lines(wiretest.Server, w.toC); w.err != nil || len(got) != 6 || !bytes.HasPrefix([]byte(got[2]), []byte("Error ERROR 54000")) {
 			t.Fatalf("%q, %v", got, w.err)
 		}
@@ -222,7 +222,7 @@ func TestTextsAreBounded(t *testing.T) {
 		w.client(frames(t, wiretest.Client, "Parse "+name+" \""+string(bytes.Repeat([]byte{'x'}, 500))+"\"\nSync"))
 		reply := "ParseComplete\nReady I"
 		if name == "c" || name == "e" {
-			reply = "Error ERROR 42703 x\nReady I"
+			reply = "Error ERROR 42703 \"segue refuses the statement\"\nReady I"
 		}
 		w.toC = nil
 		w.server(frames(t, wiretest.Server, reply))

@@ -14,9 +14,11 @@ import (
 // a pipeline), and its error is then replaced by the refusal. poisonCode is the error's SQLSTATE, undefined_column; any other
 // error, such as 25P02 in an aborted transaction, is the server's own word and passes.
 const (
-	poison     = `SELECT "segue refuses the statement"`
+	poison     = `SELECT "` + poisonColumn + `"`
 	poisonCode = "42703"
-	poisonName = "segue refusal" // the statement's name where the client's own must not be touched
+	// poisonColumn is in the error's message, in whatever language.
+	poisonColumn = "segue refuses the statement"
+	poisonName   = "segue refusal" // the statement's name where the client's own must not be touched
 )
 
 // FatalError is a violation of the protocol that ended the session. The other side has been told; both connections are to be closed
@@ -88,7 +90,7 @@ func endsSession(body []byte) bool {
 // client's text, or as it came.
 func (s *Session) passError(e *entry, m []byte) {
 	body := m[headerLen:]
-	if e.refusal != nil && (e.always || view(errorField(body, 'C')) == poisonCode) {
+	if e.refusal != nil && (e.always || view(errorField(body, 'C')) == poisonCode && bytes.Contains(errorField(body, 'M'), []byte(poisonColumn))) {
 		s.passRefusal(e.refusal, body)
 		e.refusal = nil
 		return

@@ -141,6 +141,12 @@ func (s *Session) query(m []byte) bool {
 		}
 	}
 	switch {
+	case v.refusal != nil && v.plan != nil && v.plan.Before != nil:
+		// What comes before the statement that is wrong is carried out, as far as it goes.
+		refusal := v.refusal
+		v.plan = v.plan.Before
+		e = s.sendQuery(v.plan.SQL + poison)
+		e.plan, e.refusal = v.plan, refusal
 	case v.refusal != nil:
 		e = s.sendQuery(poison)
 		e.refusal, e.always = v.refusal, v.always

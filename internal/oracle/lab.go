@@ -119,6 +119,9 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 				return nil
 			}
 			text.abort, text.Text = true, s.Text
+			if plan.Before != nil {
+				text.abort, text.Text = false, plan.Before.SQL+poison
+			}
 			where.Sent = append(where.Sent, "(refused with "+plan.Refusal.Code+")")
 		} else {
 			where.Sent = append(where.Sent, text.Text)
@@ -140,11 +143,17 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 	return nil
 }
 
+// poison stands for a statement that is refused behind others of the same text, as a session has it.
+const poison = `SELECT "segue refuses the statement"`
+
 // asClientSees does to the server's messages what a session does: refusals in their place, positions, origins.
 func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 	out := &Outcome{Contents: o.Contents, Apart: o.Apart}
 	for i, events := range o.Steps {
-		plan := plans[i]
+		plan, refusal := plans[i], plans[i].Refusal
+		if plan.Before != nil {
+			plan = plan.Before
+		}
 		var seen []Event
 		statement, tags := 0, 0
 		for _, e := range events {
@@ -162,8 +171,8 @@ func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 			}
 			switch e.Kind {
 			case ErrorResponse:
-				if plan.Kind == rewrite.Refuse && e.Code != "25P02" { // in a failed transaction, the server's own error is told
-					e = Event{Kind: ErrorResponse, Code: plan.Refusal.Code, Text: plan.Refusal.Message, Pos: plan.Refusal.Position}
+				if refusal != nil && e.Code != "25P02" && (plan.Kind == rewrite.Refuse || strings.Contains(e.Text, "segue refuses")) { // in a failed transaction, the server's own error is told
+					e = Event{Kind: ErrorResponse, Code: refusal.Code, Text: refusal.Message, Pos: refusal.Position}
 				} else if e.Pos > 0 {
 					e.Pos = plan.ClientPosition(e.Pos)
 				}

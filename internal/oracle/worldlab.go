@@ -324,7 +324,10 @@ func (l *WorldLab) plan(s *Script, st *worldStand, v lens.Version) *attempt {
 				a.refusal = p.Refusal.Message
 				return a
 			}
-			texts[i].abort = true
+			texts[i].abort = p.Before == nil
+			if p.Before != nil {
+				texts[i].Text = p.Before.SQL + poison
+			}
 			continue
 		}
 		texts[i].Text = p.SQL

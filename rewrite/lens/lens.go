@@ -407,7 +407,7 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 			t.Columns = append(t.Columns, n.As)
 			logical[n.Name] = Form{{Column: n.As}}
 			if n.NotNull { // what stands for it on the old side may be no NULL
-				logical[n.Name] = logical[n.Name].call(GivenFunction(m.Name, n.Name))
+				logical[n.Name] = append(append(Form{{Text: "("}}, logical[n.Name].call(GivenFunction(m.Name, n.Name))...), Part{Text: ")"})
 			}
 		}
 		t.Own = w != oldOnly

@@ -199,3 +199,9 @@ SELECT {c}, $1 + {c} FROM users
 
 @params ["x"]
 SELECT {c} FROM users WHERE id = $1
+
+@@ What comes before a statement that is wrong is carried out.
+
+@simple
+@auto none
+SELECT {c} FROM users WHERE id = 1; UPDATE users SET {c} = 'x' WHERE id = 1 RETURNING {c}; SELECT {other} FROM users; SELECT 1
