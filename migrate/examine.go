@@ -37,6 +37,9 @@ func (w *work) examine(ctx context.Context) error {
 		params, args = append(params, o.typ), append(args, o.of("r"))
 	}
 	fn := tryFunction(w.name)
+	if w.aside {
+		fn = "pg_temp.segue_try"
+	}
 	if err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "DROP FUNCTION IF EXISTS "+fn); err != nil { // another definition's
 			return err

@@ -29,6 +29,7 @@ type work struct {
 
 	backOut   bool // an unsettled change forward is given up rather than waited for
 	forgotten bool // the migration's row has been deleted
+	aside     bool // nothing of it is to stay: its helpers are made in the session's temporary schema
 	examined  bool // its rows have been looked at before it began
 
 	m     *migration // as last read
@@ -167,7 +168,7 @@ func (w *work) begun(ctx context.Context, action string, detail map[string]any) 
 // say tells what is going on, in status.
 func (w *work) say(ctx context.Context, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
-	if text == w.said {
+	if text == w.said || w.aside {
 		return nil
 	}
 	w.said = text

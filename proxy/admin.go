@@ -64,6 +64,19 @@ func (p *Proxy) adminHandler() http.Handler {
 		}
 		p.answer(w, r, http.StatusOK, e)
 	})
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) {
+		var def lens.Definition
+		err := decodeBody(r, &def, maxBody)
+		var report json.RawMessage
+		if err == nil {
+			report, err = control.Check(r.Context(), &def)
+		}
+		if err != nil {
+			p.answerError(w, r, err)
+			return
+		}
+		p.answer(w, r, http.StatusOK, report)
+	})
 	mux.HandleFunc("POST /v1/migrations", func(w http.ResponseWriter, r *http.Request) {
 		var def lens.Definition
 		err := decodeBody(r, &def, maxBody)
@@ -104,7 +117,7 @@ func (p *Proxy) adminHandler() http.Handler {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
-			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify}, POST /v1/explain", r.Method, r.URL.Path)})
+			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify}, POST /v1/explain, POST /v1/check", r.Method, r.URL.Path)})
 	})
 	return mux
 }

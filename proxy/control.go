@@ -31,6 +31,8 @@ type Control interface {
 	// Start, Advance and Rollback check what is asked for and give an error at once where it cannot be; the work goes on after they return,
 	// also when ctx ends, and is followed through Status.
 	Start(ctx context.Context, def *lens.Definition) error
+	// Check says what Start would refuse, and what else is to be known before, as JSON; it changes nothing.
+	Check(ctx context.Context, def *lens.Definition) (json.RawMessage, error)
 	Advance(ctx context.Context, name string, opt AdvanceOptions) error
 	Rollback(ctx context.Context, name string, opt AdvanceOptions) error
 	Retire(ctx context.Context, name string, quietFor time.Duration) error

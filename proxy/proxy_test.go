@@ -134,6 +134,10 @@ func (f *fakeControl) Retire(_ context.Context, name string, quiet time.Duration
 
 func (f *fakeControl) Drop(_ context.Context, name string) error { return f.call("drop %s", name) }
 
+func (f *fakeControl) Check(context.Context, *lens.Definition) (json.RawMessage, error) {
+	return json.RawMessage("{}"), nil
+}
+
 func (f *fakeControl) Verify(_ context.Context, name string, repair bool) error {
 	return f.call("verify %s repair %t", name, repair)
 }

@@ -167,6 +167,19 @@ func TestMigrationFromStartToDrop(t *testing.T) {
 		}
 	}
 	file := write(t, rename)
+	if out := must(t, "check", file, "--admin", one.admin); !strings.Contains(out, "It can be started.") {
+		t.Fatal(out)
+	}
+	var report struct {
+		Ready    bool
+		Problems []string
+	}
+	bad := write(t, strings.Replace(rename, `"name"`, `"nothing"`, 1))
+	if code, out, _ := command(context.Background(), "check", bad, "--json", "--admin", two.admin); code != exitFailed {
+		t.Fatal(code, out)
+	} else if err := json.Unmarshal([]byte(out), &report); err != nil || report.Ready || len(report.Problems) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
 	at := func(s *served, phase string, args ...string) {
 		t.Helper()
 		out := must(t, append(args, "--admin", s.admin)...)

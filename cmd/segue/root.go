@@ -94,7 +94,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(serveCommand(), startCommand(), advanceCommand(), rollbackCommand(), verifyCommand(), statusCommand(), explainCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), startCommand(), advanceCommand(), rollbackCommand(), verifyCommand(), statusCommand(), explainCommand(),
 		retireCommand(), dropCommand(), demoCommand(), versionCommand())
 	return root
 }
