@@ -31,7 +31,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND n.n
 ORDER BY a.attrelid, a.attnum`
 
 const catalogFunctions = `
-SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v'),
+SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR p.proretset),
        bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
        bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),
        bool_or(t.typtype <> 'c' AND p.prorettype <> 'record'::regtype AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),

@@ -38,6 +38,7 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 			return shape{cols: it.cols, open: it.open || it.unordered, hidden: it.hidden}
 		}
 		text, s := a.spread(it, a.text[a.toks[from].start:a.toks[to-2].end])
+		from, to = a.brackets(from, to)
 		a.add(replace, from, to, sqlText(text))
 		return s
 	}
@@ -51,6 +52,14 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 	}
 	a.add(replace, from, to, sqlText(text))
 	return s
+}
+
+// brackets takes in the brackets around a target: columns in brackets would be a row.
+func (a *attempt) brackets(from, to int) (int, int) {
+	for a.isPunct(from-1, '(') && a.isPunct(to+1, ')') {
+		from, to = from-1, to+1
+	}
+	return from, to
 }
 
 // tableCommand plans `TABLE t`, which is SELECT * FROM t.

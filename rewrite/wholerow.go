@@ -358,6 +358,7 @@ func (a *attempt) rowStar(x *pg.A_Indirection, it *item) shape {
 		return shape{open: true}
 	}
 	text, s := a.spread(it, catalog.QuoteIdent(it.alias))
-	a.add(replace, from-1, from+3, sqlText(text))
+	from, to := a.brackets(from-1, from+3)
+	a.add(replace, from, to, sqlText(text))
 	return s
 }

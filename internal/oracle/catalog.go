@@ -55,7 +55,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 		return nil, fmt.Errorf("reading the relations: %w", err)
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v'),
+		SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR p.proretset),
 		       coalesce(array_agg(DISTINCT a.name) FILTER (WHERE a.name IS NOT NULL), '{}'),
 		       bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
 		       bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND a.name IS NULL),

@@ -62,7 +62,7 @@ func (r *Relation) Column(name string) *Column {
 type Function struct {
 	Schema   string
 	Name     string
-	Volatile bool     // some overload is VOLATILE
+	Volatile bool     // some overload is VOLATILE, or returns a set: it is not to be computed twice
 	Columns  []string // names that any overload gives its result columns by OUT, TABLE or INOUT arguments; nil for scalars
 	Row      bool     // some overload returns a composite or anonymous record
 	Open     bool     // some overload returns one without naming its columns

@@ -234,3 +234,14 @@ SELECT * FROM json_populate_record(NULL::users, '{"id": 1, "{c}": "x"}')
 
 @star
 SELECT id, x FROM users, LATERAL (SELECT users) x ORDER BY id
+
+@@ Columns in brackets are no row.
+
+@star
+SELECT (t.*), ((users.*)) FROM users t, users WHERE t.id = 2 AND users.id = 3
+
+@star
+SELECT ((t).*) FROM users t WHERE id = 2
+
+@star
+DELETE FROM users WHERE id = 9 RETURNING (users.*)

@@ -449,3 +449,10 @@ EXPLAIN (COSTS off) SELECT id FROM products WHERE id = 2
 
 @refused
 ALTER TABLE products ALTER {c} SET DEFAULT '7'
+
+@@ What gives several rows cannot stand in a form.
+
+@params ["{55,66}"]
+INSERT INTO products ({c}) SELECT unnest($1::varchar[])::bigint RETURNING {c}
+
+INSERT INTO products ({c}, age) SELECT generate_series(1, 3), generate_series(5, 7) RETURNING age, {c}

@@ -39,3 +39,6 @@ UPDATE mails SET {c} = $1 WHERE id = $2
 MERGE INTO mails USING (VALUES (1, 'm@x'), (105, 'n@x')) AS s (i, v) ON id = s.i WHEN MATCHED THEN UPDATE SET {c} = s.v WHEN NOT MATCHED THEN INSERT (id, {c}) VALUES (s.i, s.v)
 
 COPY mails (id, {c}) TO STDOUT
+
+@params ["{q@x,r@x}"]
+INSERT INTO mails ({c}) SELECT unnest($1::text[]) RETURNING {c}
