@@ -125,7 +125,7 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 		m := &a.state.migrations[i]
 		a.touched[m.Definition.Name] = true
 		applied = append(applied, lens.Applied{
-			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.oldNums(a.state.Catalog.ByOID(a.state.roots[i]), rel), OldTypes: m.OldTypes,
+			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.oldNums(a.state.Catalog.ByOID(a.state.roots[i]), rel), OldTypes: m.OldTypes, TableNums: m.tableNums(rel, a.state.roots[i]),
 			New: a.isNew[m.Definition.Name],
 		})
 	}

@@ -138,6 +138,14 @@ func (m *Migration) oldNums(table, rel *catalog.Relation) map[string]int16 {
 	return nums
 }
 
+// tableNums gives the numbers in the table itself, for a partition or child of it.
+func (m *Migration) tableNums(rel *catalog.Relation, root uint32) map[string]int16 {
+	if rel.OID == root {
+		return nil
+	}
+	return m.OldNums
+}
+
 // placeIn gives the place in a partition or child of a column that it does not have: before the first column that stands behind it in the table.
 func placeIn(table, rel *catalog.Relation, num int16) int16 {
 	for i := range table.Columns {

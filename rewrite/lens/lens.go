@@ -141,17 +141,20 @@ func (l *Lens) Column(name string) *Column {
 
 // Applied is one migration as it applies to a table for one side.
 type Applied struct {
-	Name     string
-	Group    *Group
-	Stage    Stage
-	OldNums  map[string]int16        // attribute numbers of the old columns when the migration was started
-	OldTypes map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
-	New      bool                    // the code was written for the schema after the migration
+	Name      string
+	Group     *Group
+	Stage     Stage
+	OldNums   map[string]int16        // attribute numbers of the old columns when the migration was started
+	TableNums map[string]int16        // the same in the table itself, where the relation is a partition or a child of it; nil for the table
+	OldTypes  map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
+	New       bool                    // the code was written for the schema after the migration
 }
 
 type placed struct {
 	Column
 	place int
+	// before is set for a column that a partition does not have: it comes before the one that is at its place, and among others by their number in the table.
+	before int
 }
 
 // Compile makes the lens of a table under the migrations that are under way on it, all but retired ones. The relation is the
@@ -178,11 +181,20 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 		if migrating[c.Name] {
 			continue
 		}
-		cols = append(cols, placed{Column{
+		cols = append(cols, placed{Column: Column{
 			Name: c.Name, Physical: c.Name, Num: c.Num, Type: c.Type, Read: Form{{Column: c.Name}}, Default: c.Default, Generated: c.Generated,
-		}, int(c.Num)})
+		}, place: int(c.Num)})
 	}
-	sort.SliceStable(cols, func(i, j int) bool { return cols[i].place < cols[j].place })
+	sort.SliceStable(cols, func(i, j int) bool {
+		a, b := &cols[i], &cols[j]
+		switch {
+		case a.place != b.place:
+			return a.place < b.place
+		case a.before != 0 && b.before != 0:
+			return a.before < b.before
+		}
+		return a.before != 0 && b.before == 0
+	})
 	for _, c := range cols {
 		l.Columns = append(l.Columns, c.Column)
 	}
@@ -227,7 +239,11 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 			c.Loose = m.Group.Dropping
 			m.describe(rel, &c, o.Name)
 			c.Attribute = m.oldAttribute(rel, o)
-			out = append(out, placed{c, int(m.OldNums[o.Name])})
+			p := placed{Column: c, place: int(m.OldNums[o.Name])}
+			if rel.Column(o.Name) == nil {
+				p.before = int(m.TableNums[o.Name])
+			}
+			out = append(out, p)
 		}
 		return out
 	}
@@ -241,7 +257,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 		if p := rel.Column(n.Name); p != nil {
 			place = int(p.Num)
 		}
-		out = append(out, placed{c, place})
+		out = append(out, placed{Column: c, place: place})
 	}
 	return out
 }
