@@ -4,7 +4,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 
 GO           ?= go
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 30m
 FUZZ_TIME    ?= 10s
 ORACLE_N     ?= 20000
 # At how many of a world's 17 or 18 stands (phases, steps, what a proxy knows) each statement is run; 0: at all.
