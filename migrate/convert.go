@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -76,17 +77,34 @@ func makeGiven(ctx context.Context, q queryer, m *migration, n lens.NewColumn, t
 
 // dropConverters drops the migration's functions beside the guard's. What somebody else has dropped already is no error.
 func dropConverters(ctx context.Context, q queryer, def *lens.Definition) error {
-	functions := []string{tryFunction(def.Name)}
-	_, added := columnNames(def)
-	for _, n := range added {
-		functions = append(functions, lens.UpFunction(def.Name, n), lens.GivenFunction(def.Name, n))
-	}
-	for _, fn := range functions {
+	for _, fn := range converterNames(def) {
 		if _, err := q.Exec(ctx, "DROP FUNCTION IF EXISTS "+fn); err != nil {
 			return fmt.Errorf("dropping the function %s: %w", fn, err)
 		}
 	}
 	return nil
+}
+
+// converterNames names, as SQL, all functions that a migration may have beside the guard's.
+func converterNames(def *lens.Definition) []string {
+	out := []string{tryFunction(def.Name)}
+	_, added := columnNames(def)
+	for _, n := range added {
+		out = append(out, lens.UpFunction(def.Name, n), lens.GivenFunction(def.Name, n))
+	}
+	return out
+}
+
+// sharesFunction says which other migration has a function by the name of one of a definition's: each would replace and drop the other's. The column b_c of a migration a and
+// the column c of a migration a_b come to one name.
+func sharesFunction(def *lens.Definition, ms []*migration) (other string, shares bool) {
+	mine := converterNames(def)
+	for _, m := range ms {
+		if m.Name != def.Name && slices.ContainsFunc(converterNames(m.Definition), func(fn string) bool { return slices.Contains(mine, fn) }) {
+			return m.Name, true
+		}
+	}
+	return "", false
 }
 
 // tryFunction names the function by which the rows are looked at before a migration begins, as SQL.
@@ -112,8 +130,8 @@ func (w *work) cleanUp(ctx context.Context) error {
 		Partitioned bool
 	}
 	indexes, err := collect(ctx, w.conn, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind = 'I' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND left(c.relname, length($2)) = $2
-		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) ORDER BY 1`, pgx.RowToStructByPos[index], w.m.Table, readPrefix(w.name))
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND c.relname ~ $2
+		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) ORDER BY 1`, pgx.RowToStructByPos[index], w.m.Table, "^"+readPrefix(w.name)+"[0-9a-f]{8}$")
 	if err != nil {
 		return fmt.Errorf("looking for indexes of old code's: %w", err)
 	}

@@ -63,6 +63,19 @@ func TestGroupGuards(t *testing.T) {
 			},
 		},
 		{
+			"merge of what is not null", "CREATE TABLE persons (id int PRIMARY KEY, first_name text NOT NULL, last_name text NOT NULL)",
+			"first_name || ' ' || last_name || ' ' || full_name", patterns()[1].def,
+			[]write{
+				{"INSERT INTO persons (id, first_name) VALUES (ID, 'a')", "23502"},
+				{"INSERT INTO persons (id, first_name, last_name) VALUES (ID, 'a', 'b')", "a b a b"},
+				{"UPDATE persons SET last_name = NULL", "23502"},
+				{"UPDATE persons SET full_name = NULL", "23502"},
+				{"UPDATE persons SET first_name = 'x y'", "22000"},
+				{"ALTER TABLE persons ALTER last_name DROP NOT NULL", "a b a b"}, // behind the proxies' backs
+				{"UPDATE persons SET last_name = NULL", "22000"},
+			},
+		},
+		{
 			"lossy", "CREATE TABLE addresses (id int PRIMARY KEY, address text)",
 			"COALESCE(address, '-') || '|' || COALESCE(street, '-') || '|' || COALESCE(town, '-')", patterns()[2].def,
 			[]write{

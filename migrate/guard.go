@@ -128,12 +128,18 @@ func (x guardText) formless() string {
 	return x.unlessNull(fmt.Sprintf("(NOT (%s) OR NOT (%s))", x.upApart("NEW"), down))
 }
 
-// unlessNull leaves a NULL where none may be to be filled, or to the column's own constraint.
+// unlessNull leaves a NULL where none may be to be filled, or to the column's own constraint, which the server looks at after the triggers.
 func (x guardText) unlessNull(cond string) string {
-	if !slices.ContainsFunc(x.New, func(n lens.NewColumn) bool { return n.NotNull }) {
-		return cond
+	if slices.ContainsFunc(x.New, func(n lens.NewColumn) bool { return n.NotNull }) {
+		cond += " AND NOT (" + unset(x.new, "NEW") + ")"
 	}
-	return cond + " AND NOT (" + unset(x.new, "NEW") + ")"
+	for _, o := range x.old {
+		if o.notNull { // what stands now is asked: nothing may get by here that the server would take
+			cond += fmt.Sprintf(" AND NOT (pg_catalog.num_nulls(%s) = 1 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = %s AND a.attnotnull))",
+				o.of("NEW"), quoteLiteral(o.name))
+		}
+	}
+	return cond
 }
 
 func (x guardText) fillNew() string {

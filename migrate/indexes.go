@@ -210,7 +210,7 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 		return nil, fmt.Errorf("reading the indexes: %w", err)
 	}
 	return slices.DeleteFunc(out, func(x oldIndex) bool {
-		return strings.HasPrefix(x.name, readPrefix(m.Name)) || strings.HasPrefix(x.name, backPrefix(m.Name))
+		return hashedName(x.name, readPrefix(m.Name)) || hashedName(x.name, backPrefix(m.Name))
 	}), nil
 }
 
@@ -246,6 +246,12 @@ func namesAny(sql string, names []string) bool {
 
 // readPrefix begins the names of indexes on what old code reads.
 func readPrefix(migration string) string { return "segue_" + migration + "_read_" }
+
+// hashedName says whether a name is the prefix and a hash, and nothing else: the prefix of migration "a" also begins names of a migration "a_read".
+func hashedName(name, prefix string) bool {
+	hash, ok := strings.CutPrefix(name, prefix)
+	return ok && len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == ""
+}
 
 // readName names the index on what old code reads.
 func readName(index, migration string) string {

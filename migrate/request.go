@@ -98,6 +98,9 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 		if shared {
 			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
 		}
+		if other, shares := sharesFunction(def, ms); shares {
+			return fmt.Errorf("migration %s %w: with its new column's name, its name comes to the same as that of migration %s, so that one would replace the other's functions: choose another `name`", def.Name, proxy.ErrInvalid, other)
+		}
 		constraint, other, err := sharedConstraint(ctx, tx, def, f.table, ms)
 		if err != nil {
 			return err

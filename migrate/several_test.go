@@ -96,3 +96,61 @@ func TestSeveralMigrations(t *testing.T) {
 }
 
 func replaceID(sql string, id int) string { return strings.ReplaceAll(sql, "$ID", strconv.Itoa(id)) }
+
+// TestNamesThatBeginAlike has a migration whose name goes on like the names of another one's indexes: what that one leaves behind is taken away, and nothing of the other's.
+func TestNamesThatBeginAlike(t *testing.T) {
+	e := newEnv(t, "CREATE TABLE goods (id int PRIMARY KEY, price text, weight text); CREATE INDEX ON goods (price); CREATE INDEX ON goods (weight); INSERT INTO goods VALUES (1, '1', '2');")
+	change := func(name, column, to string) *lens.Definition {
+		return &lens.Definition{
+			Name: name, Table: lens.TableName{Schema: "public", Name: "goods"},
+			ChangeType: &lens.ChangeType{Column: column, To: to, Type: "bigint", Up: column + "::bigint", Down: to + "::text"},
+		}
+	}
+	p := e.proxy(0)
+	work := func(name string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the work on "+name+" to end", func() bool {
+			for _, m := range p.status().Migrations {
+				if m.Name == name {
+					return m.Working == "" && m.Error == ""
+				}
+			}
+			return false
+		})
+	}
+	advance := func(name string, to lens.Phase) {
+		t.Helper()
+		work(name, p.Advance(context.Background(), name, proxy.AdvanceOptions{To: &to, Yes: true}))
+	}
+	work("a", p.Start(context.Background(), change("a", "price", "cents")))
+	work("a_read", p.Start(context.Background(), change("a_read", "weight", "grams")))
+	advance("a_read", lens.Contract)
+	advance("a", lens.Contract)
+	const indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'goods' AND indexname ~ "
+	e.want(indexes+"'^segue_a_read_[0-9a-f]{8}$'", "1")
+	e.want(indexes+"'^segue_a_read_read_'", "1")
+	advance("a", lens.Complete)
+	work("a", p.Retire(context.Background(), "a", 0))
+	e.want(indexes+"'^segue_a_read_[0-9a-f]{8}$'", "0")
+	e.want(indexes+"'^segue_a_read_read_'", "1")
+}
+
+// TestNamesThatComeToOne has two migrations whose functions would have one name.
+func TestNamesThatComeToOne(t *testing.T) {
+	e := newEnv(t, "CREATE TABLE goods (id int PRIMARY KEY, price text, weight text);")
+	change := func(name, column, to string) *lens.Definition {
+		return &lens.Definition{
+			Name: name, Table: lens.TableName{Schema: "public", Name: "goods"},
+			ChangeType: &lens.ChangeType{Column: column, To: to, Type: "bigint", Up: column + "::bigint", Down: to + "::text", OnError: "null"},
+		}
+	}
+	p := e.proxy(0)
+	p.ok(p.Start(context.Background(), change("a", "price", "b_c")))
+	if err := p.Start(context.Background(), change("a_b", "weight", "c")); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "choose another `name`") {
+		t.Errorf("a function's name that is taken: %v", err)
+	}
+	p.ok(p.Start(context.Background(), change("a_c", "weight", "b")))
+}
