@@ -45,6 +45,15 @@ func readFamily(ctx context.Context, q queryer, table uint32) ([]relative, error
 	return out, nil
 }
 
+// lockFirst locks a table that has others below it before those are locked: what works from the partitions up, as DROP TRIGGER does, would lock them in the other order than the
+// statements of applications, so that each of both would wait for the other until one is cancelled.
+func lockFirst(family []relative) []string {
+	if len(family) < 2 {
+		return nil
+	}
+	return []string{"LOCK TABLE ONLY " + family[0].name + " IN ACCESS EXCLUSIVE MODE"}
+}
+
 // stored lists those of the family that have rows of their own.
 func (w *work) stored(ctx context.Context) ([]relative, error) {
 	family, err := readFamily(ctx, w.conn, w.m.Table)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
+	"segue/internal/pgtest"
 	"segue/proxy"
 	"segue/rewrite/lens"
 )
@@ -241,4 +243,43 @@ func TestFamilyOfAnotherType(t *testing.T) {
 	e.want("SELECT count(*) FROM pg_class WHERE relname LIKE 'segue%' AND relkind IN ('i', 'I')", "0")
 	e.want("SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = 'products'::regclass", "products_pkey products_price_idx")
 	e.want("SELECT price_v2 FROM products WHERE id = 997", "42")
+}
+
+// TestFamilyIsLockedFromTheTop has a transaction in the middle of a statement, with the table locked and its partitions not yet, while the schema is changed: the change waits
+// for it, and it does not wait for the change.
+func TestFamilyIsLockedFromTheTop(t *testing.T) {
+	e := newEnv(t, familyTable)
+	app := pgtest.Connect(t, pgtest.Shared().DSN(e.db))
+	const waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted)"
+	meet := func(what string) {
+		t.Helper()
+		until(t, what+" to wait for the table", func() bool { return e.value(waits) == "true" })
+		pgtest.Exec(t, app, "SET LOCAL lock_timeout = '200ms'", "SELECT count(*) FROM archive.users_b0", "SELECT count(*) FROM archive.users_b1", "SELECT count(*) FROM users_a", "COMMIT")
+	}
+	p := e.proxy(0)
+	p.start()
+	var attach sync.WaitGroup
+	met := false
+	p.hooks.all(func(point string) error {
+		if !met && strings.HasPrefix(point, "before attach the index archive.users_b1_") { // the one that is built last makes the whole valid
+			met = true
+			pgtest.Exec(t, app, "BEGIN", "LOCK TABLE ONLY users IN ROW EXCLUSIVE MODE")
+			attach.Go(func() { meet(point) })
+		}
+		return nil
+	})
+	p.advance(lens.Backfilling)
+	attach.Wait()
+	if !met {
+		t.Fatal("no index was attached")
+	}
+	p.hooks.all(func(point string) error {
+		if point == "before pending" {
+			pgtest.Exec(t, app, "BEGIN", "LOCK TABLE ONLY users IN ROW EXCLUSIVE MODE")
+			attach.Go(func() { meet("the rollback") })
+		}
+		return nil
+	})
+	p.rollback(lens.Pending)
+	attach.Wait()
 }

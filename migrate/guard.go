@@ -235,7 +235,7 @@ func makeGuard(ctx context.Context, tx pgx.Tx, m *migration) error {
 		return err
 	}
 	trigger := catalog.QuoteIdent(guardTrigger(m.Name))
-	var sqls []string
+	sqls := lockFirst(family)
 	for _, r := range family {
 		if !r.partition { // partitions have it from the table
 			sqls = append(sqls, "DROP TRIGGER IF EXISTS "+trigger+" ON "+r.name,
@@ -277,6 +277,7 @@ func dropGuard(ctx context.Context, tx pgx.Tx, m *migration, gone bool) error {
 		if err != nil {
 			return err
 		}
+		sqls = lockFirst(family)
 		for _, r := range family {
 			if !r.partition {
 				sqls = append(sqls, "DROP TRIGGER IF EXISTS "+catalog.QuoteIdent(guardTrigger(m.Name))+" ON "+r.name)

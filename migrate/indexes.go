@@ -48,6 +48,7 @@ type mirror struct {
 	partitioned bool     // it is made of the indexes of the table's partitions, and valid when it has all of them
 	parent      string   // the mirror that this one is to be a part of, as SQL; "" for none
 	attached    bool     // it is
+	deep        bool     // that one is a part of another one itself
 	oid         uint32   // of the mirror; 0 where it is not there
 }
 
@@ -112,6 +113,7 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 		n.kind, n.own = kind, own
 		if above.own != "" {
 			n.parent = catalog.QuoteQualified(above.schema, above.own)
+			n.deep = above.parent != ""
 		}
 		// A partition that came later has its part of the parent's mirror by another name.
 		if err := q.QueryRow(ctx, `

@@ -87,8 +87,11 @@ func (w *work) buildIndex(ctx context.Context, x mirror) error {
 	}
 	own := catalog.QuoteQualified(x.schema, x.own)
 	return w.alter(ctx, "attach the index "+own, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "ALTER INDEX "+x.parent+" ATTACH PARTITION "+own)
-		return err
+		var sqls []string
+		if x.deep { // the last part makes the parent valid, and its parent's table is locked then, after the part
+			sqls = append(sqls, "LOCK TABLE ONLY "+w.table+" IN ACCESS EXCLUSIVE MODE")
+		}
+		return execAll(ctx, tx, append(sqls, "ALTER INDEX "+x.parent+" ATTACH PARTITION "+own))
 	})
 }
 
