@@ -28,15 +28,6 @@ type lateError struct{ waiting []string }
 
 func (e *lateError) Error() string { return "waited for " + strings.Join(e.waiting, "; ") }
 
-// lockTimeout is how long a change may keep others waiting for a lock on the table, behind its own request.
-const lockTimeout = "500ms"
-
-// Between two attempts to get such a lock.
-const (
-	firstLockPause   = 100 * time.Millisecond
-	longestLockPause = 5 * time.Second
-)
-
 // change waits until the last epoch is settled, writes the next one, and waits until that is settled.
 func (w *work) change(ctx context.Context, ch change) error {
 	return w.coordinate(ctx, func() error {
@@ -105,8 +96,14 @@ func (w *work) isLate() bool { return !w.deadline.IsZero() && time.Now().After(w
 // write writes the next epoch. Waiting for a lock on the table is cut short, since all others wait behind it, and tried again.
 func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
 	retry := backoff{next: firstLockPause, longest: longestLockPause}
+	var vacuums vacuums
 	for {
-		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return w.writeOnce(ctx, tx, ch, unsettled) })
+		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			if err := w.limitWait(ctx, tx, &vacuums); err != nil {
+				return err
+			}
+			return w.writeOnce(ctx, tx, ch, unsettled)
+		})
 		switch {
 		case err == nil:
 			return w.read(ctx)
@@ -130,9 +127,6 @@ func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
 }
 
 func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bool) error {
-	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
-		return err
-	}
 	var current, settled int64
 	var holder string
 	if err := tx.QueryRow(ctx, "SELECT current, settled, COALESCE(holder::text, '') FROM segue.epoch FOR UPDATE").Scan(&current, &settled, &holder); err != nil {

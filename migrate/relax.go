@@ -220,9 +220,10 @@ func (w *work) alter(ctx context.Context, what string, f func(tx pgx.Tx) error) 
 		return err
 	}
 	retry := backoff{next: firstLockPause, longest: longestLockPause}
+	var vacuums vacuums
 	for {
 		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
+			if err := w.limitWait(ctx, tx, &vacuums); err != nil {
 				return err
 			}
 			return f(tx)
