@@ -174,7 +174,7 @@ func (x *trial) lookups(ctx context.Context) error {
 		return nil
 	}
 	for _, n := range x.group.New {
-		refused, err := x.try(ctx, fmt.Sprintf("CREATE INDEX ON %s (((%s)::%s))", x.table, n.Up.Expand(catalog.QuoteIdent), x.added[n.Name].Type))
+		refused, err := x.try(ctx, fmt.Sprintf("CREATE INDEX ON %s (((%s)::%s))", x.table, n.Convert.Expand(catalog.QuoteIdent), x.added[n.Name].Type))
 		if err != nil {
 			return err
 		}

@@ -66,6 +66,17 @@ func (c *Controller) Check(ctx context.Context, def *lens.Definition) (answer js
 	return json.Marshal(r)
 }
 
+// ways says what a migration that is one-way, or lossy, asks of code.
+func ways(g *lens.Group) (notes []string) {
+	if g.OneWay() {
+		notes = append(notes, "one-way: what has no `down` cannot be read by old code from complete on, nor written by new code before")
+	}
+	if g.Lossy {
+		notes = append(notes, "lossy: new code can write the new columns from switch-reads on, and old code reads its own until contract")
+	}
+	return notes
+}
+
 // remark adds what is good to know beforehand.
 func (r *CheckReport) remark(ctx context.Context, w *work) error {
 	g, err := w.m.Definition.Group()
@@ -74,12 +85,11 @@ func (r *CheckReport) remark(ctx context.Context, w *work) error {
 	}
 	if g.OneWay() {
 		r.Hazards = append(r.Hazards, "one-way")
-		r.Notes = append(r.Notes, "what has no `down` cannot be read by old code from complete on, nor written by new code before")
 	}
 	if g.Lossy {
 		r.Hazards = append(r.Hazards, "lossy")
-		r.Notes = append(r.Notes, "it is lossy: new code can write the new columns from switch-reads on, and old code reads its own until contract")
 	}
+	r.Notes = append(r.Notes, ways(g)...)
 	if g.Same || g.Dropping {
 		return nil
 	}

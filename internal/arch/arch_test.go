@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"segue/rewrite/catalog": {},
 	"segue/rewrite/lens":    {"segue/rewrite/catalog"},
 	"segue/rewrite":         {"segue/rewrite/catalog", "segue/rewrite/lens"},
-	"segue/session":         {"segue/rewrite", "segue/rewrite/lens"},
+	"segue/session":         {"segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"}, // it asks the server for relations of its own
 	"segue/config":          {"segue/rewrite/lens"},
 	"segue/proxy":           {"segue/rewrite", "segue/rewrite/lens", "segue/session"},
 	"segue/migrate":         {"segue/config", "segue/proxy", "segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"},
