@@ -27,6 +27,7 @@ type oldConstraint struct {
 	exists   bool // the mirror is there
 	valid    bool
 	unsound  string   // why it has no mirror; "" where it has
+	comment  string   // on the old one
 	columns  []string // that it names
 	external uint32   // the table that a foreign key references
 }
@@ -63,13 +64,13 @@ func readStanding(ctx context.Context, q queryer, m *migration, g *group) ([]old
 		       COALESCE((SELECT array_agg(a.attname::text ORDER BY k.place) FROM jsonb_array_elements_text(NULLIF(to_jsonb(c)->'confdelsetcols', 'null')) WITH ORDINALITY AS k (num, place)
 		                 JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num::int), '{}'),
 		       quote_ident(n.nspname) || '.' || quote_ident(r.relname), c.confrelid, c.confupdtype::text, c.confdeltype::text, c.confmatchtype::text,
-		       c.condeferrable, c.condeferred, t.relkind = 'p'
+		       c.condeferrable, c.condeferred, t.relkind = 'p', COALESCE(obj_description(c.oid, 'pg_constraint'), '')
 		FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid LEFT JOIN pg_class r ON r.oid = c.confrelid LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
 		WHERE c.conrelid = $1 AND c.contype IN ('c', 'f') AND (0 = ANY (c.conkey) OR EXISTS (
 			SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = ANY ($2) AND a.attnum = ANY (c.conkey)))
 		ORDER BY c.conname`, func(row pgx.CollectableRow) (x constraintRow, err error) {
 		err = row.Scan(&x.oid, &x.name, &x.foreign, &x.valid, &x.expr, &x.noInherit, &x.enforced, &x.period, &x.whole, &x.key, &x.refKey, &x.setCols, &x.references, &x.external,
-			&x.onUpdate, &x.onDelete, &x.matchType, &x.deferrable, &x.deferred, &x.partitioned)
+			&x.onUpdate, &x.onDelete, &x.matchType, &x.deferrable, &x.deferred, &x.partitioned, &x.comment)
 		x.loose, x.valid, x.columns = !x.valid, false, x.key
 		return x, err
 	}, m.Table, m.oldNames())
@@ -365,6 +366,12 @@ func (s oldConstraint) takeName(ctx context.Context, tx pgx.Tx, table string) er
 	}
 	if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" RENAME CONSTRAINT "+catalog.QuoteIdent(s.own)+" TO "+catalog.QuoteIdent(s.name)); err != nil {
 		return fmt.Errorf("renaming the constraint %s: %w", s.own, err)
+	}
+	if s.comment == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "COMMENT ON CONSTRAINT "+catalog.QuoteIdent(s.name)+" ON "+table+" IS "+quoteLiteral(s.comment)); err != nil {
+		return fmt.Errorf("commenting on the constraint %s: %w", s.name, err)
 	}
 	return nil
 }

@@ -382,5 +382,11 @@ func (x mirror) takeName(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "ALTER INDEX "+catalog.QuoteQualified(x.schema, x.own)+" RENAME TO "+catalog.QuoteIdent(x.name)); err != nil {
 		return fmt.Errorf("renaming the index %s: %w", x.own, err)
 	}
+	if x.comment == "" || x.constraint != 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "COMMENT ON INDEX "+catalog.QuoteQualified(x.schema, x.name)+" IS "+quoteLiteral(x.comment)); err != nil {
+		return fmt.Errorf("commenting on the index %s: %w", x.name, err)
+	}
 	return nil
 }

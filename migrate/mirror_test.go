@@ -116,3 +116,16 @@ CREATE INDEX e ON public.users USING btree ("Name")
 CREATE INDEX f ON public.users USING btree (full_name COLLATE "C" text_pattern_ops)
 CREATE INDEX g ON public.users USING gin (to_tsvector('english'::regconfig, full_name))`)
 }
+
+// TestCommentsGoOver has comments on what stands on the old column: the mirrors have them when they take the names.
+func TestCommentsGoOver(t *testing.T) {
+	e := newEnv(t, `CREATE TABLE users (id int PRIMARY KEY, name varchar(40) CONSTRAINT named CHECK (name <> ''));
+		CREATE INDEX users_name_idx ON users (name);
+		COMMENT ON INDEX users_name_idx IS 'by ''name''';
+		COMMENT ON CONSTRAINT named ON users IS 'not empty';`)
+	p := e.proxy(0)
+	p.start()
+	p.advance(lens.Complete)
+	e.want("SELECT obj_description('users_name_idx'::regclass, 'pg_class')", "by 'name'")
+	e.want("SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'named'", "not empty")
+}
