@@ -59,7 +59,7 @@ func TestCatalog(t *testing.T) {
 	for _, want := range []catalog.Function{
 		{Schema: "public", Name: "f", Volatile: true, Row: true, Open: true, Scalar: true},
 		{Schema: "public", Name: "g", Columns: []string{"x", "y"}, Row: true},
-		{Schema: "public", Name: "h", Columns: []string{"u"}},
+		{Schema: "public", Name: "h", Volatile: true, Columns: []string{"u"}},
 		{Schema: "pg_catalog", Name: "random", Volatile: true, Scalar: true},
 	} {
 		f := c.Function(nil, want.Schema, want.Name)

@@ -133,13 +133,23 @@ func (x guardText) unlessNull(cond string) string {
 	if slices.ContainsFunc(x.New, func(n lens.NewColumn) bool { return n.NotNull }) {
 		cond += " AND NOT (" + unset(x.new, "NEW") + ")"
 	}
-	for _, o := range x.old {
-		if o.notNull { // what stands now is asked: nothing may get by here that the server would take
-			cond += fmt.Sprintf(" AND NOT (pg_catalog.num_nulls(%s) = 1 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = %s AND a.attnotnull))",
-				o.of("NEW"), quoteLiteral(o.name))
-		}
+	if null := x.oldNull(); null != "" {
+		cond += " AND NOT (" + null + ")"
 	}
 	return cond
+}
+
+// oldNull is true where an old column is NULL that must not be: the server will say so. What stands now is asked, so that nothing gets by that the server would
+// take. "" where no old column is NOT NULL.
+func (x guardText) oldNull() string {
+	var nulls []string
+	for _, o := range x.old {
+		if o.notNull {
+			nulls = append(nulls, fmt.Sprintf("pg_catalog.num_nulls(%s) = 1 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = %s AND a.attnotnull)",
+				o.of("NEW"), quoteLiteral(o.name)))
+		}
+	}
+	return strings.Join(nulls, " OR ")
 }
 
 func (x guardText) fillNew() string {
@@ -176,8 +186,12 @@ func (x guardText) raiseApart() string {
 		return x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given different values", names(x.old), names(x.new)),
 			fmt.Sprintf("Migration %s keeps them the same: write one of them, or one value to both.", x.migration))
 	}
-	return x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given values that do not agree", names(x.old), names(x.new)),
+	raise := x.raise("integrity_constraint_violation", fmt.Sprintf("columns %s and %s were given values that do not agree", names(x.old), names(x.new)),
 		fmt.Sprintf("Migration %s keeps them in agreement: write one side of it.", x.migration))
+	if null := x.oldNull(); null != "" {
+		return "IF NOT (" + null + ") THEN\n          " + raise + "\n        END IF;"
+	}
+	return raise
 }
 
 func (x guardText) raiseFormless() string {
