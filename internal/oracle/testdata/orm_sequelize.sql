@@ -6,7 +6,7 @@ SELECT "id" FROM "users" AS "User" WHERE ("User".{q} = 'Ann Lee' OR "User"."emai
 UPDATE "users" SET {q}=$1 WHERE "id" = $2 RETURNING "id",{q},"email","age"
 
 @star
-SELECT "User".*, "orders"."id" AS "orders.id", "orders"."total" AS "orders.total", "orders"."user_id" AS "orders.user_id" FROM (SELECT "User"."id", "User".{q}, "User"."email", "User"."age" FROM "users" AS "User" WHERE ( SELECT "user_id" FROM "orders" AS "orders" WHERE ("orders"."user_id" = "User"."id") LIMIT 1 ) IS NOT NULL ORDER BY "User".{q} ASC LIMIT 2) AS "User" INNER JOIN "orders" AS "orders" ON "User"."id" = "orders"."user_id" ORDER BY "User".{q} ASC
+SELECT "User".*, "orders"."id" AS "orders.id", "orders"."total" AS "orders.total", "orders"."user_id" AS "orders.user_id" FROM (SELECT "User"."id", "User".{q}, "User"."email", "User"."age" FROM "users" AS "User" WHERE ( SELECT "user_id" FROM "orders" AS "orders" WHERE ("orders"."user_id" = "User"."id") LIMIT 1 ) IS NOT NULL ORDER BY "User".{q} ASC, "User"."id" LIMIT 2) AS "User" INNER JOIN "orders" AS "orders" ON "User"."id" = "orders"."user_id" ORDER BY "User".{q} ASC, "orders"."id"
 
 SELECT "Order"."id", "Order"."total", "Order"."user_id", "user"."id" AS "user.id", "user".{q} AS "user.{c}", "user"."email" AS "user.email", "user"."age" AS "user.age" FROM "orders" AS "Order" LEFT OUTER JOIN "users" AS "user" ON "Order"."user_id" = "user"."id" WHERE "user".{q} = 'UPD2' ORDER BY "Order"."id"
 
