@@ -99,7 +99,7 @@ func (b *Bench) lines(o *Outcome, origins *Origins, c *Case) [][]string {
 		switch {
 		case c.AnyRows:
 			ls = withoutRows(ls)
-		case !orderBy.MatchString(c.Steps[i].Text):
+		case !orderBy.MatchString(c.Steps[i].Text), strings.Contains(c.File, "orm"): // what mappers sort by has ties
 			ls = unordered(ls)
 		}
 		out = append(out, ls, withoutShapes(lines(o.Contents[i], origins, b.norm)))
