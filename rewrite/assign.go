@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	pg "github.com/pganalyze/pg_query_go/v5"
+
 	"segue/rewrite/catalog"
 )
 
@@ -20,6 +22,23 @@ type rowSource struct {
 // rowSources are those of one SET, each shared by all ties that it gives values to.
 type rowSources struct {
 	all []*rowSource
+}
+
+// givesColumns says whether a query is seen to give so many columns: names for fewer than there are would leave the others out without a word.
+func givesColumns(s *pg.SelectStmt, n int) bool {
+	if s == nil || s.Op != pg.SetOperation_SETOP_NONE {
+		return s != nil && givesColumns(s.Larg, n) && givesColumns(s.Rarg, n)
+	}
+	if len(s.ValuesLists) > 0 {
+		return len(s.ValuesLists[0].GetList().GetItems()) == n
+	}
+	for _, t := range s.TargetList {
+		v := t.GetResTarget().GetVal()
+		if c := v.GetColumnRef(); c != nil && isStar(c) || len(v.GetAIndirection().GetIndirection()) > 0 {
+			return false
+		}
+	}
+	return len(s.TargetList) == n
 }
 
 // add notes the sub-select that all of a tie's assignments take their values from; it says whether that is one.

@@ -29,7 +29,10 @@ func (a *attempt) insert(s *pg.InsertStmt, ctes *cte) shape {
 	if a.refusal != nil {
 		return shape{}
 	}
-	v := &values{attempt: a, stmt: s, sel: sel, lens: l}
+	v := &values{attempt: a, stmt: s, sel: sel, lens: l, width: -1}
+	if !source.open {
+		v.width = len(source.cols)
+	}
 	switch {
 	case s.SelectStmt == nil:
 		v.defaultValues()
@@ -68,6 +71,8 @@ type values struct {
 	stmt *pg.InsertStmt
 	sel  *pg.SelectStmt
 	lens *lens.Lens
+	// width is how many columns the source gives; -1 where that is not known.
+	width int
 }
 
 // listed plans a column list that the client wrote.

@@ -149,7 +149,7 @@ func (a *attempt) assignment(list []*pg.Node, i int, c *lens.Column) (assignment
 	open := a.tokenAt(list[i-int(m.Colno-1)].GetResTarget().Location) - 1
 	if row == nil || len(row.Args) != int(m.Ncolumns) {
 		as.opaque = true
-		if end := a.closing(open); m.Source.GetSubLink() != nil && a.isPunct(open, '(') && end > 0 && a.tokText(end+1) == "=" && a.isPunct(end+2, '(') {
+		if end := a.closing(open); givesColumns(m.Source.GetSubLink().GetSubselect().GetSelectStmt(), int(m.Ncolumns)) && a.isPunct(open, '(') && end > 0 && a.tokText(end+1) == "=" && a.isPunct(end+2, '(') {
 			as.source, as.place = &rowSource{list: end, from: end + 2, to: a.closing(end + 2), cells: make([]string, m.Ncolumns)}, int(m.Colno-1)
 		}
 		return as, true

@@ -53,6 +53,9 @@ func (w *wrapping) put(a *attempt, n int) {
 
 // wrapping finds the source where a sub-select can be put around it; nil where it cannot.
 func (v *values) wrapping(w *rowsToWrite) *wrapping {
+	if v.width != len(w.cols) { // names for fewer columns than there are would leave the others out without a word
+		return nil
+	}
 	if v.sel == nil || v.sel.IntoClause != nil || !readsOnly(v.sel.WithClause) {
 		return nil
 	}
