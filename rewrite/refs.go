@@ -264,30 +264,52 @@ func (a *attempt) castRef(n *pg.Node, sc *scope) *ref {
 	if len(t.TypeName.Typmods) > 0 {
 		sql += ")"
 	}
-	r := lensRef(c, sc)
-	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sql != r.lens.Type.SQL {
+	r := migratingRef(c, sc)
+	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sql != r.was() {
 		return nil
 	}
 	return r
 }
 
-// lensRef gives what a reference to a migrating table's column means, without an edit; nil for others.
-func lensRef(c *pg.ColumnRef, sc *scope) *ref {
+// migratingRef gives what a reference means to a migrating table's column, or to one that a sub-select gives unchanged, without an edit; nil for others.
+func migratingRef(c *pg.ColumnRef, sc *scope) *ref {
 	names := make([]string, len(c.Fields))
 	for i, f := range c.Fields {
 		names[i] = strOf(f)
 	}
 	last := names[len(names)-1]
 	if len(names) == 1 {
-		if r, _ := lookup(sc, last); r != nil && r.lens != nil {
+		if r, _ := lookup(sc, last); r != nil && (r.lens != nil || r.column != nil) {
 			return r
 		}
-	} else if it := qualified(sc, names[:len(names)-1]); it != nil && it.lens != nil {
+		return nil
+	}
+	it := qualified(sc, names[:len(names)-1])
+	switch {
+	case it == nil:
+	case it.lens != nil:
 		if col := it.lens.Column(last); col != nil {
 			return &ref{item: it, lens: col}
 		}
+	default:
+		if col := it.column(last); col != nil {
+			return &ref{item: it, column: col}
+		}
 	}
 	return nil
+}
+
+// was gives the type of the migrating column that a value comes from unchanged, as format_type writes it; "" where there is none, or it is not known.
+func (r *ref) was() string {
+	switch {
+	case r == nil:
+		return ""
+	case r.lens != nil:
+		return r.lens.Type.SQL
+	case r.column != nil:
+		return r.column.was
+	}
+	return ""
 }
 
 // sqlTypes gives types' names as format_type writes them, by the names that they have in pg_type.

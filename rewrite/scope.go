@@ -14,6 +14,8 @@ type column struct {
 	typ  catalog.Type // no OID where it is not known
 	// origin is the migrating column that the value comes from unchanged, where the server cannot tell it any more.
 	origin *Origin
+	// was is the type of origin's column, as format_type writes it; "" where it is not known.
+	was string
 	// row is set where the value is a whole row of that table, put together from the columns that the code knows.
 	row *catalog.Relation
 }

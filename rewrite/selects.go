@@ -286,7 +286,7 @@ func (a *attempt) targets(list []*pg.Node, sc *scope, tree []*fromNode, ctes *ct
 		if row != nil {
 			origin = a.rowOrigin(t.Val, sc)
 		}
-		out.cols = append(out.cols, column{name: name, origin: origin, row: row})
+		out.cols = append(out.cols, column{name: name, origin: origin, was: r.was(), row: row})
 	}
 	return out
 }

@@ -98,7 +98,7 @@ func (a *attempt) spread(it *item, qualifier string) (string, shape) {
 		}
 		parts = append(parts, spreadColumn(c, it, qualifier))
 		r := &ref{item: it, lens: c}
-		s.cols = append(s.cols, column{name: c.Name, typ: c.Type, origin: r.origin()})
+		s.cols = append(s.cols, column{name: c.Name, typ: c.Type, origin: r.origin(), was: r.was()})
 	}
 	return strings.Join(parts, ", "), s
 }

@@ -122,6 +122,12 @@ func TestApplicationsOnTheirOwnSchema(t *testing.T) {
 	}
 }
 
+// spoil changes data or schema while applications work. It takes the table first: the order in which it would meet the rows is not theirs.
+func spoil(t *testing.T, w *world, statement string) {
+	t.Helper()
+	alter(t, w, "BEGIN", "LOCK TABLE users IN ACCESS EXCLUSIVE MODE", statement, "COMMIT")
+}
+
 // What the applications are there for: they notice. Each case spoils something behind their backs.
 func TestApplicationsNotice(t *testing.T) {
 	for _, c := range []struct {
@@ -137,7 +143,7 @@ func TestApplicationsNotice(t *testing.T) {
 			w := testWorld(t)
 			a := startDirect(t, w, oldDialect)
 			until(t, "some statements have run", func() bool { return a.meter.live().statements > 200 })
-			alter(t, w, c.spoil)
+			spoil(t, w, c.spoil)
 			until(t, "the application notices", func() bool { return a.meter.live().failures > 0 })
 			a.stop()
 			_, firsts := a.meter.failed()

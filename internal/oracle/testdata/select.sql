@@ -62,6 +62,10 @@ SELECT {c}::text FROM users ORDER BY id
 
 SELECT {c}::varchar(3) FROM users ORDER BY id
 
+SELECT x.c1::varchar(40), c1::varchar(40), c1::varchar(39) FROM (SELECT id, {c} AS c1 FROM users) x ORDER BY id
+
+WITH x AS (SELECT * FROM users) SELECT {c}::varchar(40) FROM x ORDER BY id
+
 SELECT CAST({c} AS text) FROM users ORDER BY id
 
 SELECT CASE WHEN id = 1 THEN 'x' ELSE {c} END FROM users ORDER BY id
