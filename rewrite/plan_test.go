@@ -10,6 +10,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
+	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
 
@@ -263,5 +264,32 @@ func BenchmarkMentionsNot(b *testing.B) {
 	st := testState(b, lens.Stage{Phase: lens.DualWrite})
 	for range b.N {
 		st.Mentions("SELECT abalance FROM pgbench_accounts WHERE aid = 12345")
+	}
+}
+
+// Code of one migration's new side and of another's old side: a name that both new sides give is looked for on each, also where the attempt that fails last has not
+// met both tables.
+func TestSidesOfTwoTablesAreTriedTogether(t *testing.T) {
+	users := usersTable(lens.Stage{Phase: lens.DualWrite})
+	items := usersTable(lens.Stage{Phase: lens.DualWrite})
+	items.OID, items.RowType, items.Name, items.Columns[1].Name = 2001, 2101, "items", "tag"
+	rename := func(name, table, from string) Migration {
+		return Migration{
+			Definition: &lens.Definition{
+				Name: name, Table: lens.TableName{Schema: "public", Name: table}, RenameColumn: &lens.RenameColumn{From: from, To: "full_name"},
+			},
+			OldNums: map[string]int16{from: 2}, Stage: lens.Stage{Phase: lens.DualWrite},
+		}
+	}
+	cat := catalog.New([]*catalog.Relation{users, items}, nil, nil)
+	st, err := NewState(7, cat, []Migration{rename("users_full_name", "users", "name"), rename("items_full_name", "items", "tag")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := st.Plan("SELECT tag FROM items UNION SELECT s.c FROM users u CROSS JOIN LATERAL (SELECT CASE WHEN u.email = full_name THEN i.tag END AS c FROM items i) s",
+		settings(lens.Auto))
+	want := "SELECT tag FROM items UNION SELECT s.c FROM users u CROSS JOIN LATERAL (SELECT CASE WHEN u.email = u.name THEN i.tag END AS c FROM items i) s"
+	if p.Kind != Rewrite || p.SQL != want {
+		t.Errorf("got %v %s %v", p.Kind, p.SQL, p.Refusal)
 	}
 }

@@ -179,7 +179,7 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 	if !auto {
 		return a.plan()
 	}
-	first := a
+	first, touched := a, maps.Clone(a.touched)
 	for range maxSides {
 		// The name is the other side's: the code was written for that.
 		if a.blame == "" || sides[a.blame] {
@@ -188,26 +188,17 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 		sides = maps.Clone(sides)
 		sides[a.blame] = true
 		a = try(sides)
+		maps.Copy(touched, a.touched)
 	}
-	if a.unresolved() {
-		// A name that is ambiguous on this side may be good on another.
-		touched := a.touched
+	// A name that is ambiguous on this side may be good on another. An attempt that gets further touches more.
+	for seen := 0; a.unresolved() && seen < len(touched); {
+		seen = len(touched)
 		for _, other := range combinations(first.isNew, touched) {
 			b := try(other)
+			maps.Copy(touched, b.touched)
 			if !b.unresolved() {
 				sides, a = other, b
 				break
-			}
-			if len(b.touched) > len(touched) {
-				touched = b.touched // it got further
-			}
-		}
-		if a.unresolved() && len(touched) > len(a.touched) {
-			for _, other := range combinations(first.isNew, touched) {
-				if b := try(other); !b.unresolved() {
-					sides, a = other, b
-					break
-				}
 			}
 		}
 	}
