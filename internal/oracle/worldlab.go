@@ -468,7 +468,11 @@ func (l *WorldLab) judge(a *attempt, ref, got *Outcome, columns map[origin]strin
 		}
 	}
 	if len(ref.Contents) > 0 && d == "" {
-		want, have := withoutShapes(lines(ref.Contents[0], nil, l.norm)), withoutShapes(lines(got.Contents[0], nil, l.norm))
+		wanted, found := ref.Contents[0], got.Contents[0]
+		if slices.ContainsFunc(a.script.Steps, func(st scriptStep) bool { return merging.MatchString(st.Text) }) {
+			wanted, found = withoutScales(wanted), withoutScales(found)
+		}
+		want, have := withoutShapes(lines(wanted, nil, l.norm)), withoutShapes(lines(found, nil, l.norm))
 		if erred {
 			want, have = withoutTaken(want), withoutTaken(have)
 		}
