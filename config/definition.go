@@ -11,8 +11,7 @@ import (
 
 // notYet are the words of migration definitions that are known and that this build does not carry out.
 var notYet = map[string]string{
-	"split_table": "splitting a table is not carried out by this build; [rename_column], [change_type] and [columns] are the patterns that are",
-	"proof":       "this build proves by a scan only; remove it",
+	"proof": "this build proves by a scan only; remove it",
 }
 
 var migrationName = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
@@ -64,8 +63,7 @@ func ValidateDefinition(def *lens.Definition) error {
 	if err := identifier("table", def.Table.Name); err != nil {
 		return err
 	}
-	switch s := def.Table.Schema; {
-	case s == "segue", s == "information_schema", strings.HasPrefix(s, "pg_"):
+	if s := def.Table.Schema; notOurs(s) {
 		return &Error{Key: "table", Problem: fmt.Sprintf("is in schema %q, which is not an application's: name a table of your own", s)}
 	}
 	for _, word := range def.Allow {
@@ -79,6 +77,8 @@ func ValidateDefinition(def *lens.Definition) error {
 		err = validateRename(def)
 	case def.ChangeType != nil:
 		err = validateChangeType(def.ChangeType)
+	case def.SplitTable != nil:
+		err = validateSplit(def)
 	default:
 		err = validateColumns(def.Columns)
 	}
@@ -102,9 +102,14 @@ func ValidateDefinition(def *lens.Definition) error {
 	return nil
 }
 
+// notOurs says that a schema is PostgreSQL's, or Segue's own.
+func notOurs(schema string) bool {
+	return schema == "segue" || schema == "information_schema" || strings.HasPrefix(schema, "pg_")
+}
+
 func patterns(def *lens.Definition) int {
 	n := 0
-	for _, there := range []bool{def.RenameColumn != nil, def.ChangeType != nil, def.Columns != nil} {
+	for _, there := range []bool{def.RenameColumn != nil, def.ChangeType != nil, def.Columns != nil, def.SplitTable != nil} {
 		if there {
 			n++
 		}

@@ -40,6 +40,10 @@ func (f *findings) err(name string) error {
 // check looks for whatever in the database this build cannot carry through the migration. It changes nothing.
 func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
 	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}, dropping: (&migration{Definition: def}).dropping()}
+	if def.SplitTable != nil {
+		f.refuse("splitting a table is not carried out by this build; [rename_column], [change_type] and [columns] are the patterns that are")
+		return f, nil
+	}
 	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkFamily, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
 	for _, step := range steps {
 		if err := step(ctx, conn, def, f); err != nil {

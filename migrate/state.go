@@ -96,6 +96,11 @@ func columnNames(def *lens.Definition) (old, added []string) {
 			added = append(added, a.Name)
 		}
 		return def.Columns.Drop, added
+	case def.SplitTable != nil:
+		for _, p := range def.SplitTable.ColumnPairs() {
+			old = append(old, p.From)
+		}
+		return old, nil
 	}
 	return nil, nil
 }

@@ -25,6 +25,8 @@ type Migration struct {
 	// Members are the attribute numbers of the old columns in the table's partitions and inheritance children, by their OIDs, where those are not as
 	// in the table. One that is not there has its old columns where the table has them, among its other columns.
 	Members map[uint32]map[string]int16
+	// Target is the new table of a split, from expand on until the migration is complete; nil while it does not stand, and of other migrations.
+	Target *lens.Target
 
 	group *lens.Group
 }

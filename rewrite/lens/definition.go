@@ -18,6 +18,7 @@ type Definition struct {
 	RenameColumn *RenameColumn `toml:"rename_column" json:"rename_column,omitempty"`
 	ChangeType   *ChangeType   `toml:"change_type" json:"change_type,omitempty"`
 	Columns      *Columns      `toml:"columns" json:"columns,omitempty"`
+	SplitTable   *SplitTable   `toml:"split_table" json:"split_table,omitempty"`
 	Backfill     Backfill      `toml:"backfill" json:"backfill,omitzero"`
 	// LookupIndexes asks for indexes on what new code reads before reads switch, for as long as the old columns are there.
 	LookupIndexes bool `toml:"lookup_indexes" json:"lookup_indexes,omitempty"`
@@ -174,6 +175,9 @@ type Group struct {
 	Lossy bool
 	// Adding and Dropping say that columns only come, or only go.
 	Adding, Dropping bool
+	// Splitting says that the columns that go move to a table of their own, of which Definition.SplitTable says more. Old has them, and New has none; Dropping
+	// is false.
+	Splitting bool
 	// Stay are the columns that stay and that Up or Down mention, in a group that only adds or only drops.
 	Stay []string
 	// OnErrorNull says that a value that Up cannot convert becomes NULL.
@@ -271,6 +275,11 @@ func (d *Definition) Group() (*Group, error) {
 		}
 		if err := g.apart(c); err != nil {
 			return nil, err
+		}
+	case d.SplitTable != nil:
+		g.Splitting = true
+		for _, p := range d.SplitTable.ColumnPairs() {
+			g.Old = append(g.Old, OldColumn{Name: p.From})
 		}
 	}
 	return g, nil
@@ -416,6 +425,8 @@ func (d *Definition) Pattern() string {
 		return "change_type"
 	case d.Columns != nil:
 		return "columns"
+	case d.SplitTable != nil:
+		return "split_table"
 	}
 	return ""
 }
