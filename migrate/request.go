@@ -305,7 +305,7 @@ func preceding(s stand) lens.Phase {
 	switch {
 	case s.Step == lens.WriteOld, s.Phase <= lens.Backfilling:
 		return lens.Pending
-	case s.Step == lens.BothUnique || s.Step == lens.InferNew || s.Step == lens.WriteNew:
+	case s.Step == lens.BothUnique || s.Step == lens.NewOnly || s.Step == lens.InferNew || s.Step == lens.WriteNew:
 		return lens.Contract
 	}
 	return s.Phase - 1

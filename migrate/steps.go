@@ -240,7 +240,7 @@ func (w *work) leaveContract(ctx context.Context) error {
 		if err := w.buildUnique(ctx); err != nil {
 			return err
 		}
-	case lens.NoStep, lens.WriteNew, lens.WriteOld:
+	case lens.NoStep, lens.WriteNew, lens.WriteOld, lens.NewOnly:
 		unique, err := w.hasUnique(ctx)
 		if err != nil {
 			return err

@@ -260,7 +260,7 @@ func (s stand) rank() int {
 	r := 10 * int(s.Phase)
 	switch s.Step {
 	case lens.NoStep, lens.WriteOld:
-	case lens.BothUnique:
+	case lens.BothUnique, lens.NewOnly:
 		r++
 	case lens.InferNew:
 		r += 3

@@ -58,7 +58,7 @@ func (a *attempt) catalogTables() []catalogTable {
 			switch m.Stage.Step {
 			case lens.InferNew, lens.WriteNew, lens.WriteOld:
 				moving[m.Definition.Name] = true // a column may have lost its constraints, or be gone
-			case lens.NoStep, lens.BothUnique:
+			case lens.NoStep, lens.BothUnique, lens.NewOnly:
 			}
 			t.hidden = append(t.hidden, m.group.Physical()...)
 		}

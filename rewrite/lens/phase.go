@@ -51,9 +51,10 @@ const (
 	WriteNew        // complete (b): the proxies write the new side only, the guard fills the old one
 	WriteOld        // rollback: the proxies write the old side only, the guard fills the new one
 	BothUnique      // contract (a1): the new column's unique index comes to stand beside the old one's
+	NewOnly         // contract, of a split: old code is served no more, and nothing has gone yet
 )
 
-var stepNames = [...]string{"", "infer-new", "write-new", "write-old", "both-unique"}
+var stepNames = [...]string{"", "infer-new", "write-new", "write-old", "both-unique", "new-only"}
 
 // String is the step's name; "" for none.
 func (s Step) String() string { return stepNames[s] }
