@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"segue/rewrite/lens"
@@ -67,8 +68,8 @@ func ValidateDefinition(def *lens.Definition) error {
 		return &Error{Key: "table", Problem: fmt.Sprintf("is in schema %q, which is not an application's: name a table of your own", s)}
 	}
 	for _, word := range def.Allow {
-		if word != "lossy" {
-			return &Error{Key: "allow", Problem: fmt.Sprintf(`%q is no hazard that can be allowed; "lossy" is the one that can`, word)}
+		if !knownHazard(word) {
+			return &Error{Key: "allow", Problem: fmt.Sprintf("%q is no hazard that can be allowed; those that can are %s", word, strings.Join(Hazards, ", "))}
 		}
 	}
 	var err *Error
@@ -93,8 +94,8 @@ func ValidateDefinition(def *lens.Definition) error {
 		}
 		return &Error{Key: form.Key, Problem: oneLine(form.Err.Error())}
 	}
-	if (g.Adding || g.Dropping) && len(def.Allow) > 0 {
-		return &Error{Key: "allow", Problem: "a migration whose columns only come, or only go, has no hazard to allow; remove it"}
+	if (g.Adding || g.Dropping) && slices.Contains(def.Allow, HazardLossy) {
+		return &Error{Key: "allow", Problem: "a migration whose columns only come, or only go, is not lossy; remove it"}
 	}
 	if def.Backfill.MaxRowsPerSecond < 0 {
 		return &Error{Key: "backfill.max_rows_per_second", Problem: "is negative; 0 means no limit"}

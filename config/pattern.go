@@ -22,8 +22,8 @@ func validateRename(def *lens.Definition) *Error {
 	if r.From == r.To {
 		return &Error{Key: "rename_column.to", Problem: fmt.Sprintf("is the same as from, %q: give the column's new name", r.To)}
 	}
-	if len(def.Allow) > 0 {
-		return &Error{Key: "allow", Problem: "a rename has no hazard to allow; remove it"}
+	if slices.Contains(def.Allow, HazardLossy) {
+		return &Error{Key: "allow", Problem: "a rename is not lossy; remove it"}
 	}
 	if def.LookupIndexes {
 		return &Error{Key: "lookup_indexes", Problem: "a rename's new code is served by the old column's indexes; remove it"}

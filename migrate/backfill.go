@@ -202,25 +202,34 @@ func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end 
 	return filled, err
 }
 
-// estimate says how many rows there are to go through; it counts only a table that is small.
+// estimate notes how many rows there are to go through.
 func (w *work) estimate(ctx context.Context) error {
 	if w.m.RowsTotal > 0 {
 		return nil
 	}
-	var total, pages int64
-	if err := w.conn.QueryRow(ctx, "SELECT COALESCE(sum(greatest(reltuples, 0)), 0)::bigint, COALESCE(sum(pg_relation_size(c.oid)), 0)::bigint / current_setting('block_size')::bigint FROM "+
-		fmt.Sprintf(familySQL, "$1")+" f JOIN pg_class c ON c.oid = f.oid WHERE c.relkind = 'r'", w.m.Table).Scan(&total, &pages); err != nil {
-		return fmt.Errorf("estimating the backfill: %w", err)
+	total, err := w.countRows(ctx)
+	if err != nil {
+		return err
 	}
-	if pages < 20_000 {
-		if err := w.conn.QueryRow(ctx, "SELECT count(*) FROM "+w.table).Scan(&total); err != nil {
-			return fmt.Errorf("estimating the backfill: %w", err)
-		}
-	}
-	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET rows_total = $2 WHERE name = $1", w.name, max(total, 0)); err != nil {
+	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET rows_total = $2 WHERE name = $1", w.name, total); err != nil {
 		return fmt.Errorf("estimating the backfill: %w", err)
 	}
 	return nil
+}
+
+// countRows says how many rows there are to go through; it counts only a table that is small.
+func (w *work) countRows(ctx context.Context) (int64, error) {
+	var total, pages int64
+	if err := w.conn.QueryRow(ctx, "SELECT COALESCE(sum(greatest(reltuples, 0)), 0)::bigint, COALESCE(sum(pg_relation_size(c.oid)), 0)::bigint / current_setting('block_size')::bigint FROM "+
+		fmt.Sprintf(familySQL, "$1")+" f JOIN pg_class c ON c.oid = f.oid WHERE c.relkind = 'r'", w.m.Table).Scan(&total, &pages); err != nil {
+		return 0, fmt.Errorf("estimating the backfill: %w", err)
+	}
+	if pages < 20_000 {
+		if err := w.conn.QueryRow(ctx, "SELECT count(*) FROM "+w.table).Scan(&total); err != nil {
+			return 0, fmt.Errorf("estimating the backfill: %w", err)
+		}
+	}
+	return max(total, 0), nil
 }
 
 // throttle tells why the backfill waits.

@@ -16,6 +16,19 @@ type examined struct {
 	rows                                int64
 	failed, apart, null, unlike         int64
 	failedAt, apartAt, nullAt, unlikeAt []string // their primary keys and what is wrong, the first of them
+	took                                time.Duration
+}
+
+// report gives it for people and pipelines; nil where the rows have not been looked at.
+func (x *examined) report() *RowsReport {
+	if x == nil {
+		return nil
+	}
+	list := func(s []string) []string { return append([]string{}, s...) }
+	return &RowsReport{
+		Rows: x.rows, NotConverted: x.failed, NotConvertedE: list(x.failedAt), NotBack: x.apart, NotBackE: list(x.apartAt),
+		Null: x.null, NullE: list(x.nullAt), NotChecked: x.unlike, NotCheckedE: list(x.unlikeAt),
+	}
 }
 
 // examine looks at every row before anything is changed: whether its values convert, whether they come back as they are, and whether the new columns would be
@@ -50,6 +63,8 @@ func (w *work) examine(ctx context.Context) error {
 		return fmt.Errorf("making the function %s: %w", fn, err)
 	}
 	x := &examined{}
+	w.found = x
+	began := time.Now()
 	all, err := w.stored(ctx)
 	if err != nil {
 		return err
@@ -63,6 +78,7 @@ func (w *work) examine(ctx context.Context) error {
 		return fmt.Errorf("dropping the function %s: %w", fn, err)
 	}
 	w.examined = true
+	x.took = time.Since(began)
 	return x.err(w.name)
 }
 

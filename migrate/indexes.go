@@ -95,7 +95,7 @@ func readMirrors(ctx context.Context, q queryer, m *migration) (mirrors []mirror
 	if g.Adding || g.Dropping {
 		return nil, nil, nil // there is nothing that one side has from the other
 	}
-	sortable, err := hasOwnClass(ctx, q, m)
+	sortable, err := hasOwnClass(ctx, q, m, g.New[0].Type)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -216,15 +216,17 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 	}), nil
 }
 
-// hasOwnClass says whether the first new column's type has operator classes of its own for both btree and hash, or may have: else no index can be made on it.
-func hasOwnClass(ctx context.Context, q queryer, m *migration) (bool, error) {
+// hasOwnClass says whether the first new column's type has operator classes of its own for both btree and hash, or may have: else no index can be made on it. typ is the
+// type where the column is not there yet; "" where it is that of an old one.
+func hasOwnClass(ctx context.Context, q queryer, m *migration, typ string) (bool, error) {
 	var ok bool
+	typ, _, _ = strings.Cut(typ, "(")
 	if err := q.QueryRow(ctx, `
 		SELECT COALESCE((SELECT t.typtype IN ('e', 'r') OR t.typcategory = 'A' OR count(DISTINCT o.opcmethod) = 2
-			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+			FROM (SELECT COALESCE((SELECT atttypid FROM pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped), to_regtype(NULLIF($3, ''))::oid) AS oid) a JOIN pg_type t ON t.oid = a.oid
 			LEFT JOIN pg_opclass o ON o.opcdefault AND o.opcmethod IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')) AND (o.opcintype = t.oid
 				OR EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid AND casttarget = o.opcintype AND castmethod = 'b' AND castcontext = 'i'))
-			WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped GROUP BY t.oid, t.typtype, t.typcategory), false)`, m.Table, m.newNames()[0]).Scan(&ok); err != nil {
+			GROUP BY t.oid, t.typtype, t.typcategory), false)`, m.Table, m.newNames()[0], typ).Scan(&ok); err != nil {
 		return false, fmt.Errorf("looking for operator classes: %w", err)
 	}
 	return ok, nil

@@ -114,6 +114,8 @@ type keeper struct {
 	*place
 	usage    []proxy.OldNames // counted and not written yet; bounded by keepUsage
 	sessions int              // clients connected, as last counted
+	pids     []uint32         // their server sessions
+	latency  proxy.Latency    // of their statements since the count before
 }
 
 // keepUsage bounds what is kept for a database that cannot be reached.
@@ -220,7 +222,7 @@ func (k *keeper) renew(ctx context.Context) error {
 			return err
 		}
 		k.count() // after the time of the renewal, so that all uses before it are told with it
-		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3 WHERE id = $1", k.id, at, k.sessions)
+		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3, pids = $4, latency = $5 WHERE id = $1", k.id, at, k.sessions, toInt4(k.pids), k.latency)
 		if err != nil {
 			return err
 		}
@@ -256,7 +258,7 @@ func (k *keeper) renew(ctx context.Context) error {
 // count takes over what the host has counted.
 func (k *keeper) count() {
 	u := k.host.Usage()
-	k.sessions = u.Sessions
+	k.sessions, k.pids, k.latency = u.Sessions, u.PIDs, u.Latency
 	k.usage = append(k.usage, u.OldNames...)
 	if len(k.usage) > keepUsage {
 		k.usage = k.usage[len(k.usage)-keepUsage:]

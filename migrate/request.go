@@ -91,22 +91,12 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 		if err != nil {
 			return err
 		}
-		other, shared, err := overlaps(ctx, tx, def, f.table, ms)
+		refused, err := refusedBeside(ctx, tx, def, f.table, ms)
 		if err != nil {
 			return err
 		}
-		if shared {
-			return fmt.Errorf("migration %s %w: migration %s is under way on one of its columns: finish or drop that first", def.Name, proxy.ErrInvalid, other)
-		}
-		if other, shares := sharesFunction(def, ms); shares {
-			return fmt.Errorf("migration %s %w: with its new column's name, its name comes to the same as that of migration %s, so that one would replace the other's functions: choose another `name`", def.Name, proxy.ErrInvalid, other)
-		}
-		constraint, other, err := sharedConstraint(ctx, tx, def, f.table, ms)
-		if err != nil {
-			return err
-		}
-		if other != "" {
-			return fmt.Errorf("migration %s %w: the constraint %s has a column of migration %s in it, too: finish or drop that first", def.Name, proxy.ErrInvalid, constraint, other)
+		if refused != "" {
+			return fmt.Errorf("migration %s %w: %s", def.Name, proxy.ErrInvalid, refused)
 		}
 		_, err = tx.Exec(ctx, "INSERT INTO segue.migration (name, table_oid, definition, old_nums, old_types) VALUES ($1, $2, $3, $4, $5)",
 			def.Name, f.table, text, f.oldNums, f.oldTypes)

@@ -9,7 +9,7 @@ import (
 )
 
 // format is the version of what is stored in schema segue. A build refuses what a newer one has made.
-const format = 4
+const format = 5
 
 // stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards and what converts values.
 const stateDDL = `
@@ -50,6 +50,9 @@ CREATE TABLE segue.migration (
 	rows_total   bigint NOT NULL DEFAULT 0,
 	rate         double precision NOT NULL DEFAULT 0,  -- rows a second
 	throttled    text NOT NULL DEFAULT '',
+	paused       boolean NOT NULL DEFAULT false,       -- nothing is filled or scanned while it is
+	max_rows     bigint,                               -- rows a second at most, 0 for no limit; null: what the definition says
+	scanned      jsonb,                                -- how far the scan under way is
 	backfilled   boolean NOT NULL DEFAULT false,
 	analyzed     boolean NOT NULL DEFAULT false,
 	verified     jsonb,                           -- what the last scan found
@@ -68,6 +71,8 @@ CREATE TABLE segue.proxy (
 	renewals   bigint NOT NULL DEFAULT 0,
 	lease      double precision NOT NULL,  -- seconds
 	sessions   bigint NOT NULL DEFAULT 0,  -- clients connected
+	pids       integer[] NOT NULL DEFAULT '{}',  -- their server sessions at the last renewal
+	latency    jsonb,                      -- what its clients' statements took between the last two renewals
 	joined_at  timestamptz NOT NULL DEFAULT now(),
 	renewed_at timestamptz NOT NULL DEFAULT now()
 );

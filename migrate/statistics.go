@@ -71,13 +71,9 @@ func (w *work) mirrorStatistics(ctx context.Context, g *group) error {
 		if x.own == "" || x.exists {
 			continue
 		}
-		var columns []string
-		for _, c := range x.columns {
-			columns = append(columns, catalog.QuoteIdent(c))
-		}
 		own := catalog.QuoteQualified(x.schema, x.own)
 		if err := w.alter(ctx, "mirror "+x.own, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, fmt.Sprintf("CREATE STATISTICS %s (%s) ON %s FROM %s", own, strings.Join(x.kinds, ", "), strings.Join(columns, ", "), w.table))
+			_, err := tx.Exec(ctx, x.create(w.table))
 			if err == nil && x.target >= 0 {
 				_, err = tx.Exec(ctx, fmt.Sprintf("ALTER STATISTICS %s SET STATISTICS %d", own, x.target))
 			}
@@ -87,6 +83,15 @@ func (w *work) mirrorStatistics(ctx context.Context, g *group) error {
 		}
 	}
 	return nil
+}
+
+// create writes the mirror's CREATE STATISTICS.
+func (x statistics) create(table string) string {
+	var columns []string
+	for _, c := range x.columns {
+		columns = append(columns, catalog.QuoteIdent(c))
+	}
+	return fmt.Sprintf("CREATE STATISTICS %s (%s) ON %s FROM %s", catalog.QuoteQualified(x.schema, x.own), strings.Join(x.kinds, ", "), strings.Join(columns, ", "), table)
 }
 
 // takeName gives the mirror the name of the object that has gone with its column.

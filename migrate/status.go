@@ -153,12 +153,7 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if s.Bypass, err = collect(ctx, q, `SELECT a.pid, a.application_name, COALESCE(a.usename, '') FROM pg_stat_activity a
-		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.application_name <> $1
-		AND NOT EXISTS (SELECT FROM segue.session s WHERE s.pid = a.pid AND COALESCE(s.backend_start = a.backend_start, true))
-		ORDER BY a.pid LIMIT 1000`, func(row pgx.CollectableRow) (x SessionStatus, err error) {
-		return x, row.Scan(&x.PID, &x.Application, &x.User)
-	}, applicationName); err != nil {
+	if s.Bypass, err = bypassing(ctx, q); err != nil {
 		return nil, err
 	}
 	if s.Events, err = collect(ctx, q, "SELECT at, host, role, COALESCE(migration, ''), action, COALESCE(detail, '{}') FROM segue.event ORDER BY id DESC LIMIT $1",
@@ -168,6 +163,18 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// bypassing lists the sessions on the database that are no proxy's. A proxy tells all of its sessions with each renewal, and those that run statements on migrating tables at
+// once.
+func bypassing(ctx context.Context, q queryer) ([]SessionStatus, error) {
+	return collect(ctx, q, `SELECT a.pid, a.application_name, COALESCE(a.usename, '') FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.application_name <> $1
+		AND NOT EXISTS (SELECT FROM segue.session s WHERE s.pid = a.pid AND COALESCE(s.backend_start = a.backend_start, true))
+		AND NOT EXISTS (SELECT FROM segue.proxy p WHERE a.pid = ANY (p.pids) AND COALESCE(a.backend_start <= p.renewed_at, true))
+		ORDER BY a.pid LIMIT 1000`, func(row pgx.CollectableRow) (x SessionStatus, err error) {
+		return x, row.Scan(&x.PID, &x.Application, &x.User)
+	}, applicationName)
 }
 
 func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64) (*MigrationStatus, error) {

@@ -27,10 +27,11 @@ type work struct {
 	opt   proxy.AdvanceOptions
 	quiet time.Duration // for retired: how long nobody may have used the old names
 
-	backOut   bool // an unsettled change forward is given up rather than waited for
-	forgotten bool // the migration's row has been deleted
-	aside     bool // nothing of it is to stay: its helpers are made in the session's temporary schema
-	examined  bool // its rows have been looked at before it began
+	backOut   bool      // an unsettled change forward is given up rather than waited for
+	forgotten bool      // the migration's row has been deleted
+	aside     bool      // nothing of it is to stay: its helpers are made in the session's temporary schema
+	examined  bool      // its rows have been looked at before it began
+	found     *examined // and what was found; nil where there was nothing to look for
 
 	m     *migration // as last read
 	table string     // its table as SQL; "" where that was dropped

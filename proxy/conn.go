@@ -33,10 +33,12 @@ type conn struct {
 	hold    *hold         // set while the session waits for the gate
 	wake    chan struct{} // tells fromClient, where it waits, to go on
 
-	looks bool // the session has made a partition, and the transaction may not be over
+	sent  time.Time // when the client's first message since the last reply went to the server; zero: nothing is outstanding
+	looks bool      // the session has made a partition, and the transaction may not be over
 
-	registered    atomic.Bool  // the server session's PID is in the database
-	registration  registration // the three belong to the registrar
+	pid           atomic.Uint32 // of the server session; 0 before it is known
+	registered    atomic.Bool   // the server session's PID is in the database
+	registration  registration  // the three belong to the registrar
 	registeredPID uint32
 	forgotten     bool
 }
@@ -69,6 +71,7 @@ func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
 // after does what a call of the session may have made due; client says that it was a call of Client. c.mu is held; the change that is
 // returned is to be handed to hub.passed once it is not.
 func (c *conn) after(client bool) (done *change) {
+	c.measure(client)
 	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil
 	}
@@ -88,6 +91,20 @@ func (c *conn) after(client bool) (done *change) {
 		c.end(shutdown)
 	}
 	return done
+}
+
+// measure takes the time that the client waits for the server's replies. c.mu is held.
+func (c *conn) measure(client bool) {
+	switch outstanding := c.session.Outstanding(); {
+	case client && outstanding && c.sent.IsZero():
+		c.sent = time.Now()
+	case !outstanding && !c.sent.IsZero():
+		c.hub.latency.add(time.Since(c.sent))
+		c.sent = time.Time{}
+	}
+	if c.pid.Load() == 0 {
+		c.pid.Store(c.session.PID())
+	}
 }
 
 // proceed lets fromClient go on. c.mu is held.

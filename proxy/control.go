@@ -66,9 +66,21 @@ type Host interface {
 
 // Usage is what a proxy counted since it was last asked.
 type Usage struct {
-	Sessions int // clients connected now
+	Sessions int      // clients connected now
+	PIDs     []uint32 // their server sessions, those of which that are known already
+	Latency  Latency
 	// OldNames counts statements that used the old names or shape of a migration.
 	OldNames []OldNames
+}
+
+// Latency is what clients waited for replies, from the first message after the last reply until nothing is outstanding, over the time between two calls of Usage. The
+// quantiles are within an eighth.
+type Latency struct {
+	Statements int64   `json:"statements"`
+	Seconds    float64 `json:"seconds"` // that the counting went on for
+	P50        float64 `json:"p50"`     // seconds, as are the others; 0 where there was nothing
+	P95        float64 `json:"p95"`
+	P99        float64 `json:"p99"`
 }
 
 // OldNames is the use of a migration's old names by one kind of client.

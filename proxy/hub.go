@@ -21,6 +21,7 @@ type hub struct {
 	registrar   *registrar
 	counters    *counters
 	usage       usage
+	latency     latencies
 
 	lease    atomic.Int64 // the Boottime until which statements on migrating tables may be sent
 	draining atomic.Bool
@@ -42,7 +43,7 @@ func newHub(log *zap.Logger, state *rewrite.State, holdTimeout time.Duration, re
 	return &hub{
 		log: log, holdTimeout: holdTimeout, registrar: registrar, counters: counters, state: state,
 		conns: map[*conn]struct{}{}, held: map[*conn]struct{}{},
-		usage: usage{counts: map[usageKey]int64{}},
+		usage: usage{counts: map[usageKey]int64{}}, latency: latencies{since: time.Now()},
 	}
 }
 
@@ -195,5 +196,11 @@ func (h *hub) leased() bool {
 
 // Usage takes what has been counted since the last call.
 func (h *hub) Usage() Usage {
-	return Usage{Sessions: int(h.sessions.Load()), OldNames: h.usage.take()}
+	u := Usage{Sessions: int(h.sessions.Load()), OldNames: h.usage.take(), Latency: h.latency.take()}
+	for _, c := range h.all() {
+		if pid := c.pid.Load(); pid != 0 {
+			u.PIDs = append(u.PIDs, pid)
+		}
+	}
+	return u
 }

@@ -196,6 +196,9 @@ func (s *Session) AtBoundary() bool {
 	return s.phase != serving || s.tx == 'I' && s.queue.firm == 0 && !s.pipeline && !s.skip && !s.murky && s.again.stage == notAgain
 }
 
+// Outstanding says whether the server has yet to answer something that it was sent.
+func (s *Session) Outstanding() bool { return s.phase == serving && s.queue.firm > 0 }
+
 // InTransaction says whether the server's last ReadyForQuery was inside a transaction block, a failed one included.
 func (s *Session) InTransaction() bool { return s.tx == 'T' || s.tx == 'E' }
 

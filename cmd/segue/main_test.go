@@ -167,7 +167,8 @@ func TestMigrationFromStartToDrop(t *testing.T) {
 		}
 	}
 	file := write(t, rename)
-	if out := must(t, "check", file, "--admin", one.admin); !strings.Contains(out, "It can be started.") {
+	if out := must(t, "check", file, "--admin", one.admin); !strings.Contains(out, "It can be started.") ||
+		strings.Count(out, "pid ") != 1 || !strings.Contains(out, "ACCESS EXCLUSIVE on public.users: no rewrite, no scan") { // the proxies' sessions, idle so far, are known
 		t.Fatal(out)
 	}
 	var report struct {
@@ -175,11 +176,14 @@ func TestMigrationFromStartToDrop(t *testing.T) {
 		Problems []string
 	}
 	bad := write(t, strings.Replace(rename, `"name"`, `"nothing"`, 1))
-	if code, out, _ := command(context.Background(), "check", bad, "--json", "--admin", two.admin); code != exitFailed {
+	if code, out, _ := command(context.Background(), "check", bad, "--json", "--admin", two.admin); code != exitGate {
 		t.Fatal(code, out)
 	} else if err := json.Unmarshal([]byte(out), &report); err != nil || report.Ready || len(report.Problems) != 1 {
 		t.Fatalf("%v: %s", err, out)
 	}
+	refused(t, exitGate, []string{"check", file, "--strict", "--admin", one.admin}, "the gate of start refuses", "the hazard bypass-sessions is not allowed")
+	must(t, "check", file, "--strict", "--allow", "bypass-sessions", "--admin", one.admin)
+	refused(t, exitUsage, []string{"check", file, "--allow", "nothing", "--admin", one.admin}, "--allow", "those that can are lossy,")
 	at := func(s *served, phase string, args ...string) {
 		t.Helper()
 		out := must(t, append(args, "--admin", s.admin)...)

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-
-	"segue/config"
-)
+import "github.com/spf13/cobra"
 
 func startCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -12,9 +8,9 @@ func startCommand() *cobra.Command {
 		Short: "Register a migration, add the new columns with their guard, and go to dual-write",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 	}
-	a := actionFlags(cmd)
+	a, allow := actionFlags(cmd), allowFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		def, err := config.ReadDefinition(args[0])
+		def, err := readAllowing(args[0], *allow)
 		if err != nil {
 			return err
 		}
