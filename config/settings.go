@@ -29,12 +29,23 @@ type Settings struct {
 type Listen struct {
 	Addr    string       `toml:"addr"`
 	Version lens.Version `toml:"version"` // of clients that do not say theirs
+
+	TLS        string `toml:"tls"`         // off, optional, required
+	Cert       string `toml:"cert"`        // files in PEM form, read again when they change
+	Key        string `toml:"key"`         //
+	ClientCA   string `toml:"client_ca"`   // who vouches for clients' certificates; "": they are asked for none
+	ClientCert string `toml:"client_cert"` // optional, verify-ca, verify-full
 }
 
 // Server is the PostgreSQL server that clients are carried to.
 type Server struct {
 	Addr string `toml:"addr"` // host:port[,host:port]: the first that can be reached
-	TLS  string `toml:"tls"`
+
+	TLS         string `toml:"tls"`         // libpq's sslmode
+	Negotiation string `toml:"negotiation"` // libpq's sslnegotiation: postgres, direct
+	RootCert    string `toml:"root_cert"`   // who vouches for the server's certificate: a file in PEM form, or system
+	Cert        string `toml:"cert"`        // the proxy's own certificate for the server
+	Key         string `toml:"key"`
 }
 
 // Control is the control connection: a role that owns the migrating tables.
@@ -69,8 +80,8 @@ const DefaultAdmin = "/run/segue/admin.sock"
 // Default gives the settings where nothing is said, with what the environment says over them: SEGUE_CONTROL_DSN and SEGUE_ADMIN.
 func Default(getenv func(string) string) *Settings {
 	s := &Settings{
-		Listen:       Listen{Addr: "127.0.0.1:6432", Version: lens.Auto},
-		Server:       Server{Addr: "127.0.0.1:5432", TLS: "disable"},
+		Listen:       Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional"},
+		Server:       Server{Addr: "127.0.0.1:5432", TLS: "prefer", Negotiation: "postgres"},
 		Control:      Control{DSN: getenv("SEGUE_CONTROL_DSN")},
 		Admin:        Admin{Socket: DefaultAdmin},
 		Log:          Log{Level: "info", Format: "json"},
@@ -129,12 +140,11 @@ func (s *Settings) validateSet() error {
 	if _, err := s.Server.Addrs(); err != nil {
 		return err
 	}
-	switch s.Server.TLS {
-	case "disable":
-	case "allow", "prefer", "require", "verify-ca", "verify-full":
-		return &Error{Key: "server.tls", Problem: fmt.Sprintf("%q: this build has no TLS yet; write \"disable\"", s.Server.TLS)}
-	default:
-		return &Error{Key: "server.tls", Problem: fmt.Sprintf("%q is no mode of TLS; write \"disable\"", s.Server.TLS)}
+	if err := s.Listen.validateTLS(); err != nil {
+		return err
+	}
+	if err := s.Server.validateTLS(); err != nil {
+		return err
 	}
 	if s.Admin.Socket == "" {
 		return &Error{Key: "admin.socket", Problem: "is empty: give the path of a unix socket, such as " + DefaultAdmin}

@@ -18,7 +18,8 @@ import (
 // is held over a write and neither direction waits for the other.
 type conn struct {
 	hub    *hub
-	client net.Conn
+	tls    *listenTLS // nil: the listener has none
+	client net.Conn   // changed by meet alone, with mu held, when it becomes a TLS connection
 	log    *zap.Logger
 
 	mu      sync.Mutex // guards what follows, and every call of session

@@ -18,9 +18,11 @@ import (
 type Options struct {
 	Listen         string // host:port of the clients' listener; port 0: any
 	Version        lens.Version
+	TLS            ListenTLS
 	Server         []string // host:port each; the first that can be reached is used
-	Admin          string   // path of the admin socket
-	Metrics        string   // host:port; "": none
+	ServerTLS      ServerTLS
+	Admin          string // path of the admin socket
+	Metrics        string // host:port; "": none
 	MaxConnections int
 	HoldTimeout    time.Duration // how long a statement is held while the proxy has no lease
 	DrainTimeout   time.Duration // how long Serve waits for transactions to end; 0: not at all
@@ -37,6 +39,8 @@ type Proxy struct {
 	log      *zap.Logger
 	counters counters
 	clients  net.Listener
+	tls      *listenTLS // nil: the listener has none
+	server   *serverTLS
 	admin    *socket
 	metrics  net.Listener // nil where there are none
 
@@ -56,6 +60,12 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if p.tls, err = openListenTLS(opt.TLS, p.log); err != nil {
+		return nil, err
+	}
+	if p.server, err = openServerTLS(opt.ServerTLS, p.log); err != nil {
+		return nil, err
+	}
 	if p.admin, err = listenAdmin(opt.Admin); err != nil {
 		return nil, err
 	}

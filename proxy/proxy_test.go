@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	os.Exit(pgtest.Main(m, pgtest.Options{HBA: []string{
 		"host all md5user 127.0.0.1/32 md5",
 		"host all scramuser 127.0.0.1/32 scram-sha-256",
+		"hostssl all tlsonly 127.0.0.1/32 trust", "host all tlsonly 127.0.0.1/32 reject",
+		"hostnossl all plainonly 127.0.0.1/32 trust", "host all plainonly 127.0.0.1/32 reject",
+		"hostssl all certuser 127.0.0.1/32 cert",
 		"host all all 127.0.0.1/32 trust",
 	}}))
 }

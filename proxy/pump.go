@@ -12,10 +12,10 @@ import (
 
 // carry runs both loops between the client and a server that has just been dialled. rest are the client's bytes, in in's buffer, that the
 // session has not taken. When it returns, the server session has ended as far as can be told, and the server is closed.
-func (c *conn) carry(in *reader, rest []byte, server net.Conn) {
+func (c *conn) carry(in *reader, rest []byte, server *reached) {
 	defer func() { _ = server.Close() }()
 	c.mu.Lock()
-	c.server = server
+	c.server = server.Conn
 	if c.ending {
 		c.kick() // the proxy began to shut down while the server was dialled
 	}
@@ -23,16 +23,16 @@ func (c *conn) carry(in *reader, rest []byte, server net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.fromServer(newReader(server))
+		c.fromServer(newReader(server.Conn), server.first)
 		_ = server.SetWriteDeadline(time.Now()) // nobody reads any more what the server says to what it is sent
 		c.interrupt()
 	}()
 	c.fromClient(in, rest)
 	in.release()
-	_ = closeWrite(server) // the server sees the client's end of file, and ends the session when it reads it
+	_ = closeWrite(server.Conn) // the server sees the client's end of file, and ends the session when it reads it
 	<-done
 	c.farewell()
-	c.await(server)
+	c.await(server.Conn)
 	c.linger()
 }
 
@@ -111,15 +111,18 @@ const (
 	dropBytes = 1 << 20
 )
 
-// fromServer takes the server's bytes to the client until the server goes, or the connection is ended.
-func (c *conn) fromServer(out *reader) {
+// fromServer takes the server's bytes to the client until the server goes, or the connection is ended. first are those that have been read already.
+func (c *conn) fromServer(out *reader, first []byte) {
 	defer func() { c.survive(recover()) }()
 	defer out.release()
 	lost, dropped := false, 0
 	for {
-		data, err := out.read()
-		if err != nil {
-			return
+		data := first
+		if first = nil; data == nil {
+			var err error
+			if data, err = out.read(); err != nil {
+				return
+			}
 		}
 		c.hub.counters.fromServer.Add(int64(len(data)))
 		bytes, ok := c.takeServer(data)

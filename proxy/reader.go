@@ -13,16 +13,22 @@ import (
 // bufferSize is what is read from a socket at a time, in bytes.
 const bufferSize = 32 << 10
 
+// smallSize is the size of the buffer with which an idle TLS connection waits, in bytes.
+const smallSize = 512
+
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // reader reads a connection without holding a buffer while nothing comes: an idle client costs no buffer. It belongs to one goroutine.
 type reader struct {
 	conn net.Conn
-	raw  syscall.RawConn // nil for a connection that is no plain socket, which is read with a buffer in hand
-	try  func(fd uintptr) bool
-	buf  *[bufferSize]byte
-	n    int
-	err  error
+	raw  syscall.RawConn // nil for a connection that is no plain socket
+	// A connection that is no plain socket cannot be waited for without a buffer in hand: it is a small one, as long as little comes.
+	small []byte
+	busy  bool // the last read filled its buffer
+	try   func(fd uintptr) bool
+	buf   *[bufferSize]byte
+	n     int
+	err   error
 }
 
 func newReader(conn net.Conn) *reader {
@@ -37,9 +43,23 @@ func newReader(conn net.Conn) *reader {
 
 // read waits for bytes and gives them; they are the caller's until release, which must come before the next read.
 func (r *reader) read() ([]byte, error) {
+	if r.raw == nil && !r.busy {
+		if r.small == nil {
+			r.small = make([]byte, smallSize)
+		}
+		n, err := r.conn.Read(r.small)
+		if r.busy = n == smallSize; n > 0 {
+			return r.small[:n], nil // an error that came along comes again
+		}
+		if err == nil {
+			err = io.EOF
+		}
+		return nil, err
+	}
 	if r.raw == nil {
 		r.buf = buffers.Get().(*[bufferSize]byte)
 		r.n, r.err = r.conn.Read(r.buf[:])
+		r.busy = r.n > smallSize
 	} else {
 		r.n, r.err = 0, nil
 		if err := r.raw.Read(r.try); err != nil {

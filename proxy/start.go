@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
@@ -28,9 +27,9 @@ const (
 
 // serveClient carries one client from its first byte to its last. It owns both sockets and waits for both loops.
 func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
-	c := &conn{hub: p.hub, client: client, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
-	defer func() { _ = client.Close() }() // whatever is wrong with it then, it is over
-	if !p.hub.add(c, p.opt.MaxConnections+extraConnections, session.Options{Version: p.opt.Version, Gate: c}) {
+	c := &conn{hub: p.hub, client: client, tls: p.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
+	defer func() { _ = c.client.Close() }() // whatever is wrong with it then, it is over
+	if !p.hub.add(c, p.opt.MaxConnections+extraConnections, session.Options{Version: p.opt.Version, TLS: p.opt.TLS.Offer, Gate: c}) {
 		p.counters.refused.Add(1)
 		return
 	}
@@ -41,7 +40,7 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 
 	in := newReader(client)
 	defer in.release()
-	start, rest := c.meet(in)
+	start, rest := c.meet(ctx, in)
 	switch {
 	case start == nil:
 		return
@@ -60,7 +59,11 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 		})
 		return
 	}
-	server, err := p.dial(ctx)
+	if no := p.tls.admits(c.client, start.User); no != nil {
+		p.turnAway(c, no)
+		return
+	}
+	server, err := p.reach(ctx, c)
 	if err != nil {
 		c.log.Warn("the server cannot be reached", zap.Error(err))
 		p.turnAway(c, &fatal{"08006", "the proxy cannot reach the server: " + err.Error(), "Check that the server runs, and server.addr in the proxy's settings."})
@@ -72,7 +75,7 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 
 // meet reads the client's bytes until the session knows who it is. It gives what the session has not taken yet. It gives nil where
 // there is nobody to carry; the client has been told why, where it could be.
-func (c *conn) meet(in *reader) (start *session.Startup, rest []byte) {
+func (c *conn) meet(ctx context.Context, in *reader) (start *session.Startup, rest []byte) {
 	c.deadline(time.Now().Add(startupTimeout))
 	for {
 		data, err := in.read()
@@ -83,9 +86,10 @@ func (c *conn) meet(in *reader) (start *session.Startup, rest []byte) {
 		c.hub.counters.fromClient.Add(int64(len(data)))
 		var n int
 		var answer []byte
+		var secure bool
 		c.locked(func() *change {
 			n, err = c.session.Client(data)
-			start, answer = c.session.Startup(), c.session.ToClient()
+			start, answer, secure = c.session.Startup(), c.session.ToClient(), c.session.Blocked() == session.OnTLS
 			return c.after(false)
 		})
 		if _, failed := c.client.Write(answer); failed != nil {
@@ -100,8 +104,29 @@ func (c *conn) meet(in *reader) (start *session.Startup, rest []byte) {
 			c.deadline(time.Time{})
 			return start, data[n:]
 		}
+		if secure {
+			if err := c.secure(ctx, data[n:], len(answer) == 0); err != nil {
+				c.log.Info("a client's TLS handshake failed", zap.Error(err))
+				return nil, nil
+			}
+			in.release()
+			*in = *newReader(c.client)
+		}
 		in.release()
 	}
+}
+
+// secure does the TLS handshake with the client, of which some bytes may have been read.
+func (c *conn) secure(ctx context.Context, begun []byte, direct bool) error {
+	s, err := c.tls.accept(ctx, c.client, begun, direct)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.client = s
+	c.session.Secured()
+	return nil
 }
 
 // deadline sets the time by which the client must have sent something, unless the connection is being ended, which has set one of its own.
@@ -141,21 +166,6 @@ func (p *Proxy) turnAway(c *conn, f *fatal) {
 	c.linger()
 }
 
-// dial connects to the first of the server's addresses that can be reached.
-func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
-	// TCP_NODELAY is what package net sets of itself.
-	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
-	var tried []string
-	for _, addr := range p.opt.Server {
-		server, err := d.DialContext(ctx, "tcp", addr)
-		if err == nil {
-			return server, nil
-		}
-		tried = append(tried, addr+": "+reason(err))
-	}
-	return nil, errors.New(strings.Join(tried, "; "))
-}
-
 // reason gives an error of package net without what the caller says already.
 func reason(err error) string {
 	var op *net.OpError
@@ -167,25 +177,4 @@ func reason(err error) string {
 		return "timed out"
 	}
 	return strings.TrimPrefix(err.Error(), "connect: ")
-}
-
-// forwardCancel hands a cancel request to the server, on a connection of its own, and waits until the server has taken it: the client
-// counts on that when its own connection is closed.
-func (p *Proxy) forwardCancel(ctx context.Context, raw []byte) error {
-	server, err := p.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = server.Close() }()
-	if err := server.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-		return err
-	}
-	if _, err := server.Write(raw); err != nil {
-		return err
-	}
-	_, err = server.Read(make([]byte, 1)) // the server answers by closing the connection
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }

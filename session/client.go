@@ -53,6 +53,9 @@ func (s *Session) clientStep() (bool, error) {
 		s.await(forReady)
 		return false, nil
 	}
+	if s.phase == authenticating && typ == 'p' {
+		return s.authenticate(size)
+	}
 	return s.message(typ, size)
 }
 

@@ -14,7 +14,9 @@ import (
 
 // The conversations of testdata/ are scripted in frames (package wiretest). Commands:
 //
-//	new [version=V] [epoch=N] [none]   a new session before its startup; none: no migration is under way
+//	new [version=V] [epoch=N] [none] [tls=off|optional|required]
+//	                                   a new session before its startup; none: no migration is under way
+//	secured [binds]                    the client's TLS handshake is done; binds: its certificate is the server's
 //	start                              the startup that most conversations share
 //	client, server                     what that side sends; Settings [path=a,b] [temp=a,b] [version=v] is the answer to the session's question
 //	state epoch=N [none]               SetState
@@ -133,6 +135,11 @@ func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []to
 		switch c.name {
 		case "new":
 			w = newWire(t, lens.Version(c.value("version", "auto")), epoch, c.has("none"))
+			w.s.tls = map[string]TLSOffer{"off": NoTLS, "optional": OptionalTLS, "required": RequiredTLS}[c.value("tls", "off")]
+		case "secured":
+			w.s.Secured()
+			w.s.ChannelBinding(c.has("binds"))
+			w.goOn()
 		case "start":
 			w.started(t)
 		case "client":

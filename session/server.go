@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"segue/rewrite"
@@ -232,30 +231,6 @@ func (s *Session) reply(typ byte, m []byte) error {
 		s.complete(e, m)
 	}
 	return nil
-}
-
-// authentication passes a request for authentication on, without the mechanism that binds it to a TLS connection which the client has not.
-func (s *Session) authentication(m []byte) {
-	const sasl, plus = 10, "SCRAM-SHA-256-PLUS"
-	body := m[headerLen:]
-	if len(body) < 4 || binary.BigEndian.Uint32(body) != sasl || !bytes.Contains(body, []byte(plus)) {
-		s.toClient.add(m)
-		return
-	}
-	at := s.toClient.begin('R')
-	s.toClient.buf = append(s.toClient.buf, body[:4]...)
-	for rest := body[4:]; len(rest) > 0 && rest[0] != 0; {
-		name, after, ok := cut(rest)
-		if !ok {
-			break
-		}
-		if view(name) != plus {
-			s.toClient.text(view(name))
-		}
-		rest = after
-	}
-	s.toClient.buf = append(s.toClient.buf, 0)
-	s.toClient.end(at)
 }
 
 // patch passes a RowDescription on, with the origins of columns that rewriting hid.

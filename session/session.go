@@ -21,6 +21,7 @@ type Options struct {
 	State   *rewrite.State // never nil
 	Version lens.Version   // the listener's: for sessions that do not say theirs
 	Gate    Gate           // never nil
+	TLS     TLSOffer
 	// MaxStatement bounds, in bytes, each message that is held whole, and the texts of a session's prepared statements all together. Larger
 	// statements are refused with 54000. 0: 64 MiB.
 	MaxStatement int
@@ -34,10 +35,13 @@ const (
 	NotBlocked Block = iota
 	OnServer         // a reply of the server: Server ends it
 	OnGate           // the gate: Resume or Expire end it
+	OnTLS            // a TLS handshake, which the owner sees to: Secured ends it
 )
 
 // String is for logs and tests.
-func (b Block) String() string { return [...]string{"not blocked", "on server", "on gate"}[b] }
+func (b Block) String() string {
+	return [...]string{"not blocked", "on server", "on gate", "on TLS"}[b]
+}
 
 // waiting is what a reply of the server must bring before the client's next message can be dealt with.
 type waiting int
@@ -89,7 +93,11 @@ type Session struct {
 
 	phase          phase
 	startup        *Startup
-	sslNo, gssNo   bool // an SSLRequest, a GSSENCRequest has been answered
+	sslNo, gssNo   bool // an SSLRequest, a GSSENCRequest has been answered with N
+	tls            TLSOffer
+	secure         bool // the client speaks TLS
+	binds          bool // SCRAM's channel binding can hold
+	unbound        bool // it was taken out of the server's last request for authentication
 	pid            uint32
 	major          int
 	encoding, scs  string // what ParameterStatus says of client_encoding and standard_conforming_strings
@@ -132,7 +140,7 @@ type Session struct {
 // New makes a session that awaits a client's startup packet.
 func New(o Options) *Session {
 	s := &Session{
-		gate: o.Gate, planner: rewriter{}, version: o.Version, limit: o.MaxStatement, state: o.State, dirty: true,
+		gate: o.Gate, planner: rewriter{}, version: o.Version, limit: o.MaxStatement, state: o.State, tls: o.TLS, dirty: true,
 		statements: map[string]*record{}, portals: map[string]*record{},
 	}
 	if s.limit == 0 {

@@ -33,14 +33,14 @@ func (s *Session) Startup() *Startup { return s.startup }
 
 // startupPacket deals with the packets before a client's first frame, which have no type. It says whether it got on.
 func (s *Session) startupPacket() (bool, error) {
+	if first := s.client.peek(1); first == nil {
+		return false, nil
+	} else if first[0] == tlsHandshake && !s.secure && !s.sslNo && !s.gssNo {
+		return false, s.directTLS()
+	}
 	head := s.client.peek(4)
 	if head == nil {
 		return false, nil
-	}
-	if head[0] == 0x16 { // a TLS hello without SSLRequest; no answer would be understood
-		s.phase = over
-		s.err = &FatalError{Code: "08P01", Message: "the client began with TLS (sslnegotiation=direct), which this listener does not speak"}
-		return false, s.err
 	}
 	size := int(binary.BigEndian.Uint32(head))
 	if size < 8 || size > maxStartup {
@@ -55,7 +55,10 @@ func (s *Session) startupPacket() (bool, error) {
 	case code == cancelCode:
 		s.startup = &Startup{Cancel: true, Raw: append([]byte(nil), packet...)}
 		s.phase = over
-	case code == sslCode && !s.sslNo && size == 8:
+	case code == sslCode && s.tls != NoTLS && !s.secure && size == 8:
+		s.client.take(size)
+		return false, s.startTLS()
+	case code == sslCode && !s.sslNo && !s.secure && size == 8:
 		s.sslNo = true
 		s.toClient.add([]byte{'N'})
 	case code == gssCode && !s.gssNo && size == 8:
@@ -74,6 +77,9 @@ func (s *Session) startupPacket() (bool, error) {
 
 // startupMessage reads the parameters of a StartupMessage and passes it on. What is wrong with them otherwise, the server says.
 func (s *Session) startupMessage(packet []byte) error {
+	if s.tls == RequiredTLS && !s.secure {
+		return s.fail("28000", "this listener takes connections with TLS only", "Connect with sslmode=require, or verify-full.")
+	}
 	st := &Startup{Raw: append([]byte(nil), packet...), Version: s.version}
 	rest := packet[8:]
 	options, direct := "", ""

@@ -56,6 +56,11 @@ func newSettingsFlags(cmd *cobra.Command) *settingsFlags {
 	f.StringVarP(&s.file, "config", "c", "", "the settings' file, such as segue.toml")
 	f.StringVar(&s.values.Listen.Addr, "listen", d.Listen.Addr, "where clients connect")
 	f.StringVar(&s.ver, "version", string(d.Listen.Version), "version of clients that do not say theirs: old, new, auto or a migration's name")
+	f.StringVar(&s.values.Listen.TLS, "listen-tls", d.Listen.TLS, "TLS with clients: off, optional or required")
+	f.StringVar(&s.values.Listen.Cert, "listen-cert", "", "file of the certificate that clients are shown")
+	f.StringVar(&s.values.Listen.Key, "listen-key", "", "file of that certificate's private key")
+	f.StringVar(&s.values.Server.TLS, "server-tls", d.Server.TLS, "TLS with the server, libpq's sslmode: disable, allow, prefer, require, verify-ca or verify-full")
+	f.StringVar(&s.values.Server.RootCert, "server-root-cert", "", "file of the root certificates that vouch for the server, or system")
 	f.StringVar(&s.values.Server.Addr, "server", d.Server.Addr, "the PostgreSQL server: host:port[,host:port]")
 	f.StringVar(&s.values.Control.DSN, "control", "", "connection string of the role that owns the migrating tables (or SEGUE_CONTROL_DSN)")
 	f.StringVar(&s.values.Admin.Socket, "admin", d.Admin.Socket, "the admin socket (or SEGUE_ADMIN)")
@@ -79,18 +84,23 @@ func (s *settingsFlags) settings(getenv func(string) string) (*config.Settings, 
 	}
 	v := &s.values
 	for name, set := range map[string]func(){
-		"listen":          func() { out.Listen.Addr = v.Listen.Addr },
-		"version":         func() { out.Listen.Version = lens.Version(s.ver) },
-		"server":          func() { out.Server.Addr = v.Server.Addr },
-		"control":         func() { out.Control.DSN = v.Control.DSN },
-		"admin":           func() { out.Admin.Socket = v.Admin.Socket },
-		"metrics":         func() { out.Metrics.Addr = v.Metrics.Addr },
-		"log-level":       func() { out.Log.Level = v.Log.Level },
-		"log-format":      func() { out.Log.Format = v.Log.Format },
-		"max-connections": func() { out.Limits.MaxConnections = v.Limits.MaxConnections },
-		"hold-timeout":    func() { out.HoldTimeout = lens.Duration(s.hold) },
-		"drain-timeout":   func() { out.DrainTimeout = lens.Duration(s.drain) },
-		"lease":           func() { out.Lease = lens.Duration(s.lease) },
+		"listen":           func() { out.Listen.Addr = v.Listen.Addr },
+		"version":          func() { out.Listen.Version = lens.Version(s.ver) },
+		"listen-tls":       func() { out.Listen.TLS = v.Listen.TLS },
+		"listen-cert":      func() { out.Listen.Cert = v.Listen.Cert },
+		"listen-key":       func() { out.Listen.Key = v.Listen.Key },
+		"server-tls":       func() { out.Server.TLS = v.Server.TLS },
+		"server-root-cert": func() { out.Server.RootCert = v.Server.RootCert },
+		"server":           func() { out.Server.Addr = v.Server.Addr },
+		"control":          func() { out.Control.DSN = v.Control.DSN },
+		"admin":            func() { out.Admin.Socket = v.Admin.Socket },
+		"metrics":          func() { out.Metrics.Addr = v.Metrics.Addr },
+		"log-level":        func() { out.Log.Level = v.Log.Level },
+		"log-format":       func() { out.Log.Format = v.Log.Format },
+		"max-connections":  func() { out.Limits.MaxConnections = v.Limits.MaxConnections },
+		"hold-timeout":     func() { out.HoldTimeout = lens.Duration(s.hold) },
+		"drain-timeout":    func() { out.DrainTimeout = lens.Duration(s.drain) },
+		"lease":            func() { out.Lease = lens.Duration(s.lease) },
 	} {
 		if s.cmd.Flags().Changed(name) {
 			set()
@@ -118,7 +128,7 @@ func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Wri
 		return fmt.Errorf("asking for the host's name: %w", err)
 	}
 	p, err := proxy.Open(ctx, proxy.Options{
-		Listen: settings.Listen.Addr, Version: settings.Listen.Version, Server: servers,
+		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
 		Admin: settings.Admin.Socket, Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
 		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
 		CheckDefinition: config.ValidateDefinition, Log: log,
