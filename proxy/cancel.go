@@ -10,7 +10,7 @@ import (
 // forwardCancel hands a cancel request to the server, on a connection of its own, and waits until the server has taken it: the client
 // counts on that when its own connection is closed.
 func (p *Proxy) forwardCancel(ctx context.Context, raw []byte) error {
-	server, err := p.dial(ctx, p.server.opt.Mode != SSLAllow)
+	server, err := p.dial(ctx, p.server.first())
 	if err != nil {
 		return err
 	}

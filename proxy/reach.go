@@ -30,7 +30,7 @@ func (p *Proxy) reach(ctx context.Context, c *conn) (*reached, error) {
 	packet := c.session.ToServer()
 	c.mu.Unlock()
 	mode := p.server.opt.Mode
-	first, err := p.try(ctx, packet, mode != SSLAllow && mode != SSLDisable)
+	first, err := p.try(ctx, packet, p.server.first())
 	if err != nil || mode != SSLAllow && mode != SSLPrefer {
 		return c.bind(first, err)
 	}

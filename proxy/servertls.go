@@ -55,6 +55,9 @@ func openServerTLS(opt ServerTLS, log *zap.Logger) (*serverTLS, error) {
 	return s, nil
 }
 
+// first says whether TLS is tried first.
+func (s *serverTLS) first() bool { return s.opt.Mode != SSLDisable && s.opt.Mode != SSLAllow }
+
 // errNoTLS says that the server does not speak TLS.
 var errNoTLS = errors.New("the server does not support TLS, and server.tls demands it")
 

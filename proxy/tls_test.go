@@ -443,7 +443,9 @@ func TestDirectTLSToTheServer(t *testing.T) {
 			t.Errorf("%v: %v", protocols, err)
 		}
 		if err == nil {
-			err = conn.Close(context.Background())
+			if err := conn.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
 		} else if !strings.Contains(err.Error(), "PostgreSQL 17") {
 			t.Error(err)
 		}
