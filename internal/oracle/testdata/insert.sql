@@ -287,3 +287,16 @@ INSERT INTO users (email, {c}) VALUES ('bob@x', 'x') ON CONFLICT (email) DO UPDA
 INSERT INTO users (id, {c}) SELECT 210, NULL UNION ALL SELECT 211, 'z' RETURNING id, {c}
 
 INSERT INTO users (id, {c}) SELECT DISTINCT id + 300, NULLIF({c}, 'Ann') FROM users RETURNING id, {c}
+
+@@ Sources with more or fewer columns than are named.
+
+INSERT INTO {t} ({c}) SELECT 'x', 'y' FROM generate_series(1, 2) LIMIT 1
+
+INSERT INTO {t} ({c}, email) SELECT 'x' FROM generate_series(1, 2) LIMIT 1
+
+@refused
+INSERT INTO {t} ({c}) SELECT * FROM (SELECT 'x' AS a, 'y' AS b) s LIMIT 1
+
+INSERT INTO {t} (id, {c}) (SELECT 50, 'x' UNION ALL SELECT 51, 'y') ORDER BY 1 LIMIT 1
+
+INSERT INTO {t} (id, {c}) SELECT DISTINCT 50, 'x', 'z'
