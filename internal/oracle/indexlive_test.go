@@ -114,6 +114,26 @@ var indexCases = []indexCase{
 		new:   over(numberShapes, "price_v2"), newFrom: lens.DualWrite,
 	},
 	{
+		name: "unique",
+		create: []string{
+			`CREATE TABLE items (id bigint PRIMARY KEY, code varchar(20) UNIQUE, age int)`,
+			`INSERT INTO items SELECT i, CASE WHEN i % 2000 <> 0 THEN i::text END, i % 90 FROM generate_series(1, 20000) i`,
+		},
+		change: lens.Definition{ChangeType: &lens.ChangeType{Column: "code", To: "code_v2", Type: "bigint", Up: "code::bigint", Down: "code_v2::varchar"}},
+		after:  []string{`ALTER TABLE items ALTER code TYPE bigint USING code::bigint`, `ALTER TABLE items RENAME code TO code_v2`},
+		old: []string{
+			"SELECT id FROM items WHERE code = '77'",
+			"INSERT INTO items (id, code) VALUES (30000, '77') ON CONFLICT (code) DO UPDATE SET age = EXCLUDED.age",
+			"INSERT INTO items (id, code) SELECT 30000 + id, label FROM labels WHERE id = 3 ON CONFLICT (code) DO NOTHING",
+		},
+		new: []string{
+			"SELECT id FROM items WHERE code_v2 = 77",
+			"INSERT INTO items (id, code_v2) VALUES (30000, 77) ON CONFLICT (code_v2) DO UPDATE SET age = EXCLUDED.age",
+			"INSERT INTO items (id, code_v2) SELECT 30000 + id, number FROM labels WHERE id = 3 ON CONFLICT (code_v2) DO NOTHING",
+		},
+		newFrom: lens.SwitchReads,
+	},
+	{
 		name: "columns",
 		create: []string{
 			`CREATE TABLE items (id bigint PRIMARY KEY, first text, last text, age int)`,
@@ -220,8 +240,9 @@ func explain(t *testing.T, conn *pgx.Conn, sql string) string {
 	return strings.Join(lines, "\n")
 }
 
-// scansNothing says whether PostgreSQL would carry the statement out without reading all of the table.
+// scansNothing says whether PostgreSQL would carry the statement out without reading all of the table, and would find conflicts by an index.
 func scansNothing(t *testing.T, conn *pgx.Conn, sql, table string) bool {
 	t.Helper()
-	return !strings.Contains(explain(t, conn, sql), "Seq Scan on "+table)
+	plan := explain(t, conn, sql)
+	return !strings.Contains(plan, "Seq Scan on "+table) && (!strings.Contains(sql, "ON CONFLICT (") || strings.Contains(plan, "Conflict Arbiter Indexes: "))
 }
