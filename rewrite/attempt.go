@@ -41,6 +41,11 @@ type attempt struct {
 	doomed bool
 	// rowsShow says that whole rows may be results here: their type is put right in the result's description.
 	rowsShow bool
+	// frame is the query that is planned, as far as it locks rows; below says that the next one gives rows to one that locks them.
+	frame *lockFrame
+	below bool
+	// utility says that the statement is one whose errors about tables have no position.
+	utility bool
 	// kept says that a query is stored and not run: it reads the system catalogs as they are.
 	kept bool
 	// locks and groups count the queries around that lock or group rows: a sub-select would change what they do.
@@ -121,17 +126,32 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 		return l
 	}
 	applied := make([]lens.Applied, 0, len(idx))
+	var halves []lens.Half
 	for _, i := range idx {
 		m := &a.state.migrations[i]
 		a.touched[m.Definition.Name] = true
-		applied = append(applied, lens.Applied{
-			Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldNums: m.oldNums(a.state.Catalog.ByOID(a.state.roots[i]), rel), OldTypes: m.OldTypes, TableNums: m.tableNums(rel, a.state.roots[i]),
-			New: a.isNew[m.Definition.Name],
-		})
+		x := a.applied(i)
+		x.OldNums, x.TableNums = m.oldNums(a.state.Catalog.ByOID(a.state.roots[i]), rel), m.tableNums(rel, a.state.roots[i])
+		applied = append(applied, x)
+		if x.Split != nil {
+			halves = append(halves, x.Half(a.state.targetOf(m), false))
+		}
 	}
 	l := lens.Compile(rel, applied)
+	l.Halves = append(halves, a.targetHalves(rel)...)
 	a.lenses[rel.OID] = l
 	return l
+}
+
+// applied gives a migration as it applies to its table, but for the numbers of its columns there.
+func (a *attempt) applied(i int) lens.Applied {
+	m := &a.state.migrations[i]
+	x := lens.Applied{Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldTypes: m.OldTypes, New: a.isNew[m.Definition.Name], Split: m.Definition.SplitTable, Table: m.Definition.Table}
+	if m.Target != nil {
+		x.Foreign, x.Required = m.Target.Foreign, m.Target.Required
+		x.Known = true
+	}
+	return x
 }
 
 // usesShape notes that the statement depends on the order and number of the table's columns.
@@ -163,9 +183,12 @@ func (a *attempt) relation(rv *pg.RangeVar, ctes *cte) (*cte, *catalog.Relation,
 	}
 	rel := a.find(rv.Schemaname, rv.Relname)
 	if rel == nil {
+		a.comingTable(rv)
 		return nil, nil, nil
 	}
-	return nil, rel, a.lensOf(rel)
+	l := a.lensOf(rel)
+	a.enter(rv, rel)
+	return nil, rel, l
 }
 
 func (a *attempt) find(schema, name string) *catalog.Relation {

@@ -57,7 +57,7 @@ func (a *attempt) catalogTables() []catalogTable {
 			going[m.Definition.Name] = m.Stage.Step == lens.WriteOld && a.isNew[m.Definition.Name]
 			switch m.Stage.Step {
 			case lens.InferNew, lens.WriteNew, lens.WriteOld:
-				moving[m.Definition.Name] = true // a column may have lost its constraints, or be gone
+				moving[m.Definition.Name] = !m.group.Splitting || m.Stage.Step == lens.WriteNew // a column may have lost its constraints, or be gone
 			case lens.NoStep, lens.BothUnique, lens.NewOnly:
 			}
 			t.hidden = append(t.hidden, m.group.Physical()...)
@@ -132,7 +132,7 @@ func (a *attempt) catalogItem(rv *pg.RangeVar, ctes *cte) *item {
 		return nil
 	}
 	it := a.tableItem(rv, ctes)
-	it.schema = ""
+	it.schema, it.table = "", false
 	p := sqlText("(", sub, ")")
 	if rv.Alias == nil {
 		p = append(p, lit(" AS "+catalog.QuoteIdent(rv.Relname)))

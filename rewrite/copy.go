@@ -19,7 +19,9 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 		a.rowsShow = false
 		return
 	}
+	a.utility = true
 	_, rel, l := a.relation(s.Relation, nil)
+	a.utility = false
 	if l == nil || !s.IsFrom && rel.Kind == catalog.PartitionedTable { // the server has an error for the latter, whatever the columns
 		return
 	}
@@ -39,6 +41,10 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	physical := make([]string, len(cols))
 	plain, same, staged := true, true, s.IsFrom && len(l.Fills) > 0
 	for i, c := range cols {
+		if !s.IsFrom && c.Unreadable != "" {
+			a.uncovered(int(s.Relation.Location), l, "the column "+catalog.QuoteIdent(c.Name), "Now, "+c.Unreadable+".")
+			return
+		}
 		physical[i] = c.Read.Plain()
 		if s.IsFrom {
 			if c.Tie != nil && !a.mayWrite(int(s.Relation.Location), l, c.Tie) {

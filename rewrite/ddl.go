@@ -15,16 +15,12 @@ import (
 
 // definition plans a statement that defines something. It errs on the side of refusal: kinds that are not known to be harmless are not.
 func (a *attempt) definition(n *pg.Node) {
-	rel := func(rv *pg.RangeVar) *lens.Lens {
-		_, _, l := a.relation(rv, nil)
-		return l
-	}
+	a.utility = true
+	defer func() { a.utility = false }()
+	rel := a.defined
 	named := func(o *pg.Node) *lens.Lens {
 		schema, name := lastNames(o)
-		if r := a.find(schema, name); r != nil {
-			return a.lensOf(r)
-		}
-		return nil
+		return a.defined(&pg.RangeVar{Schemaname: schema, Relname: name})
 	}
 	var l *lens.Lens
 	harmless := false
@@ -39,7 +35,7 @@ func (a *attempt) definition(n *pg.Node) {
 	case *pg.Node_RenameStmt:
 		s := x.RenameStmt
 		l = rel(s.Relation)
-		harmless = l == nil || s.RenameType == pg.ObjectType_OBJECT_POLICY || s.RenameType == pg.ObjectType_OBJECT_COLUMN && !slices.Contains(l.Relation.PrimaryKey, s.Subname)
+		harmless = l == nil || s.RenameType == pg.ObjectType_OBJECT_POLICY || s.RenameType == pg.ObjectType_OBJECT_COLUMN && !slices.Contains(l.Relation.PrimaryKey, s.Subname) && !isKey(l, s.Subname)
 	case *pg.Node_CommentStmt:
 		switch s := x.CommentStmt; s.Objtype {
 		case pg.ObjectType_OBJECT_TABLE:
@@ -93,12 +89,15 @@ func (a *attempt) onColumns(n *pg.Node, l *lens.Lens) {
 		lenses[l] = true
 	}
 	a.eachTable(n, func(rv *pg.RangeVar) {
-		if _, _, l := a.relation(rv, nil); l != nil {
+		if l := a.defined(rv); l != nil {
 			lenses[l] = true
 		}
 	})
 	_, isTrigger := n.Node.(*pg.Node_CreateTrigStmt)
 	for l := range lenses {
+		if isTarget(l) && leavesTarget(n) {
+			continue
+		}
 		a.eachString(n, func(s string) {
 			if l.Names[s] {
 				a.uncovered(0, l, statementName(n)+", which names the migrating column "+catalog.QuoteIdent(s)+",", hintDirect)
@@ -123,7 +122,7 @@ func harmlessAlter(c *pg.AlterTableCmd, l *lens.Lens) bool {
 		pg.AlterTableType_AT_NoForceRowSecurity:
 		return true
 	case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_AlterColumnType, pg.AlterTableType_AT_DropNotNull:
-		return l == nil || !slices.Contains(l.Relation.PrimaryKey, c.Name) // by which the backfill goes
+		return l == nil || !slices.Contains(l.Relation.PrimaryKey, c.Name) && !isKey(l, c.Name) // by which the backfill goes
 	case pg.AlterTableType_AT_AddConstraint:
 		return c.Def.GetConstraint().GetIndexname() == "" // which may be one on a migrating column
 	}
@@ -184,8 +183,11 @@ func (a *attempt) drop(n *pg.Node, d *pg.DropStmt) {
 		// Not where it names tables that are others, such as a temporary one of the same name.
 		for _, o := range d.Objects {
 			schema, name := lastNames(o)
-			if rel := a.find(schema, name); name == "" || rel != nil && a.lensOf(rel) != nil && !a.memberOnly(rel) {
+			rel := a.find(schema, name)
+			if name == "" || rel != nil && a.lensOf(rel) != nil && !a.memberOnly(rel) {
 				a.anyOther(n)
+			} else if rel != nil && len(a.targetHalves(rel)) > 0 {
+				a.uncovered(0, a.targetLens(rel), "DROP of the new table", hintDirect)
 			}
 		}
 		return
@@ -205,7 +207,7 @@ func (a *attempt) drop(n *pg.Node, d *pg.DropStmt) {
 func (a *attempt) harmlessBody(n *pg.Node) bool {
 	ok := true
 	a.eachTable(n, func(rv *pg.RangeVar) {
-		if _, _, l := a.relation(rv, nil); l != nil {
+		if a.defined(rv) != nil {
 			ok = false // a body that is parsed, and stored
 		}
 	})
@@ -219,12 +221,10 @@ func (a *attempt) harmlessBody(n *pg.Node) bool {
 			return
 		}
 		words := []string{"insert", "rowtype", "execute", "copy", "natural"}
-		for _, oid := range a.state.roots {
-			for _, rel := range append([]*catalog.Relation{a.state.Catalog.ByOID(oid)}, a.state.Catalog.Descendants(oid)...) {
-				if newWordSet([]string{rel.Name}).in(s) {
-					for name := range a.lensOf(rel).Names {
-						words = append(words, name)
-					}
+		for _, rel := range a.state.involved() {
+			if newWordSet([]string{rel.Name}).in(s) {
+				for name := range a.targetLens(rel).Names {
+					words = append(words, name)
 				}
 			}
 		}
@@ -233,13 +233,35 @@ func (a *attempt) harmlessBody(n *pg.Node) bool {
 	return ok
 }
 
+// defined gives the lens of a table that a statement defines something of; nil where the table has to do with no migration.
+func (a *attempt) defined(rv *pg.RangeVar) *lens.Lens {
+	_, rel, l := a.relation(rv, nil)
+	if l == nil && rel != nil {
+		l = a.targetLens(rel)
+	}
+	return l
+}
+
+func isTarget(l *lens.Lens) bool {
+	return slices.ContainsFunc(l.Halves, func(h lens.Half) bool { return h.Target })
+}
+
+// leavesTarget says whether a statement that names columns of the new table of a split leaves them, their types and the guard as they are.
+func leavesTarget(n *pg.Node) bool {
+	switch n.Node.(type) {
+	case *pg.Node_IndexStmt, *pg.Node_CreateStatsStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_CreateTrigStmt:
+		return true
+	}
+	return false
+}
+
 const hintDirect = "Run it on a connection of its own to the server if you are sure, or once the migration is over."
 
 // anyOther refuses a statement that is not planned where it has to do with a migrating table. It errs on the side of refusal: a
 // table's name in a string list (DROP TABLE, COMMENT ON) or in a function's body counts.
 func (a *attempt) anyOther(n *pg.Node) {
 	a.eachTable(n, func(rv *pg.RangeVar) {
-		if _, _, l := a.relation(rv, nil); l != nil {
+		if l := a.defined(rv); l != nil {
 			a.uncovered(int(rv.Location), l, statementName(n), hintDirect)
 		}
 	})

@@ -129,7 +129,11 @@ func (a *attempt) rowType(t *pg.TypeName) {
 		schema = strOf(t.Names[len(t.Names)-2])
 	}
 	if rel := a.find(schema, strOf(t.Names[len(t.Names)-1])); rel != nil {
-		if l := a.lensOf(rel); l != nil {
+		switch l := a.lensOf(rel); {
+		case l == nil:
+		case l.Plain:
+			a.usesShape(l)
+		default:
 			a.uncovered(int(t.Location), l, "the table's row type", "Name the columns and their types.")
 		}
 	}

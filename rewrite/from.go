@@ -76,19 +76,31 @@ func (a *attempt) fromItem(n *pg.Node, sc, outer *scope, ctes *cte) *fromNode {
 			a.need(x.RangeVar.Location)
 		}
 		it.place = &x.RangeVar.Location
+		if x.RangeVar.Schemaname != "" || ctes.find(x.RangeVar.Relname) == nil {
+			a.lockable(it.alias)
+		}
+		a.lockTable(x.RangeVar, it)
 		return add(it)
 	case *pg.Node_RangeTableSample:
 		if rv := x.RangeTableSample.Relation.GetRangeVar(); rv != nil {
 			a.exprs(x.RangeTableSample.Args, sc, ctes)
 			a.expr(x.RangeTableSample.Repeatable, sc, ctes)
-			return add(a.tableItem(rv, ctes))
+			it := a.tableItem(rv, ctes)
+			a.lockable(it.alias)
+			if a.frame.affects(it.alias) && slices.ContainsFunc(it.halves, func(h lens.Half) bool { return h.Target && h.Lock != "" }) {
+				a.uncovered(int(rv.Location), a.targetLens(a.find(rv.Schemaname, rv.Relname)), "TABLESAMPLE in a query that locks rows of the new table", "Sample in a sub-select, and lock by the key.")
+			}
+			return add(it)
 		}
 		a.exprs(x.RangeTableSample.Args, sc, ctes)
 		a.expr(x.RangeTableSample.Repeatable, sc, ctes)
 		return a.fromItem(x.RangeTableSample.Relation, sc, outer, ctes)
 	case *pg.Node_RangeSubselect:
-		s := a.query(x.RangeSubselect.Subquery, lateral(x.RangeSubselect.Lateral), ctes)
 		al := x.RangeSubselect.Alias
+		a.lockable(al.GetAliasname())
+		a.below = a.frame.affects(al.GetAliasname())
+		s := a.query(x.RangeSubselect.Subquery, lateral(x.RangeSubselect.Lateral), ctes)
+		a.below = false
 		return add(&item{alias: al.GetAliasname(), shape: renameColumns(s, al.GetColnames())})
 	case *pg.Node_RangeFunction:
 		f := x.RangeFunction
@@ -129,6 +141,9 @@ func (a *attempt) tableItem(rv *pg.RangeVar, ctes *cte) *item {
 		it.alias = rv.Alias.Aliasname
 	} else if rel != nil {
 		it.schema = rel.Schema
+	}
+	if rel != nil {
+		it.table, it.halves = rel.Kind == catalog.Table || rel.Kind == catalog.PartitionedTable, a.halvesOf(rel)
 	}
 	names := rv.GetAlias().GetColnames()
 	switch {
@@ -271,6 +286,9 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 		return node
 	}
 	// An alias hides what is in the join.
+	if a.frame != nil {
+		a.frame.odd = true
+	}
 	it := &item{alias: j.Alias.Aliasname}
 	for _, leaf := range mine {
 		if leaf.lens != nil {

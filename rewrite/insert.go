@@ -144,6 +144,9 @@ func (v *values) defaultValues() {
 	if len(v.lens.Fills) == 0 {
 		return
 	}
+	if v.refusesFill(v.lens, int(v.stmt.Relation.Location)) {
+		return
+	}
 	i := v.afterTarget()
 	for i < len(v.toks) && !(v.isWord(i, "default") && v.isWord(i+1, "values")) {
 		i++ // OVERRIDING ... VALUE
@@ -418,6 +421,11 @@ func (a *attempt) onConflict(c *pg.OnConflictClause, target *item, l *lens.Lens,
 	sc := &scope{items: []*item{target, excluded}}
 	a.assignments(c.TargetList, target, sc, ctes)
 	a.condition(c.WhereClause, sc, ctes)
+	for _, h := range l.Halves {
+		if keys, _ := a.newKeys(c.TargetList, h.Key); !h.Target && len(keys) > 0 && h.OnUpdate != (lens.Alone{}) {
+			a.uncovered(int(c.Location), l, "ON CONFLICT DO UPDATE of the key, to which rows of the new table may refer,", "UPDATE the key in a statement of its own.")
+		}
+	}
 }
 
 // mayMeetOther notes that a unique index of the column is the arbiter, where one of the other side may stand beside it.

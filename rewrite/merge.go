@@ -42,6 +42,12 @@ func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
 				a.mergeInsert(w, target.lens, places[i])
 			}
 		}
+		switch {
+		case w.CommandType == pg.CmdType_CMD_UPDATE:
+			a.restrictWhen(places[i], w.Condition, a.asksOnUpdate(target, w.TargetList, a.toks[places[i]].start))
+		case w.CommandType == pg.CmdType_CMD_DELETE:
+			a.restrictWhen(places[i], w.Condition, a.asksOnDelete(target, a.toks[places[i]].start))
+		}
 	}
 }
 
@@ -73,6 +79,9 @@ func (a *attempt) whenPlaces(s *pg.MergeStmt) []int {
 func (a *attempt) mergeInsert(w0 *pg.MergeWhenClause, l *lens.Lens, when int) {
 	if a.refusal != nil || len(w0.Values) == 0 && len(l.Fills) == 0 {
 		return // DEFAULT VALUES
+	}
+	if len(w0.Values) == 0 && a.refusesFill(l, a.toks[when].start) {
+		return
 	}
 	if len(w0.Values) == 0 {
 		a.uncovered(a.toks[when].start, l, "INSERT DEFAULT VALUES in MERGE", "Write VALUES with the columns.")

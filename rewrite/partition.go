@@ -106,11 +106,9 @@ func (a *attempt) lensNamed(text string) *lens.Lens {
 	if !a.state.names.in(text) {
 		return nil
 	}
-	for _, oid := range a.state.roots {
-		for _, rel := range append([]*catalog.Relation{a.state.Catalog.ByOID(oid)}, a.state.Catalog.Descendants(oid)...) {
-			if newWordSet([]string{rel.Name}).in(text) {
-				return a.lensOf(rel)
-			}
+	for _, rel := range a.state.involved() {
+		if newWordSet([]string{rel.Name}).in(text) {
+			return a.targetLens(rel)
 		}
 	}
 	return nil

@@ -94,6 +94,8 @@ func (a *attempt) unqualified(c *pg.ColumnRef, name string, sc *scope) *ref {
 	switch {
 	case r == nil && unsure:
 		a.uncovered(int(c.Location), l, fmt.Sprintf("the name %q, which something of unknown shape may have,", name), hintUnsure)
+	case r == nil && row != nil && row.lens != nil && row.lens.Plain:
+		a.usesShape(row.lens)
 	case r == nil && row != nil:
 		if a.refusal == nil && row.lens != nil {
 			a.blame = a.otherSide(row.lens, name)
@@ -243,7 +245,11 @@ func (a *attempt) starInExpression(c *pg.ColumnRef, sc *scope) {
 		return
 	}
 	for _, l := range append(it.covers, it.lens) {
-		if l != nil {
+		switch {
+		case l == nil:
+		case l.Plain:
+			a.usesShape(l)
+		default:
 			a.uncovered(int(c.Location), l, "a whole row", hintWholeRow)
 		}
 	}

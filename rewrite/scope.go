@@ -41,10 +41,12 @@ func (s *shape) hide(hidden map[string]*lens.Lens) {
 
 // item is one name in a FROM clause.
 type item struct {
-	alias  string     // what references are qualified with; "" where nothing can be
-	schema string     // may stand before alias, where the table has no alias of its own
-	lens   *lens.Lens // set for migrating tables
-	shape             // for all others
+	alias  string      // what references are qualified with; "" where nothing can be
+	schema string      // may stand before alias, where the table has no alias of its own
+	lens   *lens.Lens  // set for migrating tables
+	halves []lens.Half // of the splits of which the table is one of the two
+	table  bool        // a table or view of the catalog
+	shape              // for all others
 	// unordered says that the columns are known by name only: not in which order they stand, nor whether all do.
 	unordered bool
 	maybe     []string // names of columns that it may have besides

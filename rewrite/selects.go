@@ -106,7 +106,11 @@ func renameColumns(s shape, names []*pg.Node) shape {
 }
 
 func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
+	frame := &lockFrame{stmt: s, all: a.below}
+	a.below = false
 	ctes = a.with(s.WithClause, outer, ctes)
+	frame, a.frame = a.frame, frame
+	defer func() { a.frame = frame }()
 	if s.Op != pg.SetOperation_SETOP_NONE {
 		left := a.selectStmt(s.Larg, outer, ctes)
 		right := a.selectStmt(s.Rarg, outer, ctes)
@@ -163,6 +167,7 @@ func (a *attempt) selectStmt(s *pg.SelectStmt, outer *scope, ctes *cte) shape {
 	}
 	a.exprs([]*pg.Node{s.LimitCount, s.LimitOffset}, sc, ctes)
 	a.exprs(s.WindowClause, sc, ctes)
+	a.lockFirst(a.frame)
 	return out
 }
 

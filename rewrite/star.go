@@ -42,7 +42,7 @@ func (a *attempt) star(c *pg.ColumnRef, sc *scope, tree []*fromNode) shape {
 		a.add(replace, from, to, sqlText(text))
 		return s
 	}
-	if !slices.ContainsFunc(tree, (*fromNode).migrates) {
+	if !slices.ContainsFunc(tree, (*fromNode).migrates) && (a.frame == nil || len(a.frame.joined) == 0) {
 		return spreadShape(tree)
 	}
 	text, s, ok := a.spreadAll(tree)

@@ -41,6 +41,8 @@ type State struct {
 	tables      map[uint32][]int // by OID: the tables that migrate, and their partitions and inheritance children, which migrate with them
 	roots       []uint32         // OIDs of the tables that are migrated by their own name, by place in migrations
 	bare        []string         // names of all of them without their schemas, in order and each once
+	targets     map[uint32][]int // by OID: the tables that columns of a split move to
+	coming      []int            // the splits of which that table does not stand yet
 	beyondASCII bool             // some of the names has characters beyond ASCII
 	names       *wordSet         // byte patterns of the names
 	templates   *cache[*template]
@@ -49,7 +51,7 @@ type State struct {
 
 // NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
 func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State, error) {
-	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes)}
+	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, targets: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes)}
 	for _, m := range migrations {
 		if m.Stage.Phase == lens.Retired {
 			continue
@@ -64,10 +66,16 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 			return nil, fmt.Errorf("migration %s: %w", m.Definition.Name, err)
 		}
 		m.group = group
+		if m.Definition.SplitTable != nil {
+			if !m.Stage.Splits() {
+				s.migrations, s.roots = append(s.migrations, m), append(s.roots, rel.OID)
+				continue
+			}
+			s.target(&m)
+		}
 		for _, r := range append([]*catalog.Relation{rel}, cat.Descendants(rel.OID)...) {
 			s.tables[r.OID] = append(s.tables[r.OID], len(s.migrations))
-			s.bare = append(s.bare, r.Name)
-			s.beyondASCII = s.beyondASCII || !ascii(r.Name)
+			s.mention(r.Name)
 		}
 		s.migrations, s.roots = append(s.migrations, m), append(s.roots, rel.OID)
 	}
@@ -75,6 +83,52 @@ func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State
 	s.bare = slices.Compact(s.bare)
 	s.names = newWordSet(s.bare)
 	return s, nil
+}
+
+// mention has texts with a table's name planned.
+func (s *State) mention(name string) {
+	s.bare = append(s.bare, name)
+	s.beyondASCII = s.beyondASCII || !ascii(name)
+}
+
+// target brings in the table that columns of a split move to.
+func (s *State) target(m *Migration) {
+	to := m.Definition.SplitTable.To
+	s.mention(to.Name)
+	if rel := s.targetOf(m); rel != nil {
+		s.targets[rel.OID] = append(s.targets[rel.OID], len(s.migrations))
+		return
+	}
+	s.coming = append(s.coming, len(s.migrations))
+}
+
+// targetOf gives the table that columns of a split move to; nil where it does not stand.
+func (s *State) targetOf(m *Migration) *catalog.Relation {
+	if m.Target != nil {
+		if rel := s.Catalog.ByOID(m.Target.OID); rel != nil {
+			return rel
+		}
+	}
+	return s.Catalog.Relation(m.Definition.SplitTable.To.Schema, m.Definition.SplitTable.To.Name)
+}
+
+// involved gives the tables that statements are planned for: those that migrate, in the order of the migrations and behind each its partitions and children, and those that columns
+// of a split move to.
+func (s *State) involved() []*catalog.Relation {
+	var all []*catalog.Relation
+	for i := range s.migrations {
+		m := &s.migrations[i]
+		if m.Definition.SplitTable != nil {
+			if !m.Stage.Splits() {
+				continue
+			}
+			if rel := s.targetOf(m); rel != nil {
+				all = append(all, rel)
+			}
+		}
+		all = append(append(all, s.Catalog.ByOID(s.roots[i])), s.Catalog.Descendants(s.roots[i])...)
+	}
+	return all
 }
 
 // Mentions says whether the text may name a migrating table, or a system catalog that tells its columns. It is a byte scan without parsing; where
@@ -117,7 +171,7 @@ func (s *State) HasMigration(name string) bool {
 	return false
 }
 
-// TableNames gives the bare names of the tables that migrate, partitions and inheritance children among them, in order and each once: Settings.Means is
+// TableNames gives the bare names of the tables that migrate, partitions, inheritance children and those that columns move to among them, in order and each once: Settings.Means is
 // about them. The caller must not change them.
 func (s *State) TableNames() []string { return s.bare }
 

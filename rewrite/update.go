@@ -25,6 +25,7 @@ func (a *attempt) update(s *pg.UpdateStmt, ctes *cte) shape {
 	} else {
 		a.exprs(targetValues(s.TargetList), sc, ctes)
 	}
+	a.restrict(s.Relation.Location, s.WhereClause, a.asksOnUpdate(target, s.TargetList, int(s.Relation.Location)), sc.items[1:])
 	return out
 }
 
@@ -37,6 +38,7 @@ func (a *attempt) delete(s *pg.DeleteStmt, ctes *cte) shape {
 	sc.items = append([]*item{target}, sc.items...)
 	out := a.targets(s.ReturningList, a.returning(sc, target), append([]*fromNode{{item: target}}, tree...), ctes)
 	a.condition(s.WhereClause, sc, ctes)
+	a.restrict(s.Relation.Location, s.WhereClause, a.asksOnDelete(target, int(s.Relation.Location)), sc.items[1:])
 	return out
 }
 

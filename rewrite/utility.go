@@ -55,11 +55,16 @@ func (a *attempt) statement(n *pg.Node) {
 		}
 	case *pg.Node_DropStmt:
 		a.drop(n, x.DropStmt)
-	case *pg.Node_TruncateStmt, *pg.Node_LockStmt:
-		// They name no column.
+	case *pg.Node_TruncateStmt:
+		a.truncate(x.TruncateStmt)
+	case *pg.Node_LockStmt:
+		a.utility = true // it names no column
 		a.touchAll(n)
+		a.utility = false
 	case *pg.Node_VacuumStmt:
+		a.utility = true
 		a.touchAll(n)
+		a.utility = false
 		a.analyzeWhole(x.VacuumStmt)
 	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DeallocateStmt, *pg.Node_FetchStmt,
 		*pg.Node_ClosePortalStmt, *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_DiscardStmt, *pg.Node_ConstraintsSetStmt,

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"strings"
+
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
@@ -10,6 +12,10 @@ type TableView struct {
 	Table      string          `json:"table"`
 	Migrations []MigrationView `json:"migrations"`
 	Columns    []ColumnView    `json:"columns"` // in the order of *
+	// Locks are the functions by which statements that change or lock rows take the other table's row of a split first.
+	Locks []string `json:"locks,omitempty"`
+	// Fills are the assignments that an INSERT makes to columns that the code does not know.
+	Fills []string `json:"fills,omitempty"`
 }
 
 // MigrationView is where a migration stands, and for which of its sides the statement was written.
@@ -57,7 +63,7 @@ func (s *State) viewOf(l *lens.Lens) TableView {
 		case known:
 		case s.migrations[i].group.Adding:
 			sides[name] = lens.Old
-		case s.migrations[i].group.Dropping:
+		case s.migrations[i].group.Dropping, s.migrations[i].group.Splitting:
 			sides[name] = lens.New
 		}
 	}
@@ -66,7 +72,23 @@ func (s *State) viewOf(l *lens.Lens) TableView {
 		m.Stage, _ = s.stage(name)
 		t.Migrations = append(t.Migrations, m)
 	}
+	for _, f := range l.Fills {
+		t.Fills = append(t.Fills, catalog.QuoteIdent(f.Column)+" = "+f.SQL)
+	}
+	for _, h := range l.Halves {
+		if h.Target && h.Lock != "" {
+			t.Locks = append(t.Locks, h.Lock+"("+joinIdents(h.Key)+")")
+		}
+	}
 	return t
+}
+
+func joinIdents(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = catalog.QuoteIdent(n)
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // describe fills in how a column that migrates is read and written.

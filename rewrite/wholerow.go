@@ -46,6 +46,10 @@ func (a *attempt) rowRef(n *pg.Node, sc *scope) *item {
 	if it == nil || it.lens == nil || it.alias == "excluded" {
 		return nil
 	}
+	if it.lens.Plain {
+		a.usesShape(it.lens)
+		return nil
+	}
 	return it
 }
 

@@ -333,6 +333,9 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 
 // fill gives the columns that the code does not know and that take no row without a value theirs.
 func (a *attempt) fill(l *lens.Lens, w *rowsToWrite) bool {
+	if a.refusesFill(l, w.off) {
+		return false
+	}
 	for _, f := range l.Fills {
 		switch {
 		case w.broken:
@@ -349,6 +352,17 @@ func (a *attempt) fill(l *lens.Lens, w *rowsToWrite) bool {
 		}
 	}
 	return true
+}
+
+// refusesFill refuses an INSERT where a column that the code does not know takes no row without a value now.
+func (a *attempt) refusesFill(l *lens.Lens, off int) bool {
+	for _, f := range l.Fills {
+		if f.Refuse != "" {
+			a.uncovered(off, l, "an INSERT of new code", "Now, "+f.Refuse+".")
+			return true
+		}
+	}
+	return false
 }
 
 func (a *attempt) tiedRow(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) tied {

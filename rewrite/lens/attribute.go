@@ -25,6 +25,7 @@ const maxAdded = 64 // columns that one migration adds
 // oldAttribute describes an old column. Once constraints may have gone to the new columns, those tell whether it could be NULL: a NULL stands for a NULL.
 func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
 	at := Attribute{Slot: m.OldNums[o.Name], NotNull: m.notNull(rel, o.Name), DefaultOf: m.defaultFrom(rel, o.Name)}
+	at.NotNull = at.NotNull || contains(m.Required, o.Name)
 	if m.Stage.Phase == Complete || m.Stage.Step == InferNew {
 		for _, n := range m.Group.New {
 			at.NotNull = at.NotNull || m.notNull(rel, n.Name)

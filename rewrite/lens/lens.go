@@ -124,10 +124,17 @@ type Lens struct {
 	Fills []Fill
 	// Trusting says that rows are read on one side alone, since all of them agree: rows must not come in past the guard.
 	Trusting bool
+	// Plain says that the code sees the table as it is, so that a row as a whole is what the code takes it for.
+	Plain bool
+	// Halves say of which splits the table is one of the two tables.
+	Halves []Half
 }
 
 // Fill is a physical column and what an INSERT puts into it, as SQL.
-type Fill struct{ Column, SQL string }
+type Fill struct {
+	Column, SQL string
+	Refuse      string // why that cannot be now, so that there can be no INSERT; "" where it can
+}
 
 // Column gives the logical column of that name, or nil.
 func (l *Lens) Column(name string) *Column {
@@ -148,6 +155,13 @@ type Applied struct {
 	TableNums map[string]int16        // the same in the table itself, where the relation is a partition or a child of it; nil for the table
 	OldTypes  map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
 	New       bool                    // the code was written for the schema after the migration
+
+	// Of a split only.
+	Split    *SplitTable
+	Table    TableName   // the table that the columns leave
+	Known    bool        // the new table stands, so that what follows is known
+	Foreign  *ForeignKey // the new table's, to that; nil where there is none
+	Required []string    // the columns that move and that take no NULL
 }
 
 type placed struct {
@@ -160,7 +174,7 @@ type placed struct {
 // Compile makes the lens of a table under the migrations that are under way on it, all but retired ones. The relation is the
 // table as the catalog has it now, which may already be a step further than the stage.
 func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
-	l := &Lens{Relation: rel, Names: map[string]bool{}}
+	l := &Lens{Relation: rel, Names: map[string]bool{}, Plain: true}
 	var cols []placed
 	migrating := map[string]bool{}
 	for i := range migrations {
@@ -175,6 +189,7 @@ func Compile(rel *catalog.Relation, migrations []Applied) *Lens {
 		cols = append(cols, m.columns(rel, i)...)
 		l.Fills = append(l.Fills, m.fills(rel)...)
 		l.Trusting = l.Trusting || m.Stage.trusting()
+		l.Plain = l.Plain && m.Group.Splitting && !m.New && !m.Stage.leavesOld()
 	}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
@@ -238,6 +253,9 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 			m.readOld(rel, o, &c)
 			c.Loose = m.Group.Dropping
 			m.describe(rel, &c, o.Name)
+			if m.Group.Splitting {
+				c.Infer = o.Name
+			}
 			c.Attribute = m.oldAttribute(rel, o)
 			p := placed{Column: c, place: int(m.OldNums[o.Name])}
 			if rel.Column(o.Name) == nil {
@@ -380,6 +398,10 @@ func (m *Applied) readOld(rel *catalog.Relation, o OldColumn, c *Column) {
 	own := Form{{Column: o.Name}}
 	s := m.Stage
 	switch {
+	case m.Group.Splitting && s.leavesOld():
+		c.Unreadable = aboutToGo
+	case m.Group.Splitting:
+		c.Read = own
 	case s.written() == oldOnly, s.Phase <= Backfilling, m.Group.Dropping && s.Phase <= Contract:
 		c.Read = own
 	case o.Down == nil && s.Phase <= Contract:
@@ -413,6 +435,9 @@ func (m *Applied) readNew(rel *catalog.Relation, n NewColumn, c *Column) {
 // tie says how the group's columns of this side are written in the stage.
 func (m *Applied) tie(rel *catalog.Relation) *Tie {
 	g, s := m.Group, m.Stage
+	if g.Splitting {
+		return m.splitTie()
+	}
 	t := &Tie{Migration: m.Name, Same: g.Same, Lossy: g.Lossy, OldSide: !m.New, Moving: s.Step == InferNew}
 	m.arbiter(t)
 	w := s.written()
@@ -466,13 +491,16 @@ func (m *Applied) tie(rel *catalog.Relation) *Tie {
 
 // fills are the old columns that new code does not know and that take no row without a value.
 func (m *Applied) fills(rel *catalog.Relation) []Fill {
+	if m.Group.Splitting {
+		return m.splitFills(rel)
+	}
 	if !m.New || !m.Group.Dropping || m.Stage.written() == newOnly {
 		return nil
 	}
 	var out []Fill
 	for _, o := range m.Group.Old {
 		if c := rel.Column(o.Name); c != nil && c.NotNull && c.Default == "" && !c.Generated && !c.Identity && o.Down != nil && len(o.Down.Columns()) == 0 {
-			out = append(out, Fill{o.Name, o.Down.cast(c.Type.SQL).Over("")})
+			out = append(out, Fill{Column: o.Name, SQL: o.Down.cast(c.Type.SQL).Over("")})
 		}
 	}
 	return out

@@ -1,0 +1,446 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
+)
+
+// The two tables of a split hold each other's values, and the guard brings what is written to one to the other. It takes the row of the table that the columns leave
+// first, and so must every statement: here, new code's statements on the new table are made to do so. An INSERT needs nothing, since a trigger comes before its row.
+
+// targetHalves gives what there is to know of a table that columns of a split move to; nil for others.
+func (a *attempt) targetHalves(rel *catalog.Relation) []lens.Half {
+	var halves []lens.Half
+	for _, i := range a.state.targets[rel.OID] {
+		x := a.applied(i)
+		a.touched[x.Name] = true
+		halves = append(halves, x.Half(a.state.Catalog.ByOID(a.state.roots[i]), true))
+	}
+	return halves
+}
+
+// halvesOf gives of which splits a table is one of the two.
+func (a *attempt) halvesOf(rel *catalog.Relation) []lens.Half {
+	if l := a.lensOf(rel); l != nil {
+		return l.Halves
+	}
+	return a.targetHalves(rel)
+}
+
+// enter refuses a statement that names the new table of a split where its code does not know the table, or is too early.
+func (a *attempt) enter(rv *pg.RangeVar, rel *catalog.Relation) {
+	halves := a.targetHalves(rel)
+	if len(halves) == 0 {
+		return
+	}
+	a.targetLens(rel)
+	for _, h := range halves {
+		if !a.mayEnter(rv, h) {
+			return
+		}
+	}
+}
+
+func (a *attempt) mayEnter(rv *pg.RangeVar, h lens.Half) bool {
+	switch {
+	case !h.New:
+		if a.refusal == nil {
+			a.blame = h.Migration
+		}
+		a.noTable(rv, h.Migration)
+	case h.Refuse != "":
+		a.refuse(&Refusal{
+			Code: "0A000", Message: fmt.Sprintf("segue: a statement on the new table %s cannot be carried through migration %q yet", catalog.QuoteIdent(rv.Relname), h.Migration),
+			Hint: "Now, " + h.Refuse + ".", Position: a.position(int(rv.Location)),
+		})
+	default:
+		return true
+	}
+	return false
+}
+
+// noTable refuses a table that the code's own schema does not have, in PostgreSQL's words.
+func (a *attempt) noTable(rv *pg.RangeVar, migration string) {
+	name := rv.Relname
+	if rv.Schemaname != "" {
+		name = rv.Schemaname + "." + name
+	}
+	r := &Refusal{
+		Code: "42P01", Message: fmt.Sprintf("relation %q does not exist", name),
+		Hint: fmt.Sprintf("Migration %q is under way: the new schema has the table, and this statement is read as one for the old schema.", migration),
+	}
+	if !a.utility {
+		r.Position = a.position(int(rv.Location))
+	}
+	a.refuse(r)
+}
+
+// comingTable refuses the new table of a split before it stands: for old code the server has the error.
+func (a *attempt) comingTable(rv *pg.RangeVar) {
+	for _, i := range a.state.coming {
+		m := &a.state.migrations[i]
+		to := m.Definition.SplitTable.To
+		if rv.Relname != to.Name || rv.Schemaname != "" && rv.Schemaname != to.Schema || rv.Schemaname == "" && !slices.Contains(a.set.Path, to.Schema) ||
+			rv.Schemaname == "" && slices.Contains(a.set.Temp, to.Name) {
+			continue
+		}
+		a.touched[m.Definition.Name] = true
+		x := a.applied(i)
+		a.mayEnter(rv, x.Half(a.state.Catalog.ByOID(a.state.roots[i]), true))
+		return
+	}
+}
+
+// targetLens gives a lens for the new table of a split, as far as definitions and explanations are concerned; nil for other tables. Statements that read and write rows see
+// the table as it is.
+func (a *attempt) targetLens(rel *catalog.Relation) *lens.Lens {
+	if l := a.lensOf(rel); l != nil {
+		return l
+	}
+	if l := a.lenses[rel.OID]; l != nil {
+		return l
+	}
+	halves := a.targetHalves(rel)
+	if len(halves) == 0 {
+		return nil
+	}
+	l := lens.Compile(rel, nil)
+	l.Halves = halves
+	for _, i := range a.state.targets[rel.OID] {
+		d := a.state.migrations[i].Definition
+		l.Migrations = append(l.Migrations, d.Name)
+		for _, p := range append(d.SplitTable.KeyPairs(), d.SplitTable.ColumnPairs()...) {
+			l.Names[p.To] = true
+		}
+	}
+	a.lenses[rel.OID] = l
+	return l
+}
+
+// isKey says whether a column is of the key by which a split's rows belong together.
+func isKey(l *lens.Lens, name string) bool {
+	return slices.ContainsFunc(l.Halves, func(h lens.Half) bool { return slices.Contains(h.Key, name) })
+}
+
+// ask is a condition that is to be asked of each row that a statement changes: it is true, or raises.
+type ask struct {
+	pieces []piece
+	// exact says that it must be asked of no other row. Else it costs only time.
+	exact bool
+}
+
+// call is a function's call with columns of an item.
+func call(function string, it *item, columns []string) string {
+	text := function + "("
+	for i, c := range columns {
+		if i > 0 {
+			text += ", "
+		}
+		text += catalog.QuoteIdent(it.alias) + "." + catalog.QuoteIdent(c)
+	}
+	return text + ")"
+}
+
+// asksOnDelete gives what is to be asked of each row that a DELETE takes.
+func (a *attempt) asksOnDelete(target *item, off int) (asks []ask) {
+	for _, h := range target.halves {
+		switch {
+		case h.Target && h.Lock != "":
+			asks = append(asks, ask{pieces: sqlText(call(h.Lock, target, h.Key))})
+		case h.OnDelete.Refuse != "":
+			a.uncovered(off, target.lens, "a DELETE whose rows the new table may refer to", "Now, "+h.OnDelete.Refuse+".")
+		case h.OnDelete.Function != "":
+			asks = append(asks, ask{pieces: sqlText(call(h.OnDelete.Function, target, h.Key)), exact: true})
+		}
+	}
+	return asks
+}
+
+// asksOnUpdate gives what is to be asked of each row that an UPDATE with that list of SET changes.
+func (a *attempt) asksOnUpdate(target *item, list []*pg.Node, off int) (asks []ask) {
+	for _, h := range target.halves {
+		keys, ok := a.newKeys(list, h.Key)
+		switch {
+		case h.Target && h.Lock != "":
+			asks = append(asks, ask{pieces: sqlText(call(h.Lock, target, h.Key))})
+			if len(keys) > 0 && ok {
+				asks = append(asks, ask{pieces: a.lockNew(h, target, keys)})
+			}
+		case len(keys) == 0:
+		case h.OnUpdate.Refuse != "":
+			a.uncovered(off, target.lens, "an UPDATE of the key, to which rows of the new table may refer", "Now, "+h.OnUpdate.Refuse+".")
+		case h.OnUpdate.Function != "" && !ok:
+			a.uncovered(off, target.lens, "this way of assigning a column of the key", "Assign it alone, from an expression that is not volatile and has no sub-select.")
+		case h.OnUpdate.Function != "":
+			p := sqlText("CASE WHEN ")
+			for i, name := range h.Key {
+				toks, assigned := keys[name]
+				if !assigned {
+					continue
+				}
+				if len(p) > 1 {
+					p = append(p, lit(" OR "))
+				}
+				p = append(p, lit("("), copyOf(toks[0], toks[1]), lit(")::"+keyType(target, h.Key[i])+" IS DISTINCT FROM "+catalog.QuoteIdent(target.alias)+"."+catalog.QuoteIdent(name)))
+			}
+			p = append(p, lit(" THEN "+call(h.OnUpdate.Function, target, h.Key)+" ELSE true END"))
+			asks = append(asks, ask{pieces: p, exact: true})
+		}
+	}
+	return asks
+}
+
+// lockNew locks the row of the key that an UPDATE gives, too.
+func (a *attempt) lockNew(h lens.Half, target *item, keys map[string][2]int) []piece {
+	p := sqlText(h.Lock + "(")
+	for i, name := range h.Key {
+		if i > 0 {
+			p = append(p, lit(", "))
+		}
+		if toks, assigned := keys[name]; assigned {
+			p = append(p, lit("("), copyOf(toks[0], toks[1]), lit(")::"+keyType(target, name)))
+			continue
+		}
+		p = append(p, lit(catalog.QuoteIdent(target.alias)+"."+catalog.QuoteIdent(name)))
+	}
+	return append(p, lit(")"))
+}
+
+// keyType gives the type of a column of the key, as SQL.
+func keyType(target *item, name string) string {
+	if target.lens != nil {
+		return target.lens.Column(name).Type.SQL
+	}
+	return target.column(name).typ.SQL
+}
+
+// newKeys finds what SET gives the columns of a key, as tokens; ok is false where some value of them cannot be written twice.
+func (a *attempt) newKeys(list []*pg.Node, key []string) (keys map[string][2]int, ok bool) {
+	ok = true
+	for i, n := range list {
+		name := n.GetResTarget().GetName()
+		if !slices.Contains(key, name) {
+			continue
+		}
+		if keys == nil {
+			keys = map[string][2]int{}
+		}
+		as, found := a.assignment(list, i, nil)
+		keys[name] = as.toks
+		ok = ok && found && !as.opaque && !as.isDefault() && a.twice(as.node)
+	}
+	return keys, ok
+}
+
+// restrict puts the asks into the WHERE clause of an UPDATE or DELETE whose table's name stands at place; others are the other things in its scope.
+func (a *attempt) restrict(place int32, where *pg.Node, asks []ask, others []*item) {
+	if len(asks) == 0 || a.refusal != nil {
+		return
+	}
+	exact := slices.ContainsFunc(asks, func(x ask) bool { return x.exact })
+	if where.GetCurrentOfExpr() != nil {
+		if exact {
+			a.uncovered(int(place), nil, "WHERE CURRENT OF in a statement whose rows the new table may refer to", "Name the row by its key.")
+		}
+		return // the cursor's query has locked the row, or the guard finds the order that there is
+	}
+	at, end := a.whereClause(a.tokenAt(place))
+	if (at < 0) != (where == nil) || end < 0 {
+		a.lost(place, "WHERE")
+		return
+	}
+	p := a.joined(asks, others)
+	if at < 0 {
+		a.add(after, end, end, append(sqlText(" WHERE "), p...))
+		return
+	}
+	if !a.keepSublinks(where, exact) {
+		a.lost(place, "WHERE")
+		return
+	}
+	a.add(before, at+1, at+1, sqlText("("))
+	a.add(after, end, end, append(sqlText(") AND "), p...))
+}
+
+// joined gives the asks as one condition. The planner asks a condition as soon as it has the tables that it mentions: it is made to mention all of them, so that it comes
+// after their joins.
+func (a *attempt) joined(asks []ask, others []*item) []piece {
+	presence := ""
+	for _, it := range others {
+		switch {
+		case it.alias == "" || it.apart:
+			continue
+		case presence != "":
+			presence += ", "
+		}
+		presence += catalog.QuoteIdent(it.alias)
+		if it.lens != nil || it.table {
+			presence += ".tableoid"
+		}
+	}
+	var p []piece
+	if presence != "" {
+		p = sqlText("CASE WHEN pg_catalog.num_nulls(", presence, ") >= 0 THEN ")
+	}
+	for i, x := range asks {
+		if i > 0 {
+			p = append(p, lit(" AND "))
+		}
+		p = append(p, x.pieces...)
+	}
+	if presence != "" {
+		p = append(p, lit(" END"))
+	}
+	return p
+}
+
+// whereClause finds WHERE behind a table's name: the token of the word, -1 where there is none, and the last token of its condition, or of what stands where it would; end is -1 where
+// that is not found.
+func (a *attempt) whereClause(i int) (at, end int) {
+	at, depth := -1, 0
+	if i < 0 {
+		return -1, -1
+	}
+	for ; i < len(a.toks); i++ {
+		switch {
+		case a.isPunct(i, '('), a.isPunct(i, '['):
+			depth++
+		case a.isPunct(i, ')'), a.isPunct(i, ']'):
+			depth--
+		case depth > 0 || a.isPunct(i-1, '.') || a.isWord(i-1, "as"):
+		case a.isWord(i, "where"):
+			return i, a.exprEnd(i + 1)
+		case a.isWord(i, "returning"), a.isPunct(i, ';'):
+			return -1, i - 1
+		}
+		if depth < 0 {
+			return -1, i - 1
+		}
+	}
+	return at, len(a.toks) - 1
+}
+
+// keepSublinks keeps the planner from making joins of the sub-selects of a WHERE clause, below which it would ask of rows that have no partner. For what need not be exact
+// that is done only where it would ask of all rows but those that are meant: elsewhere the cost of asking tells it to join first, and a join can use an index.
+func (a *attempt) keepSublinks(n *pg.Node, exact bool) bool {
+	s := n.GetSubLink()
+	if b := n.GetBoolExpr(); b != nil {
+		if b.Boolop == pg.BoolExprType_AND_EXPR {
+			for _, arg := range b.Args {
+				if !a.keepSublinks(arg, exact) {
+					return false
+				}
+			}
+			return true
+		}
+		if b.Boolop == pg.BoolExprType_NOT_EXPR {
+			s = b.Args[0].GetSubLink()
+			exact = true
+		}
+		if s.GetSubLinkType() != pg.SubLinkType_EXISTS_SUBLINK {
+			return true // no join is made of it
+		}
+	}
+	if s == nil || !exact || s.SubLinkType != pg.SubLinkType_EXISTS_SUBLINK && s.SubLinkType != pg.SubLinkType_ANY_SUBLINK {
+		return true
+	}
+	i := a.tokenAt(s.Location)
+	if i < 0 || a.isWord(i, "operator") {
+		return false
+	}
+	for i < len(a.toks) && !a.isPunct(i, '(') {
+		i++
+	}
+	end := a.closing(i)
+	if end < 0 {
+		return false
+	}
+	a.add(after, end, end, sqlText(" IS TRUE"))
+	return true
+}
+
+// restrictWhen puts the asks into the condition of MERGE's WHEN clause that begins at a token.
+func (a *attempt) restrictWhen(when int, condition *pg.Node, asks []ask) {
+	if len(asks) == 0 || a.refusal != nil {
+		return
+	}
+	then, depth := when, 0
+	for ; then < len(a.toks); then++ {
+		switch {
+		case a.isPunct(then, '('), a.isPunct(then, '['):
+			depth++
+		case a.isPunct(then, ')'), a.isPunct(then, ']'):
+			depth--
+		case a.isPunct(then-1, '.'), a.isWord(then-1, "as"):
+		case a.isWord(then, "case"):
+			depth++
+		case a.isWord(then, "end"):
+			depth--
+		}
+		if depth == 0 && a.isWord(then, "then") {
+			break
+		}
+	}
+	if then >= len(a.toks) || !a.isWord(when+1, "matched") || condition != nil && !a.isWord(when+2, "and") {
+		a.lost(int32(a.toks[when].start), "MERGE")
+		return
+	}
+	p := a.joined(asks, nil)
+	if condition == nil {
+		a.add(before, then, then, append(append(sqlText("AND "), p...), lit(" ")))
+		return
+	}
+	a.add(before, when+3, when+3, sqlText("("))
+	a.add(after, then-1, then-1, append(sqlText(") AND "), p...))
+}
+
+// truncate plans TRUNCATE: old code's takes the new table along, which may refer to the one that is emptied.
+func (a *attempt) truncate(s *pg.TruncateStmt) {
+	a.utility = true
+	named := map[uint32]bool{}
+	for _, n := range s.Relations {
+		if _, rel, _ := a.relation(n.GetRangeVar(), nil); rel != nil {
+			named[rel.OID] = true
+		}
+	}
+	for _, n := range s.Relations {
+		rv := n.GetRangeVar()
+		_, rel, _ := a.relation(rv, nil)
+		if rel == nil || a.refusal != nil {
+			continue
+		}
+		for _, h := range a.halvesOf(rel) {
+			if h.Target || !h.Both || named[h.Other.OID] {
+				continue
+			}
+			if h.New {
+				a.uncovered(int(rv.Location), a.lensOf(rel), "TRUNCATE of the table without the new one, whose rows would belong to none,", "TRUNCATE both in one statement.")
+				continue
+			}
+			named[h.Other.OID] = true
+			a.truncateBoth(rv, h.Other)
+		}
+	}
+	a.utility = false
+}
+
+func (a *attempt) truncateBoth(rv *pg.RangeVar, other *catalog.Relation) {
+	from := a.tokenAt(rv.Location)
+	to := from
+	for from >= 0 && a.isPunct(to+1, '.') {
+		to += 2
+	}
+	if from < 0 {
+		a.lost(rv.Location, "TRUNCATE")
+		return
+	}
+	if a.tokText(to+1) == "*" || a.isPunct(to+1, ')') && a.isPunct(from-1, '(') {
+		to++
+	}
+	a.add(after, to, to, sqlText(", ", catalog.QuoteQualified(other.Schema, other.Name)))
+}
