@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/migrate/agree"
 	"segue/proxy"
 )
 
@@ -19,9 +20,6 @@ type change struct {
 	fixed bool // it cannot be given up: what ddl does cannot be undone, or nothing would be won
 	ddl   func(ctx context.Context, tx pgx.Tx) error
 }
-
-// errLost says that the right to change the epoch has gone to somebody else.
-var errLost = errors.New("another proxy has taken over the changing of the epoch: see `segue status`")
 
 // lateError says that a change was waited for as long as --max-wait allows.
 type lateError struct{ waiting []string }
@@ -85,7 +83,13 @@ func (w *work) coordinate(ctx context.Context, f func() error) (err error) {
 			err = errors.Join(err, fmt.Errorf("giving the epoch back: %w", unlock))
 		}
 	}()
-	if _, err := w.conn.Exec(ctx, "UPDATE segue.epoch SET holder = $1", w.id); err != nil {
+	if err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := w.c.arrive(ctx, tx, w.id, agree.Mark{}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "UPDATE segue.epoch SET holder = $1", w.id)
+		return err
+	}); err != nil {
 		return fmt.Errorf("taking the epoch to change: %w", err)
 	}
 	return f()
@@ -127,13 +131,12 @@ func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
 }
 
 func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bool) error {
-	var current, settled int64
-	var holder string
-	if err := tx.QueryRow(ctx, "SELECT current, settled, COALESCE(holder::text, '') FROM segue.epoch FOR UPDATE").Scan(&current, &settled, &holder); err != nil {
+	row, err := readEpoch(ctx, tx, "FOR UPDATE")
+	if err != nil {
 		return err
 	}
-	if holder != w.id || settled != current && !unsettled {
-		return errLost
+	if err := row.MayWrite(w.id, unsettled); err != nil {
+		return err
 	}
 	if ch.ddl != nil {
 		if err := ch.ddl(ctx, tx); err != nil {
@@ -144,10 +147,9 @@ func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bo
 	if !ch.fixed && !unsettled {
 		prior = &w.m.Stand
 	}
-	if tag, err := tx.Exec(ctx, "UPDATE segue.epoch SET current = current + 1, changed_at = now() WHERE current = $1 AND holder = $2", current, w.id); err != nil {
+	current := row.Epoch
+	if _, err := tx.Exec(ctx, "UPDATE segue.epoch SET current = current + 1, writer = $1, changed_at = now()", w.id); err != nil {
 		return err
-	} else if tag.RowsAffected() != 1 {
-		return errLost
 	}
 	from := w.m.Stand
 	if tag, err := tx.Exec(ctx, `UPDATE segue.migration SET live = $2, phase = $3, step = $4, proved = $5, changed = $6, prior = $7, changed_at = now()
@@ -156,7 +158,7 @@ func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bo
 		from.Live, from.Phase.String(), from.Step.String(), from.Proved); err != nil {
 		return err
 	} else if tag.RowsAffected() != 1 {
-		return errLost
+		return agree.ErrReplaced
 	}
 	if _, err := tx.Exec(ctx, "SELECT pg_notify($1, $2)", epochChannel, fmt.Sprint(current+1)); err != nil {
 		return err
@@ -173,15 +175,16 @@ func (w *work) late(ctx context.Context, err error) error {
 	if rerr := w.read(ctx); rerr != nil {
 		return rerr
 	}
-	_, current, err := w.epoch(ctx)
+	row, err := readEpoch(ctx, w.conn, "")
 	if err != nil {
 		return err
 	}
-	if w.m.Changed != current {
-		return fmt.Errorf("%w: epoch %d, of another migration, is not settled yet: %w", proxy.ErrConflict, current, late)
-	}
-	if w.m.Prior == nil {
+	switch row.Late(w.m.Changed, w.m.Prior != nil) {
+	case agree.Foreign:
+		return fmt.Errorf("%w: epoch %d, of another migration, is not settled yet: %w", proxy.ErrConflict, row.Epoch, late)
+	case agree.WaitOn:
 		return fmt.Errorf("%s is reached, and not settled yet after %v: %w; it cannot be given up: `segue advance %s` waits on", w.m.Stand, w.opt.MaxWait, late, w.name)
+	case agree.GiveUp:
 	}
 	reached := w.m.Stand
 	if err := w.giveUp(ctx); err != nil {
@@ -194,6 +197,9 @@ func (w *work) late(ctx context.Context, err error) error {
 // unsettled epoch, and it cannot be given up itself.
 func (w *work) giveUp(ctx context.Context) error {
 	w.deadline = time.Time{}
+	if err := w.rest(ctx); err != nil {
+		return err
+	}
 	if err := w.write(ctx, change{name: "give up", to: *w.m.Prior, fixed: true}, true); err != nil {
 		return err
 	}
@@ -208,27 +214,25 @@ func (w *work) giveUp(ctx context.Context) error {
 
 // epoch reads the epoch that is settled and the one that is current.
 func (w *work) epoch(ctx context.Context) (settled, current int64, err error) {
-	if err := w.conn.QueryRow(ctx, "SELECT settled, current FROM segue.epoch").Scan(&settled, &current); err != nil {
-		return 0, 0, fmt.Errorf("reading the epoch: %w", err)
-	}
-	return settled, current, nil
+	row, err := readEpoch(ctx, w.conn, "")
+	return row.Settled, row.Epoch, err
 }
 
 // catchUp settles what a work that was cut off has left unsettled, or gives it up where the request is to go back.
 func (w *work) catchUp(ctx context.Context) error {
-	settled, current, err := w.epoch(ctx)
-	if err != nil || settled == current {
+	row, err := readEpoch(ctx, w.conn, "")
+	if err != nil || row.IsSettled() {
 		return err
 	}
 	return w.coordinate(ctx, func() error {
 		if err := w.read(ctx); err != nil {
 			return err
 		}
-		settled, current, err := w.epoch(ctx)
-		if err != nil || settled == current {
+		row, err := readEpoch(ctx, w.conn, "")
+		if err != nil || row.IsSettled() {
 			return err
 		}
-		if m := w.m; w.backOut && m.Changed == current && m.Prior != nil && m.Prior.rank() < m.Stand.rank() {
+		if m := w.m; w.backOut && m.Prior != nil && m.Prior.rank() < m.Stand.rank() && row.Late(m.Changed, true) == agree.GiveUp {
 			return w.giveUp(ctx)
 		}
 		if err := w.settle(ctx); err != nil {

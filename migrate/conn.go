@@ -114,6 +114,11 @@ func (c *Controller) dial(ctx context.Context, handler func(*pgconn.PgConn) ctxw
 	if _, err := conn.Exec(ctx, text); err != nil {
 		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
 	}
+	history, err := readHistory(ctx, conn)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
+	}
+	conn.PgConn().CustomData()[historyKey] = history
 	return conn, nil
 }
 

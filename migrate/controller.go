@@ -21,8 +21,10 @@ type Options struct {
 	Host  string        // the proxy's host, for people
 	Build string        // the proxy's build, for people
 	Lease time.Duration // how long a proxy may go on without a renewal; 0: 10s
-	Log   *zap.Logger   // nil: none
-	Hooks Hooks         // for tests
+	// Servers are the addresses, host:port, that clients' sessions are opened at: they must be the server that the control connection reaches. None: that is not looked at.
+	Servers []string
+	Log     *zap.Logger // nil: none
+	Hooks   Hooks       // for tests
 }
 
 // Hooks are called at the boundaries of steps, so that a test can hold or end the work there.
@@ -69,9 +71,12 @@ type Controller struct {
 	pids  map[uint32]bool // registered server sessions that live
 	gone  map[uint32]bool // sessions to forget; bounded by the sessions that there were since the last renewal
 
-	applied atomic.Int64  // the last epoch that the host has applied since the last join
-	wake    chan struct{} // ends Run's waiting
-	looks   atomic.Bool   // all proxies are to be told to look at the catalog
+	reached atomic.Pointer[reached] // what the host has applied last
+	wake    chan struct{}           // ends Run's waiting
+	looks   atomic.Bool             // all proxies are to be told to look at the catalog
+	doubted atomic.Bool             // the place's connection may be another server's than new ones
+
+	servers servers
 }
 
 var _ proxy.Control = (*Controller)(nil)
@@ -90,7 +95,7 @@ func Open(ctx context.Context, opt Options) (*Controller, error) {
 		return nil, err
 	}
 	c := &Controller{
-		opt: opt, log: opt.Log, base: base, seen: newObserver(), running: map[string]*work{},
+		opt: opt, log: opt.Log, base: base, seen: newObserver(), servers: servers{turn: make(chan struct{}, 1)}, running: map[string]*work{},
 		pids: map[uint32]bool{}, gone: map[uint32]bool{}, wake: make(chan struct{}, 1),
 	}
 	c.registers, c.side = newLink(c.connect), newLink(c.connect)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
+	"segue/migrate/agree"
 	"segue/proxy"
 	"segue/rewrite"
 )
@@ -18,13 +19,18 @@ const epochChannel = "segue_epoch"
 
 // place is a proxy's place among the proxies, from joining until leaving or fencing. Only Join and Run use it, but for id.
 type place struct {
-	id    string
-	conn  *pgx.Conn // nil while it is lost
-	state loaded
-	sent  time.Duration // Boottime when the last renewal that arrived was sent
-	acked int64
-	taken bool // the sessions are registered under it, and the host has the state
-	ready bool // the host has applied a state since joining, so the lease is worth something
+	agree.Place
+	id      string
+	history agree.History // as in Mark; for those who may not read that
+	conn    *pgx.Conn     // nil while it is lost
+	state   loaded
+	taken   bool // the sessions are registered under it, and the host has the state
+}
+
+// reached says that the host has applied the state of a mark, which a place has handed to it.
+type reached struct {
+	place string
+	mark  agree.Mark
 }
 
 // Join joins the proxies and gives the state to begin with. The lease counts from now, so Run is to follow soon.
@@ -33,14 +39,16 @@ func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.join(ctx, conn)
-	if err != nil {
+	if err := c.sameSystems(ctx, historyOf(conn)); err != nil {
 		return nil, errors.Join(err, closeConn(conn))
 	}
-	// A proxy that begins has no sessions under any other epoch.
-	p.acked = p.state.Epoch
-	if _, err := conn.Exec(ctx, "UPDATE segue.proxy SET ack = $2 WHERE id = $1", p.id, p.acked); err != nil {
-		return nil, errors.Join(fmt.Errorf("joining the proxies: %w", err), closeConn(conn))
+	p, err := c.join(ctx, conn, nil)
+	if err == nil {
+		p.Applied(p.Mark) // a proxy that begins has no sessions under any other epoch
+		_, err = p.acknowledge(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, closeConn(conn))
 	}
 	c.mu.Lock()
 	old := c.place
@@ -53,27 +61,53 @@ func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
 }
 
 // join takes a new place: the lease is inserted and the epoch read in one transaction that holds the epoch's row FOR SHARE, which a change
-// takes FOR UPDATE. So there is no epoch that this proxy serves and a coordinator did not wait for it at.
-func (c *Controller) join(ctx context.Context, conn *pgx.Conn) (*place, error) {
-	p := &place{id: newID(), conn: conn}
+// takes FOR UPDATE. So there is no epoch that this proxy serves and a coordinator did not wait for it at. before is the place that was lost, or nil: what is left of it goes.
+func (c *Controller) join(ctx context.Context, conn *pgx.Conn, before *place) (*place, error) {
+	p := &place{id: newID(), conn: conn, history: historyOf(conn)}
 	if _, err := conn.Exec(ctx, "LISTEN "+epochChannel); err != nil {
 		return nil, fmt.Errorf("joining the proxies: %w", err)
 	}
+	var lost agree.Mark
+	former := p.id
+	if before != nil {
+		lost, former = before.Mark, before.id
+	}
+	if err := inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return c.arrive(ctx, tx, p.id, lost) }); err != nil {
+		return nil, fmt.Errorf("joining the proxies: %w", err)
+	}
 	var err error
+	var sent time.Duration
 	p.state, err = readState(ctx, conn, loaded{}, func(tx pgx.Tx) error {
-		p.sent = proxy.Boottime()
+		sent = proxy.Boottime()
 		if _, err := tx.Exec(ctx, "SELECT FROM segue.epoch FOR SHARE"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO segue.proxy (id, host, build, ack, lease) VALUES ($1, $2, $3, 0, $4)",
-			p.id, c.opt.Host, c.opt.Build, c.opt.Lease.Seconds())
+		if _, err := tx.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", former); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO segue.proxy (id, host, build, ack, lease, format) VALUES ($1, $2, $3, 0, $4, $5)",
+			p.id, c.opt.Host, c.opt.Build, c.opt.Lease.Seconds(), format)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("joining the proxies: %w", err)
 	}
+	p.Place = agree.Join(p.state.mark, sent, c.opt.Lease)
 	c.log.Info("joined the proxies", zap.String("proxy", p.id), zap.Int64("epoch", p.state.Epoch))
 	return p, nil
+}
+
+// acknowledge writes the epoch that is due, if there is one.
+func (p *place) acknowledge(ctx context.Context) (agree.Next, error) {
+	epoch, due := p.Due()
+	if !due {
+		return agree.Stay, nil
+	}
+	tag, err := p.conn.Exec(ctx, "UPDATE segue.proxy SET ack = $2 WHERE id = $1", p.id, epoch)
+	if err != nil {
+		return agree.Stay, fmt.Errorf("acknowledging epoch %d: %w", epoch, err)
+	}
+	return p.Acknowledged(epoch, tag.RowsAffected() == 1), nil
 }
 
 // Run keeps the lease until ctx ends.
@@ -123,9 +157,10 @@ const keepUsage = 10_000
 
 // apply hands the state to the host; what comes back wakes keep.
 func (k *keeper) apply() {
-	c := k.c
-	k.host.Apply(k.state.State, func(epoch int64) {
-		c.applied.Store(epoch)
+	c, this := k.c, reached{k.id, k.state.mark}
+	k.Loaded(this.mark)
+	k.host.Apply(k.state.State, func(int64) {
+		c.reached.Store(&this)
 		c.poke()
 	})
 }
@@ -154,7 +189,7 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 			if err := k.limited(ctx, k.renew); err != nil {
 				return err
 			}
-			due = k.sent + c.opt.Lease/4
+			due = k.Sent + c.opt.Lease/4
 			retry.next = 50 * time.Millisecond
 		}
 		if err := k.limited(ctx, k.acknowledge); err != nil {
@@ -166,6 +201,9 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 				c.looks.Store(true)
 				return fmt.Errorf("telling of a change of the catalog: %w", err)
 			}
+		}
+		if c.doubted.Swap(false) { // another connection will show which server there is now
+			return errors.Join(errElsewhere, closeConn(k.conn))
 		}
 		told, err := k.wait(ctx, due)
 		if err != nil {
@@ -214,34 +252,44 @@ func (k *keeper) wait(ctx context.Context, due time.Duration) (told bool, err er
 func (k *keeper) renew(ctx context.Context) error {
 	c := k.c
 	sent := proxy.Boottime()
-	var epoch, found int64
-	var print string
+	var row agree.Row
+	var found bool
+	var acked int64
 	err := inTx(ctx, k.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var at time.Time
-		if err := tx.QueryRow(ctx, "SELECT current, clock_timestamp() FROM segue.epoch").Scan(&epoch, &at); err != nil {
+		var err error
+		if row, err = readEpoch(ctx, tx, ""); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at); err != nil {
 			return err
 		}
 		k.count() // after the time of the renewal, so that all uses before it are told with it
-		tag, err := tx.Exec(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3, pids = $4, latency = $5 WHERE id = $1", k.id, at, k.sessions, toInt4(k.pids), k.latency)
-		if err != nil {
+		switch err := tx.QueryRow(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3, pids = $4, latency = $5 WHERE id = $1 RETURNING ack",
+			k.id, at, k.sessions, toInt4(k.pids), k.latency).Scan(&acked); {
+		case err == nil:
+			found = true
+		case !errors.Is(err, pgx.ErrNoRows):
 			return err
 		}
-		found = tag.RowsAffected()
 		return k.storeUsage(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("renewing the lease: %w", err)
 	}
 	k.usage = nil
-	if found == 0 || epoch < k.state.Epoch {
-		return k.rejoin(ctx, epoch)
+	now := row.Mark
+	now.History = historyOf(k.conn) // what the row says may not have been noted yet
+	next := k.Renewed(sent, found, acked, now)
+	if next == agree.Rejoin {
+		return k.rejoin(ctx)
 	}
-	k.sent = sent
 	k.lease()
-	if print, err = fingerprint(ctx, k.conn); err != nil {
+	print, err := fingerprint(ctx, k.conn)
+	if err != nil {
 		return err
 	}
-	if epoch != k.state.Epoch || print != k.state.print {
+	if next == agree.Load || print != k.state.print {
 		state, err := readState(ctx, k.conn, k.state, nil)
 		if err != nil {
 			return err // what is known stays
@@ -265,9 +313,10 @@ func (k *keeper) count() {
 	}
 }
 
+// lease tells the host until when it holds; what is held because there was none is told by rejoin.
 func (k *keeper) lease() {
-	if k.ready {
-		k.host.Lease(k.sent + k.c.opt.Lease)
+	if until := k.Until(); until > 0 {
+		k.host.Lease(until)
 	}
 }
 
@@ -309,40 +358,33 @@ func (k *keeper) observe(ctx context.Context) error {
 
 // acknowledge writes what the host has applied.
 func (k *keeper) acknowledge(ctx context.Context) error {
-	epoch := k.c.applied.Load()
-	if epoch != k.state.Epoch {
-		return nil
+	if r := k.c.reached.Load(); r != nil && r.place == k.id {
+		first := k.Until() == 0
+		k.Applied(r.mark)
+		if first {
+			k.lease()
+		}
 	}
-	if !k.ready {
-		k.ready = true
-		defer k.lease()
-	}
-	if k.acked == epoch {
-		return nil
-	}
-	tag, err := k.conn.Exec(ctx, "UPDATE segue.proxy SET ack = $2 WHERE id = $1", k.id, epoch)
+	next, err := k.place.acknowledge(ctx)
 	if err != nil {
-		return fmt.Errorf("acknowledging epoch %d: %w", epoch, err)
+		return err
 	}
-	if tag.RowsAffected() == 0 {
-		return k.rejoin(ctx, epoch)
+	if next == agree.Rejoin {
+		return k.rejoin(ctx)
 	}
-	k.acked = epoch
 	return nil
 }
 
 // rejoin is for a proxy that was taken for dead, or whose database went back: it holds its clients, joins anew, and goes on only when no
 // session of it runs under what it knew before.
-func (k *keeper) rejoin(ctx context.Context, epoch int64) error {
+func (k *keeper) rejoin(ctx context.Context) error {
 	c := k.c
 	k.host.Lease(0)
-	k.ready = false
-	c.log.Warn("this proxy lost its place among the proxies; it joins anew", zap.String("proxy", k.id), zap.Int64("epoch", epoch))
-	p, err := c.join(ctx, k.conn)
+	c.log.Warn("this proxy lost its place among the proxies; it joins anew", zap.String("proxy", k.id), zap.Int64("epoch", k.Mark.Epoch))
+	p, err := c.join(ctx, k.conn, k.place)
 	if err != nil {
 		return err
 	}
-	c.applied.Store(0)
 	c.mu.Lock()
 	c.place = p
 	c.mu.Unlock()

@@ -4,38 +4,72 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// registerSQL stores PIDs with the start of their sessions, so that a PID that is used again is not taken for the same session. A PID that
-// the server does not have is the one of a session that has ended.
+// registerSQL stores PIDs with the start of their sessions, so that a PID that is used again is not taken for the same session, and gives those that it has stored. A PID that
+// the server does not have is the one of a session that has ended, or of another server's.
 const registerSQL = `
 INSERT INTO segue.session (proxy, pid, backend_start)
 SELECT $1, a.pid, a.backend_start FROM pg_stat_activity a WHERE a.pid = ANY ($2)
-ON CONFLICT (proxy, pid) DO UPDATE SET backend_start = EXCLUDED.backend_start, registered_at = now()`
+ON CONFLICT (proxy, pid) DO UPDATE SET backend_start = EXCLUDED.backend_start, registered_at = now() RETURNING pid`
 
-// Register stores the PIDs of server sessions. It fails where the proxy has no place among the proxies, or has just lost it.
+// Register stores the PIDs of server sessions. It fails where the proxy has no place among the proxies, or has just lost it, and where the control connection has come to another
+// server than the one that the proxy's state is from, or the sessions themselves are another server's.
 func (c *Controller) Register(ctx context.Context, pids []uint32) error {
 	id := c.self()
 	if id == "" {
 		return errors.New("storing the PIDs of server sessions: this proxy has no place among the proxies")
 	}
-	err := c.registers.do(ctx, func(conn *pgx.Conn) error {
+	var stored []int32
+	register := func(conn *pgx.Conn) (err error) {
+		if err := c.sameHistory(conn); err != nil {
+			return errors.Join(err, closeConn(conn)) // the next try opens another one
+		}
 		c.pidMu.Lock()
 		for _, pid := range pids {
 			delete(c.gone, pid)
 			c.pids[pid] = true // before it is stored: a new place takes it along
 		}
 		c.pidMu.Unlock()
-		_, err := conn.Exec(ctx, registerSQL, id, toInt4(pids))
+		stored, err = collect(ctx, conn, registerSQL, pgx.RowTo[int32], id, toInt4(pids))
 		return err
-	})
+	}
+	err := c.registers.do(ctx, register)
+	if errors.Is(err, errElsewhere) {
+		err = c.registers.do(ctx, register)
+	}
+	if errors.Is(err, errElsewhere) {
+		c.doubted.Store(true) // it may be the place that is of another server
+		c.poke()
+	}
 	if err != nil {
 		return fmt.Errorf("storing the PIDs of server sessions: %w", err)
 	}
 	if now := c.self(); now != id {
 		return errors.New("storing the PIDs of server sessions: this proxy has lost its place among the proxies meanwhile")
+	}
+	for _, pid := range pids {
+		if !slices.Contains(stored, int32(pid)) {
+			// It has ended; or a pooler stands in between, whose sessions have PIDs of its own; or it is another server's.
+			return c.sameServers(ctx)
+		}
+	}
+	return nil
+}
+
+// errElsewhere says that two connections reach different servers, or one server before and after it was promoted.
+var errElsewhere = errors.New("the control connection reaches another server than the one that this proxy joined at")
+
+// sameHistory says whether a connection reaches the history that this proxy's statements are planned for.
+func (c *Controller) sameHistory(conn *pgx.Conn) error {
+	c.mu.Lock()
+	p := c.place
+	c.mu.Unlock()
+	if here := historyOf(conn); p != nil && p.history != here {
+		return fmt.Errorf("%w (timeline %d, it was %d)", errElsewhere, here.Timeline, p.history.Timeline)
 	}
 	return nil
 }

@@ -22,7 +22,12 @@ CREATE TABLE segue.epoch (
 	current    bigint NOT NULL,
 	settled    bigint NOT NULL,  -- the last epoch that every live proxy had acknowledged
 	holder     uuid,             -- the work that may write: every write is a compare-and-swap on it
-	changed_at timestamptz NOT NULL DEFAULT now()
+	changed_at timestamptz NOT NULL DEFAULT now(),
+	writer     uuid,             -- who wrote the current epoch: two histories may have the same numbers
+	system     text,             -- the system identifier and the timeline of the server that it was last seen on
+	timeline   bigint,
+	branch     bigint,           -- the epoch by which it was last noted that the database went back to an earlier state
+	moved_at   timestamptz       -- when that was noted; null once the current epoch was settled after it
 );
 COMMENT ON TABLE segue.epoch IS 'Segue: one row; grows by one with every phase change of any migration';
 
@@ -73,6 +78,7 @@ CREATE TABLE segue.proxy (
 	sessions   bigint NOT NULL DEFAULT 0,  -- clients connected
 	pids       integer[] NOT NULL DEFAULT '{}',  -- their server sessions at the last renewal
 	latency    jsonb,                      -- what its clients' statements took between the last two renewals
+	format     integer NOT NULL DEFAULT 4, -- of the state that its build knows
 	joined_at  timestamptz NOT NULL DEFAULT now(),
 	renewed_at timestamptz NOT NULL DEFAULT now()
 );
@@ -83,6 +89,7 @@ CREATE TABLE segue.session (
 	pid           integer NOT NULL,
 	backend_start timestamptz,             -- null where the control role may not see it
 	registered_at timestamptz NOT NULL DEFAULT now(),
+	behind        bigint,                  -- the epoch that it last kept its proxy from acknowledging
 	PRIMARY KEY (proxy, pid)
 );
 COMMENT ON TABLE segue.session IS 'Segue: server sessions that have run statements on migrating tables';
@@ -106,7 +113,8 @@ CREATE TABLE segue.event (
 	role      text NOT NULL DEFAULT current_user,
 	migration text,
 	action    text NOT NULL,
-	detail    jsonb
+	detail    jsonb,
+	actor     text                         -- who asked for it, on that host; null where nobody did
 );
 COMMENT ON TABLE segue.event IS 'Segue: who did what, when';
 
@@ -141,7 +149,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA segue FROM PUBLIC;
 // createState makes schema segue where it is missing; proxies that start at once wait for the first of them.
 func createState(ctx context.Context, conn *pgx.Conn) error {
 	found, err := stateFormat(ctx, conn)
-	if err != nil || found {
+	if err != nil || found == format {
 		return err
 	}
 	err = inTx(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
@@ -149,8 +157,11 @@ func createState(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 		found, err := stateFormat(ctx, tx)
-		if err != nil || found {
+		if err != nil || found == format {
 			return err
+		}
+		if found > 0 {
+			return upgrade(ctx, tx, found)
 		}
 		var exists bool
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'segue')").Scan(&exists); err != nil {
@@ -180,25 +191,54 @@ func createState(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// stateFormat says whether the state is there, and gives an error where it is not one that this build knows.
-func stateFormat(ctx context.Context, q queryer) (bool, error) {
+// oldest is the oldest format that is brought up to date in place.
+const oldest = 4
+
+// upgrades bring the state from a format to the next one. They only add what proxies of the build before do not need, and read past: such proxies go on until they are
+// restarted, and a build that is older than the format refuses to start. The first one is from oldest.
+var upgrades = []string{`
+ALTER TABLE segue.epoch ADD writer uuid, ADD system text, ADD timeline bigint, ADD branch bigint, ADD moved_at timestamptz;
+ALTER TABLE segue.migration ADD paused boolean NOT NULL DEFAULT false, ADD max_rows bigint, ADD scanned jsonb;
+ALTER TABLE segue.proxy ADD pids integer[] NOT NULL DEFAULT '{}', ADD latency jsonb, ADD format integer NOT NULL DEFAULT 4;
+ALTER TABLE segue.session ADD behind bigint;
+ALTER TABLE segue.event ADD actor text;
+`}
+
+// upgrade brings the state up to date.
+func upgrade(ctx context.Context, tx pgx.Tx, from int) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '5s'"); err != nil {
+		return err
+	}
+	for _, ddl := range upgrades[from-oldest:] {
+		if _, err := tx.Exec(ctx, ddl); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, "UPDATE segue.epoch SET format = $1", format)
+	return err
+}
+
+// stateFormat gives the format of the state that is there, 0 where none is, and an error where it is not one that this build knows.
+func stateFormat(ctx context.Context, q queryer) (int, error) {
 	var exists bool
 	// Not to_regclass: it answers from a cache, which in a transaction that waited for the creator's lock does not know of what that one made.
 	if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'segue') AND relname = 'epoch')").Scan(&exists); err != nil {
-		return false, fmt.Errorf("looking for schema segue: %w", err)
+		return 0, fmt.Errorf("looking for schema segue: %w", err)
 	}
 	if !exists {
-		return false, nil
+		return 0, nil
 	}
 	var f int
 	err := q.QueryRow(ctx, "SELECT format FROM segue.epoch").Scan(&f)
 	switch {
 	case sqlState(err) == "42501":
-		return false, fmt.Errorf("reading schema segue: %w; it belongs to another role: connect as the control role that made it", err)
+		return 0, fmt.Errorf("reading schema segue: %w; it belongs to another role: connect as the control role that made it", err)
 	case err != nil:
-		return false, fmt.Errorf("reading schema segue: %w", err)
-	case f != format:
-		return false, fmt.Errorf("schema segue has format %d and this build knows %d: run the build that made it", f, format)
+		return 0, fmt.Errorf("reading schema segue: %w", err)
+	case f > format:
+		return 0, fmt.Errorf("schema segue has format %d, which a newer build has made, and this build knows formats up to %d: run that build", f, format)
+	case f < oldest:
+		return 0, fmt.Errorf("schema segue has format %d, and this build brings formats from %d on up to date: finish the migrations with the build that made it, DROP SCHEMA segue CASCADE, and start this one", f, oldest)
 	}
-	return true, nil
+	return f, nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
+
+	"segue/migrate/agree"
 )
 
 // terminateAfter is how long a transaction may end by itself before --terminate ends it.
@@ -18,19 +20,16 @@ const terminateAfter = time.Second
 // server sessions are ended, and the prepared transactions that hold locks on the table are over. Past the deadline it gives a *lateError.
 func (w *work) settle(ctx context.Context) error {
 	began := time.Now()
-	var prepared map[string]bool // those that there were when all proxies had acknowledged; nil before
+	settling := agree.Settling{Me: w.id}
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		var settled, current int64
-		var holder string
-		if err := w.conn.QueryRow(ctx, "SELECT settled, current, COALESCE(holder::text, '') FROM segue.epoch").Scan(&settled, &current, &holder); err != nil {
-			return fmt.Errorf("reading the epoch: %w", err)
+		row, err := readEpoch(ctx, w.conn, "")
+		if err != nil {
+			return err
 		}
-		if settled == current {
-			return nil
+		if settled, err := settling.Look(row); err != nil || settled {
+			return err
 		}
-		if holder != w.id {
-			return errLost
-		}
+		current := row.Epoch
 		waiting, err := w.behind(ctx, current, w.opt.Terminate && time.Since(began) > terminateAfter)
 		if err != nil {
 			return err
@@ -40,27 +39,17 @@ func (w *work) settle(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if prepared == nil {
-				prepared = map[string]bool{}
-				for _, x := range now {
-					prepared[x] = true
-				}
-			}
-			for _, x := range now { // later ones were made under this epoch
-				if prepared[x] {
-					waiting = append(waiting, x)
-				}
-			}
+			waiting = settling.Prepared(now)
 		}
 		if len(waiting) == 0 {
-			tag, err := w.conn.Exec(ctx, "UPDATE segue.epoch SET settled = current WHERE current = $1 AND holder = $2", current, w.id)
+			rest, err := w.resting(ctx, row)
 			if err != nil {
-				return fmt.Errorf("settling epoch %d: %w", current, err)
+				return err
 			}
-			if tag.RowsAffected() != 1 {
-				return errLost
+			if rest == 0 {
+				return w.settled(ctx, current)
 			}
-			return nil
+			waiting = []string{fmt.Sprintf("proxies that only the lost state of the database knew: their leases run out in %v", rest.Round(time.Second))}
 		}
 		if w.isLate() {
 			return &lateError{waiting}
@@ -74,6 +63,49 @@ func (w *work) settle(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// settled writes that an epoch is settled.
+func (w *work) settled(ctx context.Context, epoch int64) error {
+	if err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		row, err := readEpoch(ctx, tx, "FOR UPDATE")
+		if err != nil {
+			return err
+		}
+		if err := row.MaySettle(w.id, epoch); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE segue.epoch SET settled = current, moved_at = NULL")
+		return err
+	}); err != nil {
+		return fmt.Errorf("settling epoch %d: %w", epoch, err)
+	}
+	return nil
+}
+
+// resting says how long the epoch has to wait yet for leases that only the lost state of the database knew.
+func (w *work) resting(ctx context.Context, row agree.Row) (time.Duration, error) {
+	if !row.Moved {
+		return 0, nil
+	}
+	var seconds float64
+	if err := w.conn.QueryRow(ctx, "SELECT COALESCE(max(lease), 0) FROM segue.proxy").Scan(&seconds); err != nil {
+		return 0, fmt.Errorf("reading the proxies: %w", err)
+	}
+	return row.Rest(max(w.c.opt.Lease, time.Duration(seconds*float64(time.Second)))), nil
+}
+
+// rest waits until no lease is left that only the lost state of the database knew.
+func (w *work) rest(ctx context.Context) error {
+	row, err := readEpoch(ctx, w.conn, "")
+	if err != nil {
+		return err
+	}
+	left, err := w.resting(ctx, row)
+	if err != nil {
+		return err
+	}
+	return sleep(ctx, left)
 }
 
 // member is a proxy that has not acknowledged.
@@ -99,10 +131,14 @@ func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]strin
 	for _, m := range members {
 		silent := w.c.seen.see(m.id, m.renewals)
 		var text string
-		if silent > m.lease+leaseMargin {
+		switch agree.Judge(silent, m.lease) {
+		case agree.Dead:
 			text, err = w.fence(ctx, m)
-		} else if text, err = w.keeping(ctx, m, terminate); err == nil && silent > m.lease/2 {
+		case agree.Quiet:
+			text, err = w.keeping(ctx, m, terminate)
 			text += fmt.Sprintf(", which has not renewed its lease for %v", silent.Round(time.Second))
+		case agree.Lively:
+			text, err = w.keeping(ctx, m, terminate)
 		}
 		if err != nil {
 			return nil, err
@@ -213,12 +249,18 @@ func (w *work) fence(ctx context.Context, m member) (text string, err error) {
 		if err != nil {
 			return err
 		}
-		if renewals != m.renewals {
+		sessions, err := sessionsOf(ctx, tx, m)
+		if err != nil {
+			return err
+		}
+		switch agree.Fence(m.renewals, renewals, len(sessions)) {
+		case agree.Spare:
 			text = m.String()
 			return nil
-		}
-		if text, err = w.endSessions(ctx, tx, m); err != nil || text != "" {
+		case agree.Wait:
+			text, err = endSessions(ctx, tx, m, sessions)
 			return err
+		case agree.Strike:
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", m.id); err != nil {
 			return err
@@ -232,43 +274,40 @@ func (w *work) fence(ctx context.Context, m member) (text string, err error) {
 	return text, nil
 }
 
-// endSessions ends the server sessions of a dead proxy; it says which are still there.
-func (w *work) endSessions(ctx context.Context, tx pgx.Tx, m member) (string, error) {
-	type session struct {
-		pid   int32
-		known bool   // it is the one that was registered, and no later one with its PID
-		state string // "" where it may not be seen
-		may   bool   // the control role may end it
-	}
-	sessions, err := collect(ctx, tx, `
-		SELECT a.pid, COALESCE(a.backend_start = s.backend_start, false), COALESCE(a.state, ''),
+// orphan is a server session of a dead proxy.
+type orphan struct {
+	pid   int32
+	known bool // it is the one that was registered, and no later one with its PID
+	may   bool // the control role may end it
+}
+
+// sessionsOf gives the registered server sessions of a proxy that have not ended.
+func sessionsOf(ctx context.Context, tx pgx.Tx, m member) ([]orphan, error) {
+	return collect(ctx, tx, `
+		SELECT a.pid, COALESCE(a.backend_start = s.backend_start, false),
 		       me.rolsuper OR (NOT COALESCE(r.rolsuper, true) AND (pg_has_role(r.oid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER')))
 		FROM segue.session s
 		JOIN pg_stat_activity a ON a.pid = s.pid AND COALESCE(a.backend_start = s.backend_start, true)
 		JOIN pg_roles me ON me.rolname = current_user
 		LEFT JOIN pg_roles r ON r.oid = a.usesysid
-		WHERE s.proxy = $1 ORDER BY a.pid`, func(row pgx.CollectableRow) (s session, err error) {
-		return s, row.Scan(&s.pid, &s.known, &s.state, &s.may)
+		WHERE s.proxy = $1 ORDER BY a.pid`, func(row pgx.CollectableRow) (o orphan, err error) {
+		return o, row.Scan(&o.pid, &o.known, &o.may)
 	}, m.id)
-	if err != nil {
-		return "", err
-	}
+}
+
+// endSessions ends the server sessions of a dead proxy, where the control role may, and says which are waited for. One that is idle is waited for, too: its proxy may have been
+// stopped with a statement in hand, and send it when it wakes.
+func endSessions(ctx context.Context, tx pgx.Tx, m member, sessions []orphan) (string, error) {
 	var left []string
 	for _, s := range sessions {
-		switch {
-		case s.known && s.may:
-			if _, err := tx.Exec(ctx, "SELECT pg_terminate_backend($1)", s.pid); err != nil {
-				return "", err
-			}
-			left = append(left, fmt.Sprintf("pid %d", s.pid))
-		case s.known && s.state == "idle":
-			// It is outside a transaction, and its proxy holds its clients since the lease ran out.
-		default:
-			left = append(left, fmt.Sprintf("pid %d, which the control role may not end", s.pid))
+		if !s.known || !s.may {
+			left = append(left, fmt.Sprintf("pid %d, which the control role may not end: grant it pg_signal_backend, or as a superuser SELECT pg_terminate_backend(%d)", s.pid, s.pid))
+			continue
 		}
-	}
-	if len(left) == 0 {
-		return "", nil
+		if _, err := tx.Exec(ctx, "SELECT pg_terminate_backend($1)", s.pid); err != nil {
+			return "", err
+		}
+		left = append(left, fmt.Sprintf("pid %d", s.pid))
 	}
 	return fmt.Sprintf("the server sessions of %s, whose lease ran out (%s)", m, strings.Join(left[:min(len(left), 5)], "; ")), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/migrate/agree"
 	"segue/proxy"
 	"segue/rewrite"
 	"segue/rewrite/catalog"
@@ -145,19 +146,22 @@ func readMigration(ctx context.Context, q queryer, name string) (*migration, err
 	return ms[0], nil
 }
 
-// loaded is a state with the fingerprint of its catalog.
+// loaded is a state with the fingerprint of its catalog, and the mark of its epoch.
 type loaded struct {
 	*rewrite.State
 	print string
+	mark  agree.Mark
 }
 
 // loadState reads the state of one epoch, migrations and catalog from one snapshot: the transaction is REPEATABLE READ. Where the fingerprint is
 // that of the state before, its catalog is kept.
 func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
-	var epoch int64
-	if err := tx.QueryRow(ctx, "SELECT current FROM segue.epoch").Scan(&epoch); err != nil {
-		return loaded{}, fmt.Errorf("reading the epoch: %w", err)
+	row, err := readEpoch(ctx, tx, "")
+	if err != nil {
+		return loaded{}, err
 	}
+	mark := row.Mark
+	mark.History = historyOf(tx.Conn())
 	print, err := fingerprint(ctx, tx)
 	if err != nil {
 		return loaded{}, err
@@ -185,8 +189,8 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
 		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Members: m.Members, Seq: m.Seq})
 	}
-	state, err := rewrite.NewState(epoch, cat, under)
-	return loaded{state, print}, err
+	state, err := rewrite.NewState(mark.Epoch, cat, under)
+	return loaded{state, print, mark}, err
 }
 
 // errMoved says that the schema changed while it was being read.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"segue/migrate/agree"
 	"segue/session"
 )
 
@@ -15,7 +16,7 @@ type hold struct {
 // open says whether the gate would let a statement through now.
 func (c *conn) open(pid uint32) bool {
 	// A server that gives no key (pid 0) has no session that could be found by it.
-	return (c.registered.Load() || pid == 0) && c.hub.leased()
+	return agree.Admit(Boottime(), time.Duration(c.hub.lease.Load()), c.registered.Load(), pid == 0)
 }
 
 // holding is called while the session waits for the gate: it begins a hold, and ends one that is over. c.mu is held.

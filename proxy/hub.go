@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"segue/migrate/agree"
 	"segue/rewrite"
 	"segue/session"
 )
@@ -136,7 +137,7 @@ func (h *hub) superseded(ch *change) bool {
 
 // reached says whether a session under that state is no longer waited for.
 func (ch *change) reached(s *rewrite.State) bool {
-	return s.Epoch == ch.state.Epoch || s.SameStages(ch.state)
+	return s.SameStages(ch.state) // not by the epoch's number: a database that went back may give it to another epoch
 }
 
 // passed counts a session that has reached a change, or has ended. No lock may be held.
@@ -190,8 +191,7 @@ func (h *hub) resume(held []*conn) {
 }
 
 func (h *hub) leased() bool {
-	until := h.lease.Load()
-	return until > 0 && int64(Boottime()) <= until
+	return agree.Leased(Boottime(), time.Duration(h.lease.Load()))
 }
 
 // Usage takes what has been counted since the last call.

@@ -34,8 +34,9 @@ var arrows = map[string][]string{
 	"segue/rewrite":         {"segue/rewrite/catalog", "segue/rewrite/lens"},
 	"segue/session":         {"segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"}, // it asks the server for relations of its own
 	"segue/config":          {"segue/rewrite/lens"},
-	"segue/proxy":           {"segue/rewrite", "segue/rewrite/lens", "segue/session"},
-	"segue/migrate":         {"segue/config", "segue/proxy", "segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"},
+	"segue/proxy":           {"segue/migrate/agree", "segue/rewrite", "segue/rewrite/lens", "segue/session"},
+	"segue/migrate/agree":   {},
+	"segue/migrate":         {"segue/config", "segue/migrate/agree", "segue/proxy", "segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"},
 }
 
 func TestArrows(t *testing.T) {
@@ -63,6 +64,7 @@ func TestPurity(t *testing.T) {
 		"segue/rewrite/catalog": {"net", "os", "context", "time", "io", "syscall"},
 		"segue/rewrite/lens":    {"net", "os", "context", "io", "syscall"},
 		"segue/session":         {"net", "os", "context", "time", "syscall"},
+		"segue/migrate/agree":   {"net", "os", "context", "io", "syscall"},
 		"segue/config":          {"context", "net/http", "os/exec", "syscall"},
 	} {
 		for _, imported := range list(t, imports, pkg) {
