@@ -28,6 +28,15 @@ func (e *env) client(p *testProxy, application string) *pgx.Conn {
 	return conn
 }
 
+// keeps has a proxy that holds back say that these clients are the reason.
+func (p *testProxy) keeps(conns ...*pgx.Conn) {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	for _, c := range conns {
+		p.host.keep = append(p.host.keep, c.PgConn().PID())
+	}
+}
+
 func (e *env) alive(conn *pgx.Conn) bool {
 	return e.value("SELECT count(*) FROM pg_stat_activity WHERE pid = "+fmt.Sprint(conn.PgConn().PID())) == "1"
 }
@@ -50,13 +59,24 @@ func TestEpochWaitsForEveryProxy(t *testing.T) {
 	p, q := e.proxy(0), e.proxy(0)
 	p.bring(lens.Backfilling)
 	q.host.holdBack()
-	conn := e.client(q, "shop")
-	pgtest.Exec(t, conn, "BEGIN", "SELECT name FROM public.users")
+	conn, other := e.client(q, "shop"), e.client(q, "other")
+	pgtest.Exec(t, conn, "BEGIN", "/* web */ SELECT name FROM public.users")
+	pgtest.Exec(t, other, "BEGIN", "SELECT name FROM public.users") // under the new epoch, says the proxy
+	q.keeps(conn)
 	if err := p.goTo(lens.SwitchReads); err != nil {
 		t.Fatal(err)
 	}
-	p.working("waiting for proxy", fmt.Sprint("pid ", conn.PgConn().PID()), "shop")
+	p.working("waiting for proxy", fmt.Sprint("pid ", conn.PgConn().PID()), "shop", "user web", "last SELECT")
 	m := p.migration()
+	if len(m.Blocked) != 1 || m.Blocked[0].AgeSeconds <= 0 {
+		t.Fatalf("blocked by %+v", m.Blocked)
+	}
+	m.Blocked[0].AgeSeconds = 0
+	if want := (BlockerStatus{
+		Why: "epoch", Proxy: q.self(), Host: q.opt.Host, PID: int32(conn.PgConn().PID()), Application: "shop", User: "web", State: "idle in transaction", Statement: "SELECT",
+	}); m.Blocked[0] != want {
+		t.Fatalf("blocked by %+v, not %+v", m.Blocked[0], want)
+	}
 	if m.Settled || m.Phase != lens.SwitchReads || p.status().Settled {
 		t.Fatalf("status: %+v", m)
 	}
@@ -172,8 +192,10 @@ func TestTerminate(t *testing.T) {
 	p, q := e.proxy(0), e.proxy(0)
 	p.bring(lens.Backfilling)
 	q.host.holdBack()
-	busy, idle, failed := e.client(q, "busy"), e.client(q, "idle"), e.client(q, "failed")
+	busy, idle, failed, later := e.client(q, "busy"), e.client(q, "idle"), e.client(q, "failed"), e.client(q, "later")
+	q.keeps(busy, idle, failed)
 	pgtest.Exec(t, busy, "BEGIN", "SELECT name FROM public.users")
+	pgtest.Exec(t, later, "BEGIN", "SELECT name FROM public.users")
 	pgtest.Exec(t, failed, "BEGIN")
 	if _, err := failed.Exec(context.Background(), "SELECT nonsense"); err == nil {
 		t.Fatal("nonsense was selected")
@@ -183,8 +205,8 @@ func TestTerminate(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the transactions to be ended", func() bool { return !e.alive(busy) && !e.alive(failed) })
-	if !e.alive(idle) {
-		t.Fatal("a session outside a transaction was ended")
+	if !e.alive(idle) || !e.alive(later) {
+		t.Fatal("a session was ended that is in no transaction, or in one under the new epoch")
 	}
 	q.host.release()
 	if text := p.finished(); text != "" {
@@ -318,6 +340,9 @@ func TestPreparedTransactionsAreWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.working("prepared transaction 'segue test'")
+	if b := p.migration().Blocked; len(b) != 1 || b[0].Why != "prepared" || b[0].Prepared != "segue test" {
+		t.Fatalf("blocked by %+v", b)
+	}
 	e.exec("COMMIT PREPARED 'segue test'")
 	if text := p.finished(); text != "" {
 		t.Fatal(text)
@@ -333,6 +358,10 @@ func TestLocksOnTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.working("waiting for a lock on public.users")
+	until(t, "status to name who holds it", func() bool {
+		b := p.migration().Blocked
+		return len(b) == 1 && b[0].Why == "lock" && b[0].User == "postgres" && b[0].Statement == "SELECT"
+	})
 	e.exec("UPDATE users SET name = 'written before' WHERE id = 1", "COMMIT")
 	if text := p.finished(); text != "" {
 		t.Fatal(text)

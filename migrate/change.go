@@ -121,7 +121,7 @@ func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
 		if w.isLate() {
 			return fmt.Errorf("%s: waited %v for a lock on %s, held by %s; nothing has changed: try again later, or end those transactions", ch.name, w.opt.MaxWait, w.table, holders)
 		}
-		if err := w.say(ctx, "%s: waiting for a lock on %s, held by %s", ch.name, w.table, holders); err != nil {
+		if err := w.say(ctx, "%s: "+waitingForLock+"%s, held by %s", ch.name, w.table, holders); err != nil {
 			return err
 		}
 		if err := retry.pause(ctx); err != nil {

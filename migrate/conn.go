@@ -154,6 +154,9 @@ func (l *link) do(ctx context.Context, f func(*pgx.Conn) error) error {
 	}
 	defer func() { l.turn <- struct{}{} }()
 	for fresh := false; ; {
+		if l.conn != nil && !l.conn.IsClosed() && l.conn.PgConn().CheckConn() != nil {
+			_ = closeConn(l.conn) // the server has ended it meanwhile
+		}
 		if l.conn == nil || l.conn.IsClosed() {
 			conn, err := l.open(ctx)
 			if err != nil {

@@ -73,6 +73,7 @@ type fakeHost struct {
 	lease time.Duration
 	zero  int // how often the lease was taken away
 	usage proxy.Usage
+	keep  []uint32 // the server sessions that keep it from applying, while it is told to hold back
 }
 
 // use counts a use of the old names.
@@ -109,6 +110,9 @@ func (h *fakeHost) Usage() proxy.Usage {
 	defer h.mu.Unlock()
 	u := h.usage
 	h.usage.OldNames = nil
+	if h.held != nil {
+		u.Behind = h.keep
+	}
 	return u
 }
 

@@ -150,7 +150,11 @@ type keeper struct {
 	sessions int              // clients connected, as last counted
 	pids     []uint32         // their server sessions
 	latency  proxy.Latency    // of their statements since the count before
+	behind   []uint32         // server sessions that keep the state from being applied, as last told
 }
+
+// tellBehind is how often a proxy that cannot acknowledge yet renews, and with it tells what keeps it.
+const tellBehind = 500 * time.Millisecond
 
 // keepUsage bounds what is kept for a database that cannot be reached.
 const keepUsage = 10_000
@@ -204,6 +208,9 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 		}
 		if c.doubted.Swap(false) { // another connection will show which server there is now
 			return errors.Join(errElsewhere, closeConn(k.conn))
+		}
+		if k.Acked != k.state.Epoch { // what keeps it is to be seen soon
+			due = min(due, k.Sent+tellBehind)
 		}
 		told, err := k.wait(ctx, due)
 		if err != nil {
@@ -272,6 +279,9 @@ func (k *keeper) renew(ctx context.Context) error {
 		case !errors.Is(err, pgx.ErrNoRows):
 			return err
 		}
+		if err := k.storeBehind(ctx, tx); err != nil {
+			return err
+		}
 		return k.storeUsage(ctx, tx)
 	})
 	if err != nil {
@@ -306,7 +316,7 @@ func (k *keeper) renew(ctx context.Context) error {
 // count takes over what the host has counted.
 func (k *keeper) count() {
 	u := k.host.Usage()
-	k.sessions, k.pids, k.latency = u.Sessions, u.PIDs, u.Latency
+	k.sessions, k.pids, k.behind, k.latency = u.Sessions, u.PIDs, u.Behind, u.Latency
 	k.usage = append(k.usage, u.OldNames...)
 	if len(k.usage) > keepUsage {
 		k.usage = k.usage[len(k.usage)-keepUsage:]

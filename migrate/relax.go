@@ -241,7 +241,7 @@ func (w *work) alter(ctx context.Context, what string, f func(tx pgx.Tx) error) 
 		if err != nil {
 			return err
 		}
-		if err := w.say(ctx, "%s: waiting for a lock on %s, held by %s", what, w.table, holders); err != nil {
+		if err := w.say(ctx, "%s: "+waitingForLock+"%s, held by %s", what, w.table, holders); err != nil {
 			return err
 		}
 		if err := retry.pause(ctx); err != nil {

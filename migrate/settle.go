@@ -135,10 +135,10 @@ func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]strin
 		case agree.Dead:
 			text, err = w.fence(ctx, m)
 		case agree.Quiet:
-			text, err = w.keeping(ctx, m, terminate)
+			text, err = w.keeping(ctx, m, epoch, terminate)
 			text += fmt.Sprintf(", which has not renewed its lease for %v", silent.Round(time.Second))
 		case agree.Lively:
-			text, err = w.keeping(ctx, m, terminate)
+			text, err = w.keeping(ctx, m, epoch, terminate)
 		}
 		if err != nil {
 			return nil, err
@@ -151,90 +151,6 @@ func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]strin
 }
 
 func (m member) String() string { return fmt.Sprintf("proxy %s on %s", m.id[:8], m.host) }
-
-// blocker is a transaction that keeps a proxy from acknowledging.
-type blocker struct {
-	pid         int32
-	application string
-	age         float64 // seconds
-	sure        bool    // its backend_start is the registered one, or it may not be seen
-}
-
-func scanBlocker(row pgx.CollectableRow) (b blocker, err error) {
-	return b, row.Scan(&b.pid, &b.application, &b.age, &b.sure)
-}
-
-func (b blocker) String() string {
-	return fmt.Sprintf("pid %d, %s, %.0fs in transaction", b.pid, nameless(b.application), b.age)
-}
-
-func nameless(application string) string {
-	if application == "" {
-		return "no application_name"
-	}
-	return application
-}
-
-// keeping says what keeps a live proxy from acknowledging; with terminate, it ends that. A failed transaction that its client has not ended has
-// a state and no xact_start.
-func (w *work) keeping(ctx context.Context, m member, terminate bool) (string, error) {
-	blockers, err := collect(ctx, w.conn, `
-		SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - COALESCE(a.xact_start, a.state_change))::float8, true
-		FROM segue.session s JOIN pg_stat_activity a ON a.pid = s.pid AND a.backend_start = s.backend_start
-		WHERE s.proxy = $1 AND (a.xact_start IS NOT NULL OR a.state LIKE 'idle in transaction%') ORDER BY COALESCE(a.xact_start, a.state_change) LIMIT 50`, scanBlocker, m.id)
-	if err != nil {
-		return "", fmt.Errorf("looking for what keeps %s: %w", m, err)
-	}
-	if len(blockers) == 0 {
-		// Its sessions are not registered before their first statement on a migrating table, and not seen without pg_read_all_stats: name the
-		// oldest transactions that there are.
-		guesses, err := collect(ctx, w.conn, `
-			SELECT pid, application_name, extract(epoch FROM clock_timestamp() - COALESCE(xact_start, state_change))::float8, false FROM pg_stat_activity
-			WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> $1
-			AND (xact_start IS NOT NULL OR state LIKE 'idle in transaction%') AND COALESCE(xact_start, state_change) < clock_timestamp() - interval '1 s'
-			ORDER BY COALESCE(xact_start, state_change) LIMIT 3`, scanBlocker, applicationName)
-		if err != nil {
-			return "", fmt.Errorf("looking for what keeps %s: %w", m, err)
-		}
-		if len(guesses) == 0 {
-			return m.String(), nil
-		}
-		return fmt.Sprintf("%s (the oldest transactions: %s)", m, join(guesses)), nil
-	}
-	if terminate {
-		for _, b := range blockers {
-			if refused, err := w.terminate(ctx, b.pid); err != nil {
-				return "", err
-			} else if refused != "" {
-				return fmt.Sprintf("%s (%s; %s)", m, join(blockers), refused), nil
-			}
-			if err := w.c.note(ctx, w.conn, w.name, "terminated", map[string]any{"pid": b.pid, "application": b.application}); err != nil {
-				return "", err
-			}
-		}
-	}
-	return fmt.Sprintf("%s (%s)", m, join(blockers[:min(len(blockers), 5)])), nil
-}
-
-func join(bs []blocker) string {
-	var out []string
-	for _, b := range bs {
-		out = append(out, b.String())
-	}
-	return strings.Join(out, "; ")
-}
-
-// terminate ends a server session; refused says why the control role may not.
-func (w *work) terminate(ctx context.Context, pid int32) (refused string, err error) {
-	_, err = w.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", pid)
-	switch {
-	case sqlState(err) == "42501":
-		return "it may not be ended by the control role: grant it pg_signal_backend", nil
-	case err != nil:
-		return "", fmt.Errorf("ending the server session %d: %w", pid, err)
-	}
-	return "", nil
-}
 
 // fence is for a dead proxy: its registered server sessions are ended, and then it is struck off. It says what is still to come; "" once it is
 // done. The row is locked meanwhile, so no session is registered that is not seen here, and a proxy that renewed at the last moment is left.
@@ -332,13 +248,9 @@ func (w *work) prepared(ctx context.Context, epoch int64) ([]string, error) {
 
 // lockHolders names the transactions that hold locks on the table, for people.
 func (w *work) lockHolders(ctx context.Context) (string, error) {
-	found, err := collect(ctx, w.conn, `
-		SELECT DISTINCT l.pid, COALESCE(a.application_name, ''), COALESCE(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8, true
-		FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-		WHERE l.locktype = 'relation' AND l.relation IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.pid IS NOT NULL
-		ORDER BY 3 DESC LIMIT 3`, scanBlocker, w.m.Table)
+	found, err := lockHolders(ctx, w.conn, w.m.Table)
 	if err != nil {
-		return "", fmt.Errorf("looking for who holds locks: %w", err)
+		return "", err
 	}
 	prepared, err := w.preparedOnTable(ctx)
 	if err != nil {
@@ -346,7 +258,7 @@ func (w *work) lockHolders(ctx context.Context) (string, error) {
 	}
 	all := append([]string(nil), prepared...)
 	if len(found) > 0 {
-		all = append(all, join(found))
+		all = append(all, join(found[:min(len(found), 3)]))
 	}
 	if len(all) == 0 {
 		return "a transaction that has ended by now", nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,6 +42,7 @@ type MigrationStatus struct {
 	Backfill BackfillStatus   `json:"backfill"`
 	Verify   VerifyStatus     `json:"verify"`
 	OldNames []OldNamesStatus `json:"old_names"`
+	Blocked  []BlockerStatus  `json:"blocked_by"` // what keeps the change under way waiting
 }
 
 // GateStatus is the gate that comes next.
@@ -242,6 +244,10 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 		x.Notes = append(x.Notes, notes...)
 		x.Gate.Missing = append(x.Gate.Missing, missing...)
 		x.Gate.Ready = len(missing) == 0
+	}
+	// The table's locks are in the way only while the work says so.
+	if x.Blocked, err = blockedBy(ctx, q, m, settled, strings.Contains(x.Working, waitingForLock)); err != nil {
+		return nil, err
 	}
 	x.OldNames, err = collect(ctx, q, "SELECT application, username, version, count, last_seen FROM segue.old_names WHERE migration = $1 ORDER BY last_seen DESC LIMIT 100",
 		func(row pgx.CollectableRow) (o OldNamesStatus, err error) {

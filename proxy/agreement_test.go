@@ -168,6 +168,31 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A session that keeps a change waiting is told of and registered, whether or not it has met a migrating table.
+func TestBehind(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	r := start(t, control)
+	dsn, _ := r.database(t, usersTable)
+	idle, busy := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	pgtest.Exec(t, idle, "SELECT 1")
+	pgtest.Exec(t, busy, "BEGIN", "SELECT 1")
+	applied := make(chan int64, 1)
+	if got := control.host.Usage().Behind; got != nil {
+		t.Errorf("%v are behind before there is a change", got)
+	}
+	control.host.Apply(renaming(t, 6, lens.SwitchReads), func(epoch int64) { applied <- epoch })
+	pid := busy.PgConn().PID()
+	if got := control.host.Usage().Behind; len(got) != 1 || got[0] != pid {
+		t.Errorf("%v are behind; want %d", got, pid)
+	}
+	eventually(t, "it is registered", func() bool { got := control.pids(); return len(got) == 1 && got[0] == pid })
+	pgtest.Exec(t, busy, "COMMIT", "BEGIN")
+	<-applied
+	if got := control.host.Usage().Behind; got != nil {
+		t.Errorf("%v are behind after the change", got)
+	}
+}
+
 // A session that is busy, as one is whose statement takes seconds to plan, holds up neither the others nor whoever hands out states.
 func TestApplyDoesNotWaitForABusySession(t *testing.T) {
 	control := newControl(renaming(t, 5, lens.DualWrite))

@@ -179,6 +179,10 @@ func (c *conn) takeState(state *rewrite.State, ch *change) *change {
 	if !ch.reached(c.session.State()) {
 		ch.behind.Add(1)
 		c.behind = ch
+		// Whoever waits for the change is to see the session, and may end it.
+		if pid := c.session.PID(); pid != 0 && !c.registered.Load() {
+			c.hub.registrar.request(c, pid)
+		}
 	}
 	return c.after(false)
 }

@@ -69,6 +69,8 @@ type Usage struct {
 	Sessions int      // clients connected now
 	PIDs     []uint32 // their server sessions, those of which that are known already
 	Latency  Latency
+	// Behind are the PIDs of the server sessions that keep the state handed over last from being applied.
+	Behind []uint32
 	// OldNames counts statements that used the old names or shape of a migration.
 	OldNames []OldNames
 }

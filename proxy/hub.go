@@ -196,11 +196,32 @@ func (h *hub) leased() bool {
 
 // Usage takes what has been counted since the last call.
 func (h *hub) Usage() Usage {
-	u := Usage{Sessions: int(h.sessions.Load()), OldNames: h.usage.take(), Latency: h.latency.take()}
+	u := Usage{Sessions: int(h.sessions.Load()), Behind: h.behind(), OldNames: h.usage.take(), Latency: h.latency.take()}
 	for _, c := range h.all() {
 		if pid := c.pid.Load(); pid != 0 {
 			u.PIDs = append(u.PIDs, pid)
 		}
 	}
 	return u
+}
+
+// behind gives the PIDs of the sessions that the change under way waits for. One that is busy at this moment is left for the next call.
+func (h *hub) behind() []uint32 {
+	h.mu.Lock()
+	ch, conns := h.change, h.allLocked()
+	h.mu.Unlock()
+	if ch == nil {
+		return nil
+	}
+	var pids []uint32
+	for _, c := range conns {
+		if !c.mu.TryLock() {
+			continue
+		}
+		if c.behind == ch && !c.gone && c.session.PID() != 0 {
+			pids = append(pids, c.session.PID())
+		}
+		c.mu.Unlock()
+	}
+	return pids
 }

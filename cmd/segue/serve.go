@@ -139,7 +139,7 @@ func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Wri
 	stop := onSignals(signals, cancel, p.Kill)
 	defer stop()
 	control, err := join(ctx, p, migrate.Options{
-		DSN: settings.Control.DSN, Servers: servers, Host: host, Build: build(), Lease: time.Duration(settings.Lease), Log: log,
+		DSN: settings.Control.DSN, Servers: servers, Host: host, Build: build(), Lease: time.Duration(settings.Lease), Log: log, Hooks: hooks(),
 	})
 	if err != nil {
 		return errors.Join(err, p.Close())

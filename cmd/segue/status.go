@@ -63,6 +63,18 @@ type migration struct {
 		Apart     int64    `json:"apart"`
 		FirstKeys []string `json:"first_keys"`
 	} `json:"verify"`
+	Blocked []struct {
+		Why         string  `json:"why"`
+		Proxy       string  `json:"proxy"`
+		Host        string  `json:"host"`
+		PID         uint32  `json:"pid"`
+		Application string  `json:"application"`
+		User        string  `json:"user"`
+		Age         float64 `json:"age_seconds"`
+		State       string  `json:"state"`
+		Statement   string  `json:"statement"`
+		Prepared    string  `json:"prepared"`
+	} `json:"blocked_by"`
 	OldNames []struct {
 		Application string `json:"application"`
 		User        string `json:"user"`
@@ -261,6 +273,7 @@ func (m *migration) print(w *bytes.Buffer) {
 			fmt.Fprintf(w, "  the next phase waits for: %s\n", missing)
 		}
 	}
+	m.printBlocked(w)
 	if m.Lossy {
 		fmt.Fprintln(w, "  lossy: new code can write from switch-reads on; what its columns cannot hold is gone for old code from contract on")
 	}
@@ -272,6 +285,36 @@ func (m *migration) print(w *bytes.Buffer) {
 	}
 	for _, o := range m.OldNames {
 		fmt.Fprintf(w, "  old names: %d statements of application %q, user %s, version %s, last %s\n", o.Count, o.Application, o.User, o.Version, o.LastSeen)
+	}
+}
+
+// printBlocked names what keeps the change under way waiting.
+func (m *migration) printBlocked(w *bytes.Buffer) {
+	for _, b := range m.Blocked {
+		proxy := fmt.Sprintf("proxy %.8s on %s", b.Proxy, b.Host)
+		switch b.Why {
+		case "prepared":
+			fmt.Fprintf(w, "  blocked by: the prepared transaction '%s' of %s\n", b.Prepared, b.User)
+			continue
+		case "proxy":
+			fmt.Fprintf(w, "  blocked by: %s, which has not acknowledged yet\n", proxy)
+			continue
+		case "lease":
+			fmt.Fprintf(w, "  blocked by: %s, whose lease has run out; its server sessions are ended\n", proxy)
+			continue
+		}
+		fmt.Fprintf(w, "  blocked by: pid %d, application %q, user %s", b.PID, b.Application, b.User)
+		if b.Age >= 0 {
+			fmt.Fprintf(w, ", %.1fs in transaction", b.Age)
+		}
+		if b.State != "" {
+			fmt.Fprintf(w, ", %s, last %s", b.State, b.Statement)
+		}
+		if b.Why == "lock" {
+			fmt.Fprintf(w, ", with a lock on %s\n", m.Table)
+		} else {
+			fmt.Fprintf(w, ", at %s\n", proxy)
+		}
 	}
 }
 
