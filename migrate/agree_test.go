@@ -400,3 +400,23 @@ func TestOutsideChangesReachTheProxies(t *testing.T) {
 	e.exec("ALTER TABLE users ADD COLUMN phone text", "CREATE FUNCTION later() RETURNS int LANGUAGE sql AS 'SELECT 1'")
 	until(t, "the catalog to be read anew", state)
 }
+
+// A proxy that died when all was settled has nothing more to tell, so the gate of retired does not wait for its counts for ever.
+func TestDeadProxyIsNotHeard(t *testing.T) {
+	e := newEnv(t, smallTable)
+	p, q := e.proxy(0), e.proxy(shortLease)
+	p.bring(lens.Contract)
+	p.advance(lens.Complete)
+	q.kill()
+	until(t, "the gate to open", func() bool {
+		err := p.Retire(context.Background(), "users_full_name", 0)
+		if err != nil && !strings.Contains(err.Error(), "has not told its counts") {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	p.at(lens.Retired, lens.NoStep, true)
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/migrate/agree"
 	"segue/proxy"
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
@@ -266,10 +267,21 @@ func (w *work) hear(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("asking the proxies for their counts: %w", err)
 	}
 	for until := time.Now().Add(hearing); ; {
-		silent, err := collect(ctx, w.conn, "SELECT 'proxy ' || left(id::text, 8) || ' on ' || host || ' has not told its counts' FROM segue.proxy WHERE renewed_at < $1 ORDER BY joined_at",
-			pgx.RowTo[string], asked)
+		members, err := collect(ctx, w.conn, memberColumns+" WHERE renewed_at < $1 ORDER BY joined_at", scanMember, asked)
 		if err != nil {
 			return nil, fmt.Errorf("waiting for the proxies' counts: %w", err)
+		}
+		var silent []string
+		for _, m := range members {
+			text := m.String() + " has not told its counts"
+			if agree.Judge(w.c.seen.see(m.id, m.renewals), m.lease) == agree.Dead { // of a dead one there is nothing to come
+				if text, err = w.fence(ctx, m); err != nil {
+					return nil, err
+				}
+			}
+			if text != "" {
+				silent = append(silent, text)
+			}
 		}
 		if len(silent) == 0 || time.Now().After(until) {
 			return silent, nil

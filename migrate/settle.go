@@ -108,7 +108,7 @@ func (w *work) rest(ctx context.Context) error {
 	return sleep(ctx, left)
 }
 
-// member is a proxy that has not acknowledged.
+// member is a proxy, as its row in segue.proxy tells.
 type member struct {
 	id, host string
 	renewals int64
@@ -117,13 +117,7 @@ type member struct {
 
 // behind gives, for people, the proxies that have not acknowledged an epoch, with what keeps them. Those that are dead are fenced on the way.
 func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]string, error) {
-	members, err := collect(ctx, w.conn, "SELECT id::text, host, renewals, lease FROM segue.proxy WHERE ack < $1 ORDER BY joined_at", func(row pgx.CollectableRow) (member, error) {
-		var m member
-		var seconds float64
-		err := row.Scan(&m.id, &m.host, &m.renewals, &seconds)
-		m.lease = time.Duration(seconds * float64(time.Second))
-		return m, err
-	}, epoch)
+	members, err := collect(ctx, w.conn, memberColumns+" WHERE ack < $1 ORDER BY joined_at", scanMember, epoch)
 	if err != nil {
 		return nil, fmt.Errorf("reading the proxies: %w", err)
 	}
@@ -148,6 +142,16 @@ func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]strin
 		}
 	}
 	return waiting, nil
+}
+
+const memberColumns = "SELECT id::text, host, renewals, lease FROM segue.proxy"
+
+func scanMember(row pgx.CollectableRow) (member, error) {
+	var m member
+	var seconds float64
+	err := row.Scan(&m.id, &m.host, &m.renewals, &seconds)
+	m.lease = time.Duration(seconds * float64(time.Second))
+	return m, err
 }
 
 func (m member) String() string { return fmt.Sprintf("proxy %s on %s", m.id[:8], m.host) }
