@@ -9,6 +9,8 @@ FUZZ_TIME    ?= 10s
 ORACLE_N     ?= 20000
 # At how many of a world's 17 or 18 stands (phases, steps, what a proxy knows) each statement is run; 0: at all.
 ORACLE_STANDS ?= 0
+CHAOS_TIME   ?= 5m
+CHAOS_SEED   ?= $(shell date +%s)
 PG           ?=
 SERVERS      ?= 13 14 16 17 18
 ORACLE_SEED  ?= $(shell date +%s)
@@ -72,6 +74,10 @@ fuzz: toolchain ## every fuzz test for a short while (FUZZ_TIME=10s)
 .PHONY: oracle
 oracle: setup ## compare generated statements in generated schemas with PostgreSQL itself (ORACLE_N=20000 ORACLE_SEED=...)
 	SEGUE_ORACLE_N=$(ORACLE_N) $(GO) test -race -v -count=1 -timeout 6h -run Worlds ./internal/oracle -seed $(ORACLE_SEED) -stands $(ORACLE_STANDS)
+
+.PHONY: chaos
+chaos: setup ## eight proxies, killed, stopped and cut off while phases change (CHAOS_TIME=5m CHAOS_SEED=...)
+	SEGUE_CHAOS_TIME=$(CHAOS_TIME) $(GO) test -race -v -count=1 -timeout 6h -run Chaos ./internal/chaos -seed $(CHAOS_SEED)
 
 .PHONY: clean
 clean: ## remove bin/

@@ -63,8 +63,11 @@ func (w *work) coordinate(ctx context.Context, f func() error) (err error) {
 		if got {
 			break
 		}
+		if w.busy == proxy.BusyFail {
+			return w.busyElsewhere(ctx, "")
+		}
 		if w.isLate() {
-			return fmt.Errorf("%w: waited %v for the change of another migration to end: see `segue status`", proxy.ErrConflict, w.opt.MaxWait)
+			return w.busyElsewhere(ctx, fmt.Sprintf("waited %v, and ", w.opt.MaxWait))
 		}
 		if err := w.say(ctx, "waiting for the change of another migration to end"); err != nil {
 			return err

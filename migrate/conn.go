@@ -132,60 +132,6 @@ func closeConn(conn *pgx.Conn) error {
 	return conn.Close(ctx)
 }
 
-// link is one connection for short work of many goroutines, one at a time. It is opened when it is needed, and anew after it broke.
-type link struct {
-	open func(context.Context) (*pgx.Conn, error)
-	turn chan struct{} // holds one token; who has it may use conn
-	conn *pgx.Conn
-}
-
-func newLink(open func(context.Context) (*pgx.Conn, error)) *link {
-	l := &link{open: open, turn: make(chan struct{}, 1)}
-	l.turn <- struct{}{}
-	return l
-}
-
-// do runs f on the connection. A connection that turns out to have been broken already is opened anew, once.
-func (l *link) do(ctx context.Context, f func(*pgx.Conn) error) error {
-	select {
-	case <-l.turn:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { l.turn <- struct{}{} }()
-	for fresh := false; ; {
-		if l.conn != nil && !l.conn.IsClosed() && l.conn.PgConn().CheckConn() != nil {
-			_ = closeConn(l.conn) // the server has ended it meanwhile
-		}
-		if l.conn == nil || l.conn.IsClosed() {
-			conn, err := l.open(ctx)
-			if err != nil {
-				return err
-			}
-			l.conn, fresh = conn, true
-		}
-		err := f(l.conn)
-		if err == nil || fresh || ctx.Err() != nil || !pgconn.SafeToRetry(err) && !ended(err) {
-			return err
-		}
-	}
-}
-
-// ended says that the server had ended the session before it did anything of what was asked: a restart, pg_terminate_backend.
-func ended(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "57P01" || pg.Code == "57P02" || pg.Code == "57P05")
-}
-
-func (l *link) close() error {
-	<-l.turn
-	defer func() { l.turn <- struct{}{} }()
-	if l.conn == nil {
-		return nil
-	}
-	return closeConn(l.conn)
-}
-
 // inTx runs f in a transaction, committed where f gives no error.
 func inTx(ctx context.Context, conn *pgx.Conn, opt pgx.TxOptions, f func(pgx.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, opt)

@@ -26,6 +26,7 @@ type work struct {
 	conn  *pgx.Conn
 	opt   proxy.AdvanceOptions
 	quiet time.Duration // for retired: how long nobody may have used the old names
+	busy  proxy.OnBusy
 
 	backOut   bool      // an unsettled change forward is given up rather than waited for
 	forgotten bool      // the migration's row has been deleted
@@ -61,16 +62,23 @@ func (c *Controller) begin(ctx context.Context, name string, opt proxy.AdvanceOp
 	if err != nil {
 		return nil, err
 	}
-	w := &work{c: c, id: newID(), name: name, conn: conn, opt: opt, done: make(chan struct{})}
+	w := &work{c: c, id: newID(), name: name, conn: conn, opt: opt, busy: proxy.OnBusyOf(ctx), done: make(chan struct{})}
 	if err := w.lock(ctx); err != nil {
+		return nil, errors.Join(err, closeConn(conn))
+	}
+	if err := w.idle(ctx); err != nil {
 		return nil, errors.Join(err, closeConn(conn))
 	}
 	return w, nil
 }
 
-// lock takes the migration's advisory lock. A work that has just been cut off may hold it for a moment still.
+// lock takes the migration's advisory lock. A work that has just been cut off may hold it for a moment still; how long another one is waited for is the
+// request's choice.
 func (w *work) lock(ctx context.Context) error {
 	retry, until := backoff{next: 20 * time.Millisecond, longest: 200 * time.Millisecond}, time.Now().Add(2*time.Second)
+	if w.busy == proxy.BusyWait && w.opt.MaxWait > 0 {
+		until = time.Now().Add(w.opt.MaxWait)
+	}
 	for {
 		var got bool
 		if err := w.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, $2)", lockWork, lockKey(w.name)).Scan(&got); err != nil {
@@ -79,25 +87,19 @@ func (w *work) lock(ctx context.Context) error {
 		if got {
 			return nil
 		}
-		if time.Now().After(until) {
+		if time.Now().After(until) && (w.busy != proxy.BusyWait || w.opt.MaxWait > 0) {
 			break
 		}
 		if err := retry.pause(ctx); err != nil {
 			return err
 		}
 	}
-	m, err := readMigration(ctx, w.conn, w.name)
+	a, err := holderOf(ctx, w.conn, lockWork, lockKey(w.name))
 	if err != nil {
 		return err
 	}
-	var pid int32
-	if err := w.conn.QueryRow(ctx, `SELECT COALESCE(max(pid), 0) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = $1
-		AND objid = $2::bigint::oid AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-		lockWork, int64(uint32(lockKey(w.name)))).Scan(&pid); err != nil {
-		return fmt.Errorf("looking for who works on migration %s: %w", w.name, err)
-	}
-	return fmt.Errorf("%w: migration %s is being worked on by a proxy's server session %d (%s): wait, or `segue rollback %s` at that proxy; if it hangs, pg_terminate_backend(%d)",
-		proxy.ErrConflict, w.name, pid, m.Working, w.name, pid)
+	return &proxy.BusyError{Text: fmt.Sprintf("migration %s is being worked on by a proxy's server session %d (%s): wait for it with --if-busy wait, or `segue rollback %s` at that proxy; if it hangs, pg_terminate_backend(%d)",
+		w.name, a.pid, a.working, w.name, a.pid)}
 }
 
 // drop ends a work that was not run.

@@ -33,6 +33,7 @@ type ErrorAnswer struct {
 	Error   string   `json:"error"`
 	Gate    string   `json:"gate,omitempty"`    // the phase whose gate refuses
 	Missing []string `json:"missing,omitempty"` // what is missing for it
+	Busy    bool     `json:"busy,omitempty"`    // another request is at work
 }
 
 // adminHandler answers on the admin socket. What is asked for is checked at once; the work goes on after the answer (202), and is followed
@@ -119,7 +120,19 @@ func (p *Proxy) adminHandler() http.Handler {
 		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
 			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify}, POST /v1/explain, POST /v1/check", r.Method, r.URL.Path)})
 	})
-	return mux
+	return withOnBusy(mux, p)
+}
+
+// withOnBusy reads what a request says to do where another one is at work: ?if_busy=wait or fail.
+func withOnBusy(next http.Handler, p *Proxy) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		busy, err := ParseOnBusy(r.URL.Query().Get("if_busy"))
+		if err != nil {
+			p.answerError(w, r, invalid{fmt.Errorf("if_busy: %w", err)})
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(WithOnBusy(r.Context(), busy)))
+	})
 }
 
 func (r *Request) options() AdvanceOptions {
@@ -160,7 +173,10 @@ func (p *Proxy) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	body := ErrorAnswer{Error: err.Error()}
 	status := http.StatusInternalServerError
 	var gate *GateError
+	var busy *BusyError
 	switch {
+	case errors.As(err, &busy):
+		status, body.Busy = http.StatusConflict, true
 	case errors.As(err, &gate):
 		status, body.Gate, body.Missing = http.StatusConflict, gate.Gate, gate.Missing
 	case errors.Is(err, ErrUnknown):

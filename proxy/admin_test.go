@@ -77,6 +77,8 @@ func TestAdmin(t *testing.T) {
 		{"POST", "/v1/migrations/m/rollback", `{"to":"pending"}`, "rollback m to pending", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/retire", `{"quiet_for":"2s"}`, "retire m quiet for 2s", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/verify", `{"repair":true}`, "verify m repair true", `202 {"follow":"/v1/status","migration":"m"}`},
+		{"POST", "/v1/migrations/m/verify?if_busy=never", "", "", `400 {"error":"if_busy: \"never\" is no choice: use wait or fail"}`},
+		{"POST", "/v1/migrations/m/drop?if_busy=fail", "", "drop m, on busy fail", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/drop", "", "drop m", `202 {"follow":"/v1/status","migration":"m"}`},
 		{
 			"POST", "/v1/explain", `{"sql":"SELECT full_name FROM users","version":"new"}`, "",
@@ -121,6 +123,7 @@ func TestAdmin(t *testing.T) {
 			fmt.Errorf("m: %w", &GateError{Gate: "contract", Missing: []string{"a", "b"}}),
 			`409 {"error":"m: the gate of contract refuses: a; b","gate":"contract","missing":["a","b"]}`,
 		},
+		{&BusyError{"m is at work"}, `409 {"error":"busy: m is at work","busy":true}`},
 		{errors.New("the database is down"), `500 {"error":"the database is down"}`},
 	} {
 		control.answer = c.err

@@ -135,7 +135,12 @@ func (f *fakeControl) Retire(_ context.Context, name string, quiet time.Duration
 	return f.call("retire %s quiet for %v", name, quiet)
 }
 
-func (f *fakeControl) Drop(_ context.Context, name string) error { return f.call("drop %s", name) }
+func (f *fakeControl) Drop(ctx context.Context, name string) error {
+	if b := OnBusyOf(ctx); b != BusyQueue {
+		return f.call("drop %s, on busy %s", name, b)
+	}
+	return f.call("drop %s", name)
+}
 
 func (f *fakeControl) Check(context.Context, *lens.Definition) (json.RawMessage, error) {
 	return json.RawMessage("{}"), nil

@@ -68,6 +68,9 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) (er
 		if e.Gate != "" {
 			return &proxy.GateError{Gate: e.Gate, Missing: e.Missing}
 		}
+		if busy := proxy.ParseBusy(e.Error); e.Busy && busy != nil {
+			return busy
+		}
 		return errors.New(e.Error)
 	}
 	if err := json.Unmarshal(answer, out); err != nil {

@@ -28,6 +28,7 @@ type action struct {
 	admin *string
 	json  *bool
 	quiet *bool // do not follow
+	busy  *string
 
 	name   string
 	path   string // of the request
@@ -44,7 +45,13 @@ func (a *action) run(cmd *cobra.Command) error {
 	defer stop()
 	c := newClient(*a.admin)
 	var accepted json.RawMessage
-	if err := c.call(ctx, "POST", a.path, a.body, &accepted); err != nil {
+	if _, err := proxy.ParseOnBusy(*a.busy); err != nil {
+		return usageError{fmt.Errorf("--if-busy: %w", err)}
+	}
+	if err := c.call(ctx, "POST", a.path+"?if_busy="+*a.busy, a.body, &accepted); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped before the proxy answered: see segue status")
+		}
 		return err
 	}
 	out := cmd.OutOrStdout()
@@ -112,6 +119,9 @@ func (a *action) tell(out io.Writer, m *migration) error {
 	if m.Error != "" {
 		if gate := proxy.ParseGate(m.Error); gate != nil {
 			return fmt.Errorf("%s %s (it stands at %s): %w", a.verb, a.name, m.stage(), gate)
+		}
+		if busy := proxy.ParseBusy(m.Error); busy != nil {
+			return fmt.Errorf("%s %s (it stands at %s): %w", a.verb, a.name, m.stage(), busy)
 		}
 		return fmt.Errorf("%s %s (it stands at %s): %s", a.verb, a.name, m.stage(), m.Error)
 	}

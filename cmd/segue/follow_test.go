@@ -65,6 +65,7 @@ func TestFollow(t *testing.T) {
 		done    = `{"name":"m","table":"public.users","phase":"backfill","proved":true,"later":"field"}`
 		failed  = `{"name":"m","table":"public.users","phase":"backfill","error":"row 7 does not convert"}`
 		gate    = `{"name":"m","table":"public.users","phase":"switch-reads","error":"the gate of contract refuses: the standby is behind"}`
+		busy    = `{"name":"m","table":"public.users","phase":"switch-reads","error":"busy: the epoch is being changed"}`
 		apart   = `{"name":"m","table":"public.users","phase":"backfill","verify":{"rows":10,"apart":2,"first_keys":["3","7"]}}`
 	)
 	for _, c := range []struct {
@@ -84,6 +85,9 @@ func TestFollow(t *testing.T) {
 		{"advance m --no-wait --json", []string{begun}, exitDone, "{\"migration\":\"m\"}\n"},
 		{"advance m", []string{failed}, exitFailed, "segue: advance m (it stands at backfill): row 7 does not convert\n"},
 		{"advance m", []string{gate}, exitGate, "segue: advance m (it stands at switch-reads): the gate of contract refuses: the standby is behind\n"},
+		{"advance m", []string{busy}, exitBusy, "segue: advance m (it stands at switch-reads): busy: the epoch is being changed\n"},
+		{"advance m --if-busy never", []string{done}, exitUsage, "segue: --if-busy: \"never\" is no choice: use wait or fail\n"},
+		{"advance m --if-busy wait", []string{done}, exitDone, "m: backfill, proved\n"},
 		{"advance m", []string{""}, exitFailed, "segue: m is gone: it was dropped meanwhile; see segue status\n"},
 		{"drop m", []string{done, ""}, exitFailed, "segue: drop m: it is still there, at backfill, proved; see segue status m\n"},
 		{"drop m", []string{analyze, ""}, exitDone, "m: backfill: analyzing\nm: forgotten\n"},

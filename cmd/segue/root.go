@@ -28,6 +28,7 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitGate   = 3
+	exitBusy   = 4
 )
 
 // usageError is an error in how the command was called.
@@ -49,11 +50,14 @@ func run(ctx context.Context, args []string, std stdio) int {
 	_, _ = fmt.Fprintf(std.err, "segue: %s\n", oneLine(err)) // where this cannot be written, the exit code is left
 	var usage usageError
 	var gate *proxy.GateError
+	var busy *proxy.BusyError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &gate):
 		return exitGate
+	case errors.As(err, &busy):
+		return exitBusy
 	}
 	return exitFailed
 }

@@ -22,5 +22,8 @@ func startCommand() *cobra.Command {
 
 // actionFlags adds the flags that all actions have.
 func actionFlags(cmd *cobra.Command) *action {
-	return &action{admin: adminFlag(cmd), json: jsonFlag(cmd), quiet: cmd.Flags().Bool("no-wait", false, "do not follow the work")}
+	return &action{
+		admin: adminFlag(cmd), json: jsonFlag(cmd), quiet: cmd.Flags().Bool("no-wait", false, "do not follow the work"),
+		busy: cmd.Flags().String("if-busy", "", "where another request is at work, wait, or fail with exit code 4 (default: wait for another migration's change, fail where it is this migration's)"),
+	}
 }

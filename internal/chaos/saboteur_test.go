@@ -84,9 +84,15 @@ func (b *saboteur) restartServer(ctx context.Context) {
 	for _, s := range w.slots { // so that none is being started
 		if !s.safe {
 			s.turn.Lock()
-			defer s.turn.Unlock()
 		}
 	}
+	defer func() {
+		for _, s := range w.slots {
+			if !s.safe {
+				s.turn.Unlock()
+			}
+		}
+	}()
 	w.mu.Lock()
 	w.outages = append(w.outages, window{from: time.Now()})
 	w.counts["servers restarted"]++

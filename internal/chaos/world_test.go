@@ -174,7 +174,7 @@ func (s *slot) start(ctx context.Context) error {
 		return err
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	begun := make(chan error)
+	begun, told := make(chan error), make(chan struct{})
 	go func() {
 		defer close(p.done)
 		runtime.LockOSThread() // the kernel sends Pdeathsig when the thread ends that started it
@@ -182,7 +182,7 @@ func (s *slot) start(ctx context.Context) error {
 		err := p.cmd.Start()
 		begun <- err
 		if err == nil {
-			<-begun // the pipe has been read
+			<-told // Wait closes the pipe
 			p.err = p.cmd.Wait()
 		}
 	}()
@@ -190,7 +190,7 @@ func (s *slot) start(ctx context.Context) error {
 		return err
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	begun <- nil
+	close(told)
 	if err != nil {
 		<-p.done
 		return fmt.Errorf("%s did not start: %w, %w\n%s", s, err, p.err, p.tail())
