@@ -61,7 +61,12 @@ func (w *work) backfill(ctx context.Context) error {
 		f.target = defaultBatchTarget
 	}
 	f.limit()
-	if f.group, err = readGroup(ctx, w.conn, w.m); err != nil {
+	if w.m.splitting() {
+		f.split, err = readSplit(ctx, w.conn, w.m)
+	} else {
+		f.group, err = readGroup(ctx, w.conn, w.m)
+	}
+	if err != nil {
 		return err
 	}
 	for i, r := range left {
@@ -84,6 +89,7 @@ type filling struct {
 	*work
 	pace
 	group         *group
+	split         *split // instead of a group
 	began         time.Time
 	begunAt, done int64 // rows gone through
 	written       int64 // by this work
@@ -182,12 +188,21 @@ func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end 
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)
-		tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", keys.table, f.group.assignNew("r"), cond, f.group.unfilled("r")), args...)
+		what, sql := "", ""
+		if f.split != nil {
+			what, sql = f.split.to, f.split.fillSQL(cond)
+			if err := f.split.holdingSource(ctx, tx); err != nil {
+				return err
+			}
+		} else {
+			what, sql = names(f.group.new), fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", keys.table, f.group.assignNew("r"), cond, f.group.unfilled("r"))
+		}
+		tag, err := tx.Exec(ctx, sql, args...)
 		if err != nil {
-			return fmt.Errorf("backfilling %s past (%s): %w", names(f.group.new), keyText(from), err)
+			return fmt.Errorf("backfilling %s past (%s): %w", what, keyText(from), err)
 		}
 		filled = tag.RowsAffected()
-		sql := "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = ''"
+		sql = "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = ''"
 		if end == nil {
 			sql += ", filled = array_append(filled, $3)"
 		}

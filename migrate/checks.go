@@ -23,6 +23,13 @@ type findings struct {
 	dropping bool     // columns go and none come
 	problems []string // each refuses the migration, and says what would help
 	later    []string // what `complete` will wait for
+	notes    []string // what is good to know before; of a split, all but what remark says
+
+	// Of a split: what the new table demands of rows that the old one does not, and the columns that are unique there and not here.
+	conditions []condition
+	extras     []string // its other columns, as its defaults fill them: value AS name
+	unique     [][]string
+	grants     []string // what is granted on the new table
 }
 
 func (f *findings) refuse(format string, args ...any) {
@@ -41,7 +48,9 @@ func (f *findings) err(name string) error {
 func check(ctx context.Context, conn *pgx.Conn, def *lens.Definition) (*findings, error) {
 	f := &findings{oldNums: map[string]int16{}, oldTypes: map[string]catalog.Type{}, dropping: (&migration{Definition: def}).dropping()}
 	if def.SplitTable != nil {
-		f.refuse("splitting a table is not carried out by this build; [rename_column], [change_type] and [columns] are the patterns that are")
+		if err := checkSplit(ctx, conn, def, f); err != nil {
+			return nil, fmt.Errorf("checking %s: %w", def.Table, err)
+		}
 		return f, nil
 	}
 	steps := []func(context.Context, queryer, *lens.Definition, *findings) error{checkTable, checkFamily, checkColumns, checkDependents, checkUnique, checkTriggers, checkRole}
@@ -131,6 +140,12 @@ func checkColumns(ctx context.Context, q queryer, def *lens.Definition, f *findi
 			f.refuse("%s has a column %s already: choose another `%s`, or drop that column", def.Table, catalog.QuoteIdent(name), newKey(def))
 		}
 	}
+	return checkRowFunctions(ctx, q, def, f)
+}
+
+// checkRowFunctions refuses functions that could be taken for columns, or that give rows in which columns of both sides would show.
+func checkRowFunctions(ctx context.Context, q queryer, def *lens.Definition, f *findings) error {
+	old, added := columnNames(def)
 	functions, err := collect(ctx, q, `
 		SELECT DISTINCT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.oid = ANY ($1)
 		WHERE p.proname = ANY ($2) AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.proargtypes[0] = c.reltype`,
@@ -403,8 +418,9 @@ func overlaps(ctx context.Context, q queryer, def *lens.Definition, table uint32
 		if !related {
 			continue
 		}
+		keys := def.SplitTable != nil && m.splitting() // they may have the same, which stays
 		for _, name := range slices.Concat(m.oldNames(), m.newNames(), m.stayNames()) {
-			if slices.Contains(mine, name) {
+			if slices.Contains(mine, name) && !(keys && slices.Contains(m.stayNames(), name) && slices.Contains((&migration{Definition: def}).stayNames(), name)) {
 				return m.Name, true, nil
 			}
 		}

@@ -37,6 +37,9 @@ func (w *work) examine(ctx context.Context) error {
 	if w.examined {
 		return nil
 	}
+	if w.m.splitting() {
+		return w.examineSplit(ctx)
+	}
 	g, err := readGroup(ctx, w.conn, w.m)
 	if err != nil {
 		return err

@@ -14,6 +14,9 @@ import (
 // expand is the change that adds the new columns and the guard, in one transaction: CREATE TRIGGER's lock waits out every earlier writer, so from
 // here on no write can leave the group apart.
 func (w *work) expand() change {
+	if w.m.splitting() {
+		return w.expandSplit()
+	}
 	to := w.m.Stand
 	to.Phase = lens.Expand
 	return change{name: "expand", to: to, ddl: func(ctx context.Context, tx pgx.Tx) error {
@@ -167,6 +170,9 @@ func (w *work) likeOld(r relative, x lens.NewColumn, old []*column, like bool) [
 
 // dropNew drops the new columns with all that stands on them, and the guard. Whatever somebody else has made on a new column is an error, which names it.
 func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
+	if w.m.splitting() {
+		return w.dropSplit(ctx, tx)
+	}
 	// The trigger depends on the columns, so it goes first.
 	if err := dropGuard(ctx, tx, w.m, w.table == ""); err != nil {
 		return err
@@ -194,6 +200,9 @@ func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 
 // dropOld is the change that ends the migration's work on the table: guard and old columns go. The mirrored indexes take the old ones' names.
 func (w *work) dropOld() change {
+	if w.m.splitting() {
+		return w.completeSplit()
+	}
 	to := stand{Live: true, Stage: lens.Stage{Phase: lens.Complete, Proved: w.m.Stand.Proved}}
 	return change{name: "complete", to: to, fixed: true, ddl: func(ctx context.Context, tx pgx.Tx) error {
 		mirrors, err := w.mirrors(ctx, tx)

@@ -29,8 +29,19 @@ type gateOptions struct {
 func gate(ctx context.Context, q queryer, m *migration, to lens.Phase, opt gateOptions) ([]string, error) {
 	switch to {
 	case lens.SwitchReads, lens.Contract:
+		if m.splitting() {
+			return filledSplitGate(ctx, q, m)
+		}
 		return filledGate(ctx, q, m, opt.unproved && to == lens.SwitchReads)
 	case lens.Complete:
+		if m.splitting() {
+			missing, err := filledSplitGate(ctx, q, m)
+			if err != nil {
+				return nil, err
+			}
+			more, err := completeSplitGate(ctx, q, m, opt)
+			return append(missing, more...), err
+		}
 		if m.Stand.Step == lens.WriteNew {
 			return completeGate(ctx, q, m, opt.yes)
 		}
@@ -182,7 +193,7 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 		}
 		triggers, err := collect(ctx, q, `
 			SELECT DISTINCT t.tgname::text, p.oid::regprocedure::text, p.prosrc || E'\n' || encode(t.tgargs, 'escape') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-			WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgname NOT LIKE '~segue\_%' ORDER BY 1`, func(row pgx.CollectableRow) (t triggerSource, err error) {
+			WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgname NOT LIKE '~segue\_%' AND t.tgname NOT LIKE '!segue\_%' ORDER BY 1`, func(row pgx.CollectableRow) (t triggerSource, err error) {
 			return t, row.Scan(&t.name, &t.function, &t.source)
 		}, oids(family))
 		if err != nil {
@@ -212,6 +223,8 @@ func oldGoes(m *migration) string {
 	}
 	switch g, err := m.Definition.Group(); {
 	case err != nil:
+	case g.Splitting:
+		what = "the columns that have moved go from " + m.Definition.Table.String() + ", and old code is served no more"
 	case g.Adding:
 		what = "from there on new code writes values of its own, which old code's rows need not have"
 	case g.Dropping && g.OneWay():
@@ -318,7 +331,7 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 // missing is what gate says for this work.
 func (w *work) missing(ctx context.Context, to lens.Phase) ([]string, error) {
 	var silent []string
-	if to == lens.Retired {
+	if to == lens.Retired || to == lens.Complete && w.m.splitting() {
 		var err error
 		if silent, err = w.hear(ctx); err != nil {
 			return nil, err

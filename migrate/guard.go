@@ -23,6 +23,8 @@ type guardRecord struct {
 	Mark     string `json:"mark"`
 	// Relatives are the guards of the partitions and inheritance children whose rows have been under the guard since, or have been looked at with it in place.
 	Relatives map[uint32]relativeGuard `json:"relatives,omitempty"`
+	// Target is the new table of a split, whose guard is several triggers: Trigger and Function are 0, and Source and Mark are of all of them.
+	Target *lens.Target `json:"target,omitempty"`
 }
 
 // relativeGuard is the guard of a partition or a child, which is a trigger of its own.
@@ -358,6 +360,9 @@ func readRelativeGuards(ctx context.Context, q queryer, m *migration) (map[uint3
 func guardStands(ctx context.Context, q queryer, m *migration) (bool, error) {
 	if m.dropping() {
 		return true, nil // there is nothing to guard
+	}
+	if m.splitting() {
+		return splitGuardStands(ctx, q, m)
 	}
 	g, err := readGuard(ctx, q, m)
 	if err != nil || g == nil || m.Guard == nil {

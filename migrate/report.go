@@ -100,6 +100,9 @@ func (r *CheckReport) describe(ctx context.Context, w *work, f *findings) error 
 		}
 		r.Rows = w.found.report()
 	}
+	if w.m.splitting() {
+		return r.describeSplit(ctx, w, f)
+	}
 	if err := r.remark(ctx, w); err != nil {
 		return err
 	}

@@ -110,7 +110,11 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 
 // Advance goes on, by one phase or to one.
 func (c *Controller) Advance(ctx context.Context, name string, opt proxy.AdvanceOptions) error {
-	return c.advance(ctx, name, opt, defaultQuiet)
+	quiet := defaultQuiet
+	if opt.QuietFor != nil {
+		quiet = *opt.QuietFor
+	}
+	return c.advance(ctx, name, opt, quiet)
 }
 
 // Retire lets the proxies forget a migration that is complete, once nobody has used the old names for a while.
@@ -368,7 +372,7 @@ func (w *work) verify(ctx context.Context, repair bool) error {
 			return err
 		}
 		if !stands {
-			if err := w.alter(ctx, "make the guard anew", func(tx pgx.Tx) error { return makeGuard(ctx, tx, w.m) }); err != nil {
+			if err := w.alter(ctx, "make the guard anew", func(tx pgx.Tx) error { return w.makeGuardAnew(ctx, tx) }); err != nil {
 				return err
 			}
 		}
@@ -387,7 +391,7 @@ func (w *work) verify(ctx context.Context, repair bool) error {
 		_, err := w.scan(ctx, false)
 		return err
 	}
-	if s.Phase < lens.Complete {
+	if s.Phase < lens.Complete && !w.m.splitting() {
 		if err := w.buildMirrors(ctx); err != nil {
 			return err
 		}

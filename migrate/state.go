@@ -76,8 +76,15 @@ func (m *migration) dropping() bool {
 	return m.Definition.Columns != nil && len(m.Definition.Columns.Add) == 0
 }
 
-// stayNames lists the columns that stay and that the definition's expressions mention.
+// stayNames lists the columns that stay and that the definition's expressions mention, or that are a split's key.
 func (m *migration) stayNames() []string {
+	if s := m.Definition.SplitTable; s != nil {
+		var names []string
+		for _, p := range s.KeyPairs() {
+			names = append(names, p.From)
+		}
+		return names
+	}
 	g, err := m.Definition.Group()
 	if err != nil {
 		return nil
@@ -187,7 +194,11 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		}
 		def := *m.Definition
 		def.Table = lens.TableName{Schema: rel.Schema, Name: rel.Name} // it may have been renamed
-		under = append(under, rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Members: m.Members, Seq: m.Seq})
+		x := rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Members: m.Members, Seq: m.Seq}
+		if m.Guard != nil {
+			x.Target = m.Guard.Target
+		}
+		under = append(under, x)
 	}
 	state, err := rewrite.NewState(mark.Epoch, cat, under)
 	return loaded{state, print, mark}, err

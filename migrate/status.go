@@ -259,6 +259,9 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 // notes is what is good to know of a migration that is under way.
 func notes(ctx context.Context, q queryer, m *migration) ([]string, error) {
 	var notes []string
+	if m.splitting() {
+		return nil, nil
+	}
 	if m.NewNums != nil && m.Stand.Phase < lens.Complete {
 		_, alone, err := readMirrors(ctx, q, m)
 		if err != nil {

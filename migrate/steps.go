@@ -125,6 +125,11 @@ func (w *work) leavePending(ctx context.Context) error {
 // seen that no client is there to meet it. A column that came beside others has been kept filled for old code's rows until here.
 func (w *work) retire() change {
 	ch := change{name: "retire", to: w.to(lens.Retired)}
+	if w.m.splitting() {
+		ch.fixed = true
+		ch.ddl = func(ctx context.Context, tx pgx.Tx) error { return dropSplitGuard(ctx, tx, w.m) }
+		return ch
+	}
 	again := renamed(w.m.Definition)
 	if len(again) == 0 && !w.m.adding() {
 		return ch
@@ -169,15 +174,17 @@ func (w *work) leaveBackfill(ctx context.Context, target lens.Phase) (bool, erro
 	if err := w.backfill(ctx); err != nil {
 		return false, err
 	}
-	if err := w.buildMirrors(ctx); err != nil {
-		return false, err
+	if !w.m.splitting() { // a split's are declared with its new table
+		if err := w.buildMirrors(ctx); err != nil {
+			return false, err
+		}
 	}
 	if !w.m.Analyzed {
 		if err := w.analyze(ctx); err != nil {
 			return false, err
 		}
 	}
-	if !w.m.Stand.Proved && (!w.opt.Unproved || w.m.dropping()) { // where there is nothing to prove, it is proved
+	if !w.m.Stand.Proved && (!w.opt.Unproved || w.m.dropping() || w.m.splitting()) { // where there is nothing to prove, it is proved
 		missing, err := w.prove(ctx)
 		if err != nil {
 			return false, err
@@ -193,7 +200,14 @@ func (w *work) leaveBackfill(ctx context.Context, target lens.Phase) (bool, erro
 	if err := w.pass(ctx, lens.SwitchReads); err != nil {
 		return false, err
 	}
-	return false, w.change(ctx, change{name: "switch-reads", to: w.to(lens.SwitchReads)})
+	ch := change{name: "switch-reads", to: w.to(lens.SwitchReads)}
+	if w.m.splitting() {
+		var err error
+		if ch, err = w.switchSplit(ctx); err != nil {
+			return false, err
+		}
+	}
+	return false, w.change(ctx, ch)
 }
 
 func (w *work) setProved(ctx context.Context) error {
@@ -218,6 +232,15 @@ func (w *work) analyze(ctx context.Context) error {
 			return fmt.Errorf("analyzing %s: %w", r.name, err)
 		}
 	}
+	if w.m.splitting() {
+		s, err := readSplit(ctx, w.conn, w.m)
+		if err != nil {
+			return err
+		}
+		if _, err := w.conn.Exec(ctx, "ANALYZE "+s.to); err != nil {
+			return fmt.Errorf("analyzing %s: %w", s.to, err)
+		}
+	}
 	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET analyzed = true WHERE name = $1", w.name); err != nil {
 		return fmt.Errorf("noting that %s was analyzed: %w", w.table, err)
 	}
@@ -226,6 +249,9 @@ func (w *work) analyze(ctx context.Context) error {
 
 // leaveContract goes (a1) where the old columns are UNIQUE, (a2), then (a3) with (b).
 func (w *work) leaveContract(ctx context.Context) error {
+	if w.m.splitting() {
+		return w.leaveSplitContract(ctx)
+	}
 	if err := w.dropRemade(ctx); err != nil {
 		return err
 	}
@@ -258,6 +284,11 @@ func (w *work) leaveContract(ctx context.Context) error {
 func (w *work) back(target lens.Phase) next {
 	return func(ctx context.Context) (bool, error) {
 		s := w.m.Stand
+		if w.m.splitting() && w.table != "" {
+			if done, err := w.backSplit(ctx); done || err != nil {
+				return false, err
+			}
+		}
 		if !s.Live || s.Phase == target && s.Step == lens.NoStep {
 			return true, w.tidy(ctx)
 		}

@@ -32,6 +32,12 @@ func (w *work) scan(ctx context.Context, repair bool) (*verified, error) {
 		return nil, err
 	}
 	v := &verified{FirstKeys: []string{}, At: time.Now()}
+	if w.m.splitting() {
+		if err := w.scanSplit(ctx, v, repair); err != nil {
+			return nil, err
+		}
+		all = nil
+	}
 	for _, r := range all {
 		if err := w.byKey(ctx, r, func(keys *keyset) error { return w.scanBy(ctx, keys, v, repair) }); err != nil {
 			return nil, err

@@ -26,6 +26,8 @@ type Request struct {
 	Unproved  bool          `json:"unproved,omitempty"`  // advance
 	QuietFor  lens.Duration `json:"quiet_for,omitzero"`  // retire
 	Repair    bool          `json:"repair,omitempty"`    // verify
+	// OldQuietFor is how long old code must have been quiet before complete takes away what it reads; absent: 24h.
+	OldQuietFor *lens.Duration `json:"old_quiet_for,omitempty"` // advance
 }
 
 // ErrorAnswer is the body of every answer that is an error.
@@ -136,7 +138,7 @@ func withOnBusy(next http.Handler, p *Proxy) http.Handler {
 }
 
 func (r *Request) options() AdvanceOptions {
-	return AdvanceOptions{To: r.To, MaxWait: time.Duration(r.MaxWait), Terminate: r.Terminate, Yes: r.Yes, Unproved: r.Unproved}
+	return AdvanceOptions{To: r.To, MaxWait: time.Duration(r.MaxWait), Terminate: r.Terminate, Yes: r.Yes, Unproved: r.Unproved, QuietFor: (*time.Duration)(r.OldQuietFor)}
 }
 
 // invalid marks an error as the client's fault.

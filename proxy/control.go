@@ -49,6 +49,8 @@ type AdvanceOptions struct {
 	Terminate bool          // end the transactions that keep the change waiting
 	Yes       bool          // data may go: leave is given to drop the old columns
 	Unproved  bool          // enter switch-reads with coalesced reads, before the proof
+	// QuietFor is how long old code must not have been heard of where a phase takes what it needs away; nil: 24h.
+	QuietFor *time.Duration
 }
 
 // Host is what Control calls in the proxy.

@@ -22,9 +22,17 @@ func advanceCommand() *cobra.Command {
 	flags := changeFlags(cmd, &req)
 	cmd.Flags().BoolVar(&req.Yes, "yes", false, "let complete drop the old columns: what only they hold is gone, and there is no way back")
 	cmd.Flags().BoolVar(&req.Unproved, "unproved", false, "enter switch-reads before it is proved that all rows agree, with reads of both columns")
+	quiet := cmd.Flags().Duration("quiet-for", 24*time.Hour, "for complete of a split: how long no statement must have used the old columns or shape")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := flags.read(); err != nil {
 			return err
+		}
+		if *quiet < 0 {
+			return usageError{fmt.Errorf("--quiet-for: %v is negative", *quiet)}
+		}
+		if cmd.Flags().Changed("quiet-for") {
+			d := lens.Duration(*quiet)
+			req.OldQuietFor = &d
 		}
 		a.name, a.path, a.body, a.verb = args[0], actionPath(args[0], "advance"), &req, "advance"
 		return a.run(cmd)

@@ -408,6 +408,9 @@ func (g *Group) Final() bool { return g.Adding || g.Dropping || g.OneWay() }
 
 // OneWay says that some old column cannot be made from the new ones.
 func (g *Group) OneWay() bool {
+	if g.Splitting {
+		return false // they come from the other table
+	}
 	for _, o := range g.Old {
 		if o.Down == nil {
 			return true

@@ -13,7 +13,7 @@ type SplitTable struct {
 	To      TableName         `toml:"to" json:"to"`           // the table that comes
 	Key     map[string]string `toml:"key" json:"key"`         // a column of the key -> the column of To that has its value
 	Columns map[string]string `toml:"columns" json:"columns"` // a column that moves -> its column of To
-	Create  string            `toml:"create" json:"create"`   // CREATE TABLE of To, as SQL
+	Create  string            `toml:"create" json:"create"`   // CREATE TABLE of To, and CREATE INDEX on it, as SQL
 }
 
 // Pair is a column of the table that migrates and the column of the split's new table that has the same value.
@@ -74,19 +74,28 @@ func AbsentFunction(migration string) string { return splitFunction("absent", mi
 
 func splitFunction(what, migration string) string { return `segue."` + what + "_" + migration + `"` }
 
-// ParseCreate demands that Create is one CREATE TABLE of To and nothing else that Segue would have to carry. What the table is like, the server says.
+// ParseCreate demands that Create is a CREATE TABLE of To, perhaps with CREATE INDEX on it behind, and nothing else that Segue would have to carry. What the table is like, the server says.
 func (s *SplitTable) ParseCreate() error {
 	tree, err := pg.Parse(s.Create)
 	if err != nil {
 		return fmt.Errorf("is no SQL: %w", err)
 	}
-	if len(tree.Stmts) != 1 {
-		return fmt.Errorf("has %d statements: it takes one, CREATE TABLE %s (...)", len(tree.Stmts), s.To)
+	if len(tree.Stmts) == 0 {
+		return fmt.Errorf("has no statement: it takes CREATE TABLE %s (...), and CREATE INDEX on it", s.To)
+	}
+	for _, more := range tree.Stmts[1:] {
+		i := more.Stmt.GetIndexStmt()
+		switch {
+		case i == nil || i.Relation.Schemaname != s.To.Schema || i.Relation.Relname != s.To.Name:
+			return fmt.Errorf("has another statement than CREATE TABLE %s (...) and CREATE INDEX on it, with its schema: run that yourself", s.To)
+		case i.Concurrent:
+			return errors.New("has CREATE INDEX CONCURRENTLY: the table is empty when the index is made, so leave CONCURRENTLY out")
+		}
 	}
 	c := tree.Stmts[0].Stmt.GetCreateStmt()
 	switch {
 	case c == nil:
-		return fmt.Errorf("is no CREATE TABLE %s (...): indexes and the like are made once the table stands", s.To)
+		return fmt.Errorf("does not begin with CREATE TABLE %s (...)", s.To)
 	case c.Relation.Schemaname == "":
 		return fmt.Errorf("names the table without its schema: write CREATE TABLE %s (...)", s.To)
 	case c.Relation.Catalogname != "":
