@@ -188,7 +188,7 @@ func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end 
 			return err
 		}
 		cond, args := keys.bounds(from, end, nil)
-		what, sql := "", ""
+		var what, sql string
 		if f.split != nil {
 			what, sql = f.split.to, f.split.fillSQL(cond)
 			if err := f.split.holdingSource(ctx, tx); err != nil {

@@ -111,4 +111,3 @@ func TestSplitThereAndBack(t *testing.T) {
 		})
 	}
 }
-

@@ -14,7 +14,9 @@ import (
 // fillSQL fills the target from a range of the source, r. The source's rows are locked first, and what is inserted is what they are then: so whoever writes such a row waits, or has
 // been waited for. A row of the target that the statement's snapshot does not see is met as a conflict. Rows that are there already are left alone: the guard sees to them.
 func (s *split) fillSQL(cond string) string {
-	set := each(s.moved, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.to) + " = EXCLUDED." + catalog.QuoteIdent(c.to) })
+	set := each(s.moved, ", ", func(c splitColumn) string {
+		return catalog.QuoteIdent(c.to) + " = EXCLUDED." + catalog.QuoteIdent(c.to)
+	})
 	changed := each(s.moved, " OR ", func(c splitColumn) string { return c.differs(c.targ("t"), c.targ("EXCLUDED")) })
 	return fmt.Sprintf(`WITH l AS MATERIALIZED (SELECT %s, %s FROM ONLY %s AS r WHERE %s AND %s AND NOT EXISTS (SELECT FROM %s AS t WHERE %s) FOR NO KEY UPDATE OF r)
 		INSERT INTO %[6]s AS t (%[8]s, %[9]s) SELECT %[10]s, %[11]s FROM l ON CONFLICT (%[8]s) DO UPDATE SET %[12]s WHERE %[13]s`,

@@ -20,8 +20,13 @@ import (
 // code's DELETE else. The others fire last, so that a table's own errors come first.
 
 // names of the guard's triggers and functions.
-func (s *split) early(what string) string { return catalog.QuoteIdent("!segue_" + s.migration + ":" + what) }
-func (s *split) late(what string) string  { return catalog.QuoteIdent("~segue_" + s.migration + ":" + what) }
+func (s *split) early(what string) string {
+	return catalog.QuoteIdent("!segue_" + s.migration + ":" + what)
+}
+
+func (s *split) late(what string) string {
+	return catalog.QuoteIdent("~segue_" + s.migration + ":" + what)
+}
 
 // function names one of the guard's functions. A migration's name has no colon in it, so none is taken for another's.
 func (s *split) function(what string) string {
@@ -56,7 +61,9 @@ func (s *split) sourceBody() string {
 	at := func(row string) string { return keyed(s.key, sourceOf("s"), sourceOf(row)) }
 	target := func(row string) string { return keyed(s.key, targetOf("t"), sourceOf(row)) }
 	set := each(s.moved, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.to) + " = " + c.source("s") })
-	excluded := each(s.moved, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.to) + " = EXCLUDED." + catalog.QuoteIdent(c.to) })
+	excluded := each(s.moved, ", ", func(c splitColumn) string {
+		return catalog.QuoteIdent(c.to) + " = EXCLUDED." + catalog.QuoteIdent(c.to)
+	})
 	changed := each(s.moved, " OR ", func(c splitColumn) string { return c.differs(c.targ("t"), c.targ("EXCLUDED")) })
 	columns := targets(s.key, "") + ", " + targets(s.moved, "")
 	update := fmt.Sprintf("UPDATE %s AS t SET %s FROM %s AS s WHERE %s AND %s AND %s AND (%s);", s.to, set, s.table, at("NEW"), target("NEW"), s.filled("s"), s.apart("s", "t"))

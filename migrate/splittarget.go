@@ -285,4 +285,3 @@ func (s *split) missingGrants(ctx context.Context, q queryer) (problems, notes [
 	}
 	return problems, notes, nil
 }
-
