@@ -147,6 +147,19 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	return p
 }
 
+// Parses says whether a text is known to be one that PostgreSQL's grammar takes. Of what is too large for the parser, it is not known.
+func Parses(sql string) bool {
+	if len(sql) > largeText {
+		return false
+	}
+	toks, lexes, odd := lex(sql)
+	if !lexes || odd || !utf8.ValidString(sql) || len(toks) > maxTokens || nesting(sql, toks) > maxNesting {
+		return false
+	}
+	_, err := pg.Parse(sql)
+	return err == nil
+}
+
 // choose settles each migration's side by the session's version, in version auto by the names that the statement uses.
 func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Settings) *Plan {
 	sides, auto := s.sides(set.Version)

@@ -14,6 +14,9 @@ func (s *Session) failed(m []byte) error {
 			return nil
 		}
 		s.passError(e, m)
+		if e.part {
+			e.part, s.front.failed = false, true
+		}
 		if e.copyIn {
 			e.copyIn = false
 			s.queue.copyFailed()

@@ -12,6 +12,7 @@ type entry struct {
 	kind byte
 	// own messages are the session's: the client does not see their replies, but for errors.
 	own   bool
+	part  bool // a Query that is a part of the client's: its ReadyForQuery is not for the client, unless it fails
 	probe probeMark
 	// maybe marks a Sync that the server may have eaten as a part of a COPY that failed: it has a ReadyForQuery, or none.
 	maybe  bool

@@ -315,8 +315,11 @@ func (s *Session) ready(m []byte) error {
 	if err != nil {
 		return err
 	}
-	if !e.own {
+	if !e.own && !e.part {
 		s.toClient.add(m)
+	}
+	if e.kind == 'Q' {
+		s.front.running = false
 	}
 	maybe, own, kind := e.maybe, e.own, e.kind
 	s.confirm(e, 0)

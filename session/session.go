@@ -54,6 +54,7 @@ const (
 	forProbe                   // the session's settings
 	forRecord                  // whether a statement that an earlier pipeline made is there
 	forQuiet                   // the end of what was sent before the pipeline under way
+	forFront                   // the end of a failed transaction
 	forOutcome                 // whether a statement must be sent again
 )
 
@@ -122,6 +123,7 @@ type Session struct {
 	ran   bool
 	bound int
 	again again
+	front front
 	held  []*record // the portals whose Binds are kept, in order
 
 	statements, portals map[string]*record // by name; what later messages of the client will meet
@@ -248,6 +250,8 @@ func (s *Session) wake() {
 		waits = s.awaited.pending
 	case forQuiet:
 		waits = s.queue.cycles() && !s.queue.head().copyIn
+	case forFront:
+		waits = s.front.running
 	case forOutcome:
 		waits = s.queue.again()
 	}

@@ -110,7 +110,17 @@ func (s *Session) query(m []byte) bool {
 		return s.queryAgain()
 	}
 	text := view(body[:i])
+	switch {
+	case s.front.failed:
+		return true
+	case s.front.sent > 0:
+		text = behind(text, s.front.sent)
+	}
 	eff := effectOf(text, s.scs == "off")
+	if n := s.frontOf(text, &eff); n > 0 {
+		s.sendFront(text, n)
+		return false
+	}
 	st := s.follow(eff.acts, nil)
 	eff.with(&st.effect)
 	v, ok := s.judge(text, &eff, &st)
@@ -153,6 +163,9 @@ func (s *Session) query(m []byte) bool {
 		return true
 	case v.plan != nil && v.plan.Kind == rewrite.Rewrite:
 		e = s.sendQuery(v.plan.SQL)
+		e.plan = v.plan
+	case s.front.sent > 0:
+		e = s.sendQuery(text)
 		e.plan = v.plan
 	default:
 		s.toServer.add(m)
