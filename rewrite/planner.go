@@ -147,17 +147,23 @@ func (s *State) plan(sql string, set Settings) *Plan {
 	return p
 }
 
-// Parses says whether a text is known to be one that PostgreSQL's grammar takes. Of what is too large for the parser, it is not known.
-func Parses(sql string) bool {
-	if len(sql) > largeText {
-		return false
+// Parses says whether a text is one that PostgreSQL 16's grammar takes. Of what is too large for the parser, that is not known.
+func Parses(sql string) (parses, known bool) {
+	if len(sql) > largeText || !utf8.ValidString(sql) {
+		return false, false
 	}
 	toks, lexes, odd := lex(sql)
-	if !lexes || odd || !utf8.ValidString(sql) || len(toks) > maxTokens || nesting(sql, toks) > maxNesting {
-		return false
+	if odd || len(toks) > maxTokens {
+		return false, false
+	}
+	if !lexes {
+		return false, true
+	}
+	if nesting(sql, toks) > maxNesting {
+		return false, false
 	}
 	_, err := pg.Parse(sql)
-	return err == nil
+	return err == nil, true
 }
 
 // choose settles each migration's side by the session's version, in version auto by the names that the statement uses.

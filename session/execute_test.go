@@ -85,9 +85,10 @@ func TestExecuteFollowsTheState(t *testing.T) {
 	gives("BEGIN")
 	fails("SELECT 1/0", "22012")
 	fails("EXECUTE p(7)", "25P02")
-	fails("ROLLBACK; EXECUTE p(7)", "0A000")
-	gives("ROLLBACK")
-	gives("EXECUTE p(7)", "four 7")
+	fails("SELECT 1; ROLLBACK; EXECUTE p(7)", "25P02")
+	fails("ROLLBACK; EXECUTE p(", "42601")
+	fails("ROLLBACK TO nothing; EXECUTE p(7)", "3B001")
+	gives("ROLLBACK; EXECUTE p(7)", "four 7")
 	gives("CREATE TEMP TABLE t AS EXECUTE p(7)")
 	gives("SELECT n4 FROM t", "four 7")
 

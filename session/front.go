@@ -18,22 +18,33 @@ type front struct {
 	failed  bool // the rest is not for the server
 }
 
-// frontOf gives the length of the statement, with its semicolon, that goes before the rest of the text; 0 where there is no reason for that.
+// frontOf gives the length of the statement, with its semicolon, that goes before the rest of the text; 0 where there is no reason for that. Where what may end the
+// transaction is not in front, it is not reached, and e says so.
 func (s *Session) frontOf(text string, e *effect) int {
 	if s.tx != 'E' || !e.ends || s.ending || s.pipeline || s.unsure || s.queue.n > 0 || !s.mentions(text) && len(e.acts) == 0 || !several(text) {
 		return 0
 	}
-	if word := text[blank(text):]; kindOf(word[:wordLen(word)]) != endsTransaction {
-		return 0 // the server fails all of it
-	}
 	backslash := s.scs == "off"
+	start := 0
 	for i := 0; i < len(text); i += lexeme(text, i, backslash) {
-		if text[i] == ';' {
-			if !rewrite.Parses(text) { // or else it would carry out none of it
-				return 0
-			}
-			return i + 1
+		if text[i] != ';' {
+			continue
 		}
+		word := text[start+blank(text[start:i]) : i]
+		if word == "" { // an empty statement
+			start = i + 1
+			continue
+		}
+		ends := kindOf(word[:wordLen(word)]) == endsTransaction
+		parses, known := rewrite.Parses(text)
+		if !ends || known && !parses && s.major >= 14 && s.major <= 16 { // whose grammar is the parser's or a part of it: the server carries out none of it
+			e.ends = false
+			return 0
+		}
+		if !parses {
+			return 0
+		}
+		return i + 1
 	}
 	return 0
 }

@@ -175,6 +175,38 @@ func TestSettingsAreTheServers(t *testing.T) {
 	}
 }
 
+// In a failed transaction the server does not answer what the session asks: what ends it goes first.
+func TestEndOfAFailedTransactionInFrontOfAStatement(t *testing.T) {
+	db := database(t)
+	d := openDoor(t, usersState(t, 2, false), wordPlanner{})
+	for _, end := range []string{"ROLLBACK", "COMMIT", "ABORT /* é; */ AND CHAIN", "ROLLBACK TO a", "END"} {
+		conn := connect(t, d.dsn("postgres", db)) // whose settings are not known
+		for range 2 {
+			pgtest.Exec(t, conn, "BEGIN", "SAVEPOINT a")
+			if _, err := conn.Exec(background, "SELECT 1/0"); code(err) != "22012" {
+				t.Fatal(err)
+			}
+			got, err := simple(t, conn, end+"; SELECT name FROM users WHERE id = 7; SELECT 'more'")
+			if err != nil || len(got) != 2 || got[0] != "two 7" {
+				t.Fatalf("%s: %q, %v", end, got, err)
+			}
+			if _, err := conn.Exec(background, "SELECT 1/0"); code(err) != "22012" {
+				t.Fatal(err)
+			}
+			text := end + "; SELECT nothing FROM plain /* users */"
+			_, err = simple(t, conn, text)
+			var pe *pgconn.PgError
+			if !errors.As(err, &pe) {
+				t.Fatal(err)
+			}
+			if pe.Code != "42703" || int(pe.Position) != len([]rune(text[:strings.Index(text, "nothing")]))+1 {
+				t.Fatalf("%s: %s at %d", end, pe.Code, pe.Position)
+			}
+			pgtest.Exec(t, conn, "ROLLBACK")
+		}
+	}
+}
+
 // The session's look at the settings must not take a transaction's snapshot before a LOCK.
 func TestLockComesBeforeTheSnapshot(t *testing.T) {
 	db := database(t)
