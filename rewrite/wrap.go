@@ -155,13 +155,43 @@ func baseType(sql string) string {
 
 // orWrapped chooses the wrapped form where some value would have to be computed more than once, or made of several, and the source can be wrapped.
 func (v *values) orWrapped(w *rowsToWrite) *rowsToWrite {
-	if len(w.rows) != 1 || !v.wantsWrapping(w) || slices.ContainsFunc(w.rows[0].nodes, func(n *pg.Node) bool { return n.GetSetToDefault() != nil }) {
+	if len(w.rows) != 1 || !v.wantsWrapping(w) {
 		return w
 	}
+	r := &w.rows[0]
+	defaults := map[int]string{}
+	for i, n := range r.nodes {
+		if n.GetSetToDefault() != nil {
+			c := w.cols[i]
+			if c == nil && i < len(v.stmt.Cols) { // a list names those that do not migrate, too
+				c = v.lens.Column(v.stmt.Cols[i].GetResTarget().GetName())
+			}
+			if defaults[i] = v.spelledDefault(c); defaults[i] == "" {
+				return w
+			}
+		}
+	}
 	if wrap := v.wrapping(w); wrap != nil {
+		for i, sql := range defaults { // DEFAULT means nothing in a sub-select
+			v.add(replace, r.toks[i][0], r.toks[i][1], sqlText(sql))
+		}
 		return &rowsToWrite{cols: w.cols, types: w.types, off: w.off, fixed: true, wrap: wrap}
 	}
 	return w
+}
+
+// spelledDefault gives what DEFAULT stands for in a column, as SQL; "" where that cannot be written down.
+func (v *values) spelledDefault(c *lens.Column) string {
+	if c == nil || c.Generated {
+		return ""
+	}
+	if p := v.lens.Relation.Column(c.Physical); p != nil && p.Identity {
+		return ""
+	}
+	if c.Default == "" {
+		return "NULL::" + c.Type.SQL
+	}
+	return "(" + c.Default + ")"
 }
 
 func (v *values) wantsWrapping(w *rowsToWrite) bool {

@@ -110,3 +110,10 @@ INSERT INTO persons (full_name) VALUES ('Eve') RETURNING full_name
 
 @fails 22000 a name without a blank has no form as two
 UPDATE persons SET full_name = '' WHERE id = 2
+
+@@ A value that is computed once, beside DEFAULT.
+
+INSERT INTO persons (id, full_name, age, created_at) VALUES (50, tick(), DEFAULT, DEFAULT) RETURNING id, full_name, age, created_at
+
+@star
+INSERT INTO persons VALUES (50, 'x@y', DEFAULT, DEFAULT, tick()) RETURNING *
