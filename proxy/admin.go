@@ -52,7 +52,7 @@ func (p *Proxy) adminHandler() http.Handler {
 		p.answer(w, r, http.StatusOK, status)
 	})
 	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
-		req := ExplainRequest{Version: p.opt.Version}
+		req := ExplainRequest{Version: p.live.Load().Version}
 		err := decodeBody(r, &req, maxExplainBody)
 		var e *Explanation
 		if err == nil {

@@ -329,6 +329,11 @@ func TestUsage(t *testing.T) {
 	if again := control.host.Usage(); len(again.OldNames) != 0 {
 		t.Errorf("counted twice: %+v", again)
 	}
+	// The name counts that the client has now.
+	pgtest.Exec(t, old, "SET application_name = 'billing, nightly'", "SELECT name FROM users")
+	if u := control.host.Usage().OldNames; len(u) != 1 || u[0].Application != "billing, nightly" {
+		t.Errorf("%+v", u)
+	}
 	// Who cannot be told apart any more is still counted.
 	r.hub.usage.mu.Lock()
 	for i := range maxUsage {

@@ -24,7 +24,7 @@ func (c *conn) holding() {
 	if c.hold == nil {
 		c.hub.counters.held.Add(1)
 		h := &hold{}
-		h.timer = time.AfterFunc(c.hub.holdTimeout, func() { c.expire(h) })
+		h.timer = time.AfterFunc(c.hub.holdTimeout(), func() { c.expire(h) })
 		c.hold = h
 		c.hub.holdMu.Lock()
 		c.hub.held[c] = struct{}{}

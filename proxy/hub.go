@@ -18,7 +18,7 @@ import (
 // Locks are taken in this order: conn.mu, then any one of hub.mu, hub.holdMu, registrar.mu and usage.mu.
 type hub struct {
 	log         *zap.Logger
-	holdTimeout time.Duration
+	holdTimeout func() time.Duration
 	registrar   *registrar
 	counters    *counters
 	usage       usage
@@ -40,7 +40,7 @@ type hub struct {
 	held   map[*conn]struct{} // connections with a statement that waits for the gate
 }
 
-func newHub(log *zap.Logger, state *rewrite.State, holdTimeout time.Duration, registrar *registrar, counters *counters) *hub {
+func newHub(log *zap.Logger, state *rewrite.State, holdTimeout func() time.Duration, registrar *registrar, counters *counters) *hub {
 	return &hub{
 		log: log, holdTimeout: holdTimeout, registrar: registrar, counters: counters, state: state,
 		conns: map[*conn]struct{}{}, held: map[*conn]struct{}{},

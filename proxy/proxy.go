@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,7 +36,8 @@ type Options struct {
 // Proxy is a listener with everything behind it. Open makes one, Join gives it its place among the proxies, and Serve runs it to its end;
 // one that is not served is closed by Close.
 type Proxy struct {
-	opt      Options
+	opt      Options              // what of it is in live is only how it began
+	live     atomic.Pointer[Live] // never nil
 	log      *zap.Logger
 	counters counters
 	clients  net.Listener
@@ -55,6 +57,7 @@ type Proxy struct {
 // database is not touched: where a port is in use, nothing has been changed.
 func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{})}
+	p.Reload(Live{Version: opt.Version, MaxConnections: opt.MaxConnections, HoldTimeout: opt.HoldTimeout, DrainTimeout: opt.DrainTimeout})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -87,7 +90,7 @@ func (p *Proxy) Join(ctx context.Context, control Control) error {
 		return err
 	}
 	p.control = control
-	p.hub = newHub(p.log, state, p.opt.HoldTimeout, newRegistrar(control, p.log), &p.counters)
+	p.hub = newHub(p.log, state, func() time.Duration { return p.live.Load().HoldTimeout }, newRegistrar(control, p.log), &p.counters)
 	return nil
 }
 
@@ -189,13 +192,14 @@ func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
 		defer close(gone)
 		clients.Wait()
 	}()
-	timeout := time.NewTimer(p.opt.DrainTimeout)
+	patience := p.live.Load().DrainTimeout
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
 	case <-gone:
 		return
 	case <-timeout.C:
-		p.log.Warn("transactions are still open; ending them", zap.Duration("waited", p.opt.DrainTimeout), zap.Int64("clients", p.hub.sessions.Load()))
+		p.log.Warn("transactions are still open; ending them", zap.Duration("waited", patience), zap.Int64("clients", p.hub.sessions.Load()))
 	case <-p.killed:
 		p.log.Warn("told again to stop; ending what is open", zap.Int64("clients", p.hub.sessions.Load()))
 	}

@@ -29,7 +29,8 @@ const (
 func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 	c := &conn{hub: p.hub, client: client, tls: p.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
 	defer func() { _ = c.client.Close() }() // whatever is wrong with it then, it is over
-	if !p.hub.add(c, p.opt.MaxConnections+extraConnections, session.Options{Version: p.opt.Version, TLS: p.opt.TLS.Offer, Gate: c}) {
+	live := p.live.Load()
+	if !p.hub.add(c, live.MaxConnections+extraConnections, session.Options{Version: live.Version, TLS: p.opt.TLS.Offer, Gate: c}) {
 		p.counters.refused.Add(1)
 		return
 	}
@@ -52,9 +53,9 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 		return
 	}
 	defer p.hub.sessions.Add(-1)
-	if p.hub.sessions.Add(1) > int64(p.opt.MaxConnections) {
+	if p.hub.sessions.Add(1) > int64(live.MaxConnections) {
 		p.turnAway(c, &fatal{
-			"53300", fmt.Sprintf("the proxy has its limit of %d clients already", p.opt.MaxConnections),
+			"53300", fmt.Sprintf("the proxy has its limit of %d clients already", live.MaxConnections),
 			"Raise limits.max_connections in the proxy's settings, or connect with fewer clients.",
 		})
 		return

@@ -22,9 +22,9 @@ type usage struct {
 }
 
 func (u *usage) add(s *session.Session, p *rewrite.Plan) {
-	var application, user string
+	application, user := s.Application(), ""
 	if start := s.Startup(); start != nil {
-		application, user = start.Application, start.User
+		user = start.User
 	}
 	version := string(s.VersionName())
 	u.mu.Lock()

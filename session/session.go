@@ -101,7 +101,8 @@ type Session struct {
 	unbound        bool // it was taken out of the server's last request for authentication
 	pid            uint32
 	major          int
-	encoding, scs  string // what ParameterStatus says of client_encoding and standard_conforming_strings
+	application    string // what ParameterStatus says of application_name
+	encoding, scs  string // of client_encoding and standard_conforming_strings
 	path           string // and of search_path, where the server says so
 	tx             byte   // the last ReadyForQuery's status
 	state, pending *rewrite.State
@@ -217,6 +218,9 @@ func (s *Session) ServerMajor() int { return s.major }
 
 // PID is the server session's, from BackendKeyData; 0 before it.
 func (s *Session) PID() uint32 { return s.pid }
+
+// Application is the client's application_name, as the server reported it last; "" where it has none.
+func (s *Session) Application() string { return s.application }
 
 // VersionName is the version in force: what the session set last, as far as that is known, or the startup packet's, or the listener's.
 func (s *Session) VersionName() lens.Version {

@@ -327,6 +327,8 @@ func (s *Session) parameter(m []byte) {
 			}
 			s.major = s.major*10 + int(c-'0')
 		}
+	case "application_name":
+		s.application = string(value)
 	case "client_encoding":
 		s.dirty = s.dirty || s.encoding != string(value)
 		s.encoding = string(value)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -85,13 +86,31 @@ to = "full_name"
 type served struct {
 	addr, admin string
 	stop        func()
-	stderr      *bytes.Buffer // complete once stop has returned
+	stderr      *lockedBuffer // complete once stop has returned
+}
+
+// lockedBuffer can be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // serveProxy runs `segue serve` until the test ends, or until stop.
 func serveProxy(t *testing.T, database string, args ...string) *served {
 	t.Helper()
-	s := &served{admin: filepath.Join(t.TempDir(), "a", "admin.sock"), stderr: &bytes.Buffer{}}
+	s := &served{admin: filepath.Join(t.TempDir(), "a", "admin.sock"), stderr: &lockedBuffer{}}
 	args = append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--server", pgtest.Shared().Addr(), "--control", pgtest.Shared().DSN(database),
 		"--admin", s.admin, "--lease", "3s", "--log-level", "warn",
@@ -224,7 +243,7 @@ func TestMigrationFromStartToDrop(t *testing.T) {
 	}
 	for _, s := range []*served{one, two} {
 		s.stop()
-		if s.stderr.Len() > 0 {
+		if s.stderr.String() != "" {
 			t.Errorf("a proxy warned: %s", s.stderr)
 		}
 	}

@@ -29,11 +29,12 @@ func serveCommand() *cobra.Command {
 	}
 	flags := newSettingsFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := flags.settings(os.Getenv)
+		read := func() (*config.Settings, error) { return flags.settings(os.Getenv) }
+		settings, err := read()
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), settings, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return serve(cmd.Context(), settings, read, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
@@ -109,15 +110,18 @@ func (s *settingsFlags) settings(getenv func(string) string) (*config.Settings, 
 	return out, out.Validate()
 }
 
-// serve runs a proxy until an interrupt, or until ctx ends. A second interrupt ends it at once.
-func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Writer) (err error) {
+// serve runs a proxy until an interrupt, or until ctx ends. A second interrupt ends it at once; SIGHUP has it read its settings again.
+func serve(ctx context.Context, settings *config.Settings, read func() (*config.Settings, error), stdout, stderr io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1) // one that comes early waits until there is something to reload
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
-	log := newLogger(settings, stderr)
+	log, level := newLogger(settings, stderr)
 	defer func() { _ = log.Sync() }() // standard error that is a terminal or pipe cannot be synced, and need not be
 	servers, err := settings.Server.Addrs()
 	if err != nil {
@@ -145,6 +149,11 @@ func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Wri
 		return errors.Join(err, p.Close())
 	}
 	defer func() { err = errors.Join(err, control.Close()) }()
+	r := &reloader{inForce: settings, read: read, log: log, apply: func(s *config.Settings) {
+		p.Reload(live(s))
+		level.SetLevel(logLevel(s))
+	}}
+	defer r.on(hangups)()
 	if _, err := fmt.Fprintf(stdout, "segue: listening on %s, server %s, admin %s\n", p.Addr(), strings.Join(servers, ","), settings.Admin.Socket); err != nil {
 		log.Warn("telling that the proxy accepts failed", zap.Error(err))
 	}
@@ -192,8 +201,8 @@ func onSignals(signals <-chan os.Signal, cancel, kill func()) (stop func()) {
 	}
 }
 
-// newLogger logs to standard error; settings are valid.
-func newLogger(settings *config.Settings, stderr io.Writer) *zap.Logger {
+// newLogger logs to standard error; settings are valid. The level can be changed while it is in use.
+func newLogger(settings *config.Settings, stderr io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	var encoder zapcore.Encoder
@@ -203,9 +212,14 @@ func newLogger(settings *config.Settings, stderr io.Writer) *zap.Logger {
 	default:
 		encoder = zapcore.NewJSONEncoder(encoding)
 	}
+	level := zap.NewAtomicLevelAt(logLevel(settings))
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), level)), level
+}
+
+func logLevel(settings *config.Settings) zapcore.Level {
 	level, err := zapcore.ParseLevel(settings.Log.Level)
-	if err != nil {
-		level = zapcore.InfoLevel
+	if err != nil { // valid settings have one
+		return zapcore.InfoLevel
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), level))
+	return level
 }
