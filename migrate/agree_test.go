@@ -409,7 +409,7 @@ func TestDeadProxyIsNotHeard(t *testing.T) {
 	p.advance(lens.Complete)
 	q.kill()
 	until(t, "the gate to open", func() bool {
-		err := p.Retire(context.Background(), "users_full_name", 0)
+		err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{})
 		if err != nil && !strings.Contains(err.Error(), "has not told its counts") {
 			t.Fatal(err)
 		}

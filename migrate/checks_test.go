@@ -100,7 +100,7 @@ func TestRequestsOutOfPlace(t *testing.T) {
 	ctx := context.Background()
 	for _, err := range []error{
 		p.Advance(ctx, "nobody", proxy.AdvanceOptions{}), p.Rollback(ctx, "nobody", proxy.AdvanceOptions{}),
-		p.Retire(ctx, "nobody", 0), p.Drop(ctx, "nobody"), p.Verify(ctx, "nobody", false),
+		p.Retire(ctx, "nobody", proxy.RetireOptions{}), p.Drop(ctx, "nobody"), p.Verify(ctx, "nobody", false),
 	} {
 		if !errors.Is(err, proxy.ErrUnknown) {
 			t.Errorf("unknown: %v", err)
@@ -132,7 +132,7 @@ func TestRequestsOutOfPlace(t *testing.T) {
 	if err := p.Drop(ctx, "users_full_name"); !errors.Is(err, proxy.ErrConflict) {
 		t.Errorf("dropped at dual-write: %v", err)
 	}
-	if err := p.Retire(ctx, "users_full_name", 0); !errors.Is(err, proxy.ErrConflict) {
+	if err := p.Retire(ctx, "users_full_name", proxy.RetireOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Errorf("retired at dual-write: %v", err)
 	}
 	p.advance(lens.Contract)

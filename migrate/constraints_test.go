@@ -116,7 +116,7 @@ func TestConstraints(t *testing.T) {
 			c.hooks.all(play)
 			c.rollback(lens.Contract)
 			c.advance(lens.Complete)
-			c.ok(c.Retire(context.Background(), c.def.Name, 0))
+			c.ok(c.Retire(context.Background(), c.def.Name, proxy.RetireOptions{}))
 			after := e.dump()
 			if strings.Contains(after, "segue") || !strings.Contains(after, x.final) {
 				t.Errorf("there is no %s, or something of Segue's is left:\n%s", x.final, after)

@@ -239,7 +239,7 @@ func TestFamilyOfAnotherType(t *testing.T) {
 		t.Fatalf("the schema after the rollback:\n%s", after)
 	}
 	to(lens.Complete)
-	p.ok(p.Retire(ctx, def.Name, 0))
+	p.ok(p.Retire(ctx, def.Name, proxy.RetireOptions{}))
 	e.want("SELECT count(*) FROM pg_class WHERE relname LIKE 'segue%' AND relkind IN ('i', 'I')", "0")
 	e.want("SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = 'products'::regclass", "products_pkey products_price_idx")
 	e.want("SELECT price_v2 FROM products WHERE id = 997", "42")

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -326,6 +327,25 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 		return &proxy.GateError{Gate: to.String(), Missing: missing}
 	}
 	return nil
+}
+
+// passQuiet is pass for retired, where a request may want to wait until the gate opens.
+func (w *work) passQuiet(ctx context.Context) error {
+	// Each look has all proxies renew.
+	pause := min(max(w.quiet/20, 200*time.Millisecond), 30*time.Second)
+	for {
+		err := w.pass(ctx, lens.Retired)
+		var gate *proxy.GateError
+		if !w.patient || !errors.As(err, &gate) {
+			return err
+		}
+		if err := w.say(ctx, "waiting for quiet: %s", strings.Join(gate.Missing, "; ")); err != nil {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
 }
 
 // missing is what gate says for this work.

@@ -174,7 +174,7 @@ func TestGeneral(t *testing.T) {
 			if err := c.Rollback(context.Background(), c.def.Name, proxy.AdvanceOptions{}); !errors.Is(err, proxy.ErrConflict) {
 				t.Errorf("rollback from complete: %v", err)
 			}
-			c.ok(c.Retire(context.Background(), c.def.Name, 0))
+			c.ok(c.Retire(context.Background(), c.def.Name, proxy.RetireOptions{}))
 			for _, point := range []string{"expand", "dual-write", "backfill", "switch-reads", "contract", "infer-new", "write-new", "complete", "write-old"} {
 				if !c.seen[point] {
 					t.Errorf("nobody wrote at %s", point)

@@ -337,13 +337,13 @@ func TestAppName(t *testing.T) {
 	c.host.mu.Lock()
 	c.host.usage.Sessions = 2
 	c.host.mu.Unlock()
-	if err := c.Retire(context.Background(), def.Name, 0); err == nil || !strings.Contains(err.Error(), "2 connected clients") {
+	if err := c.Retire(context.Background(), def.Name, proxy.RetireOptions{}); err == nil || !strings.Contains(err.Error(), "2 connected clients") {
 		t.Fatalf("retired with clients there: %v", err)
 	}
 	c.host.mu.Lock()
 	c.host.usage.Sessions = 0
 	c.host.mu.Unlock()
-	c.ok(c.Retire(context.Background(), def.Name, 0))
+	c.ok(c.Retire(context.Background(), def.Name, proxy.RetireOptions{}))
 	e.want("SELECT pg_typeof(price)::text || price FROM products WHERE id = 7", "bigint7")
 }
 
@@ -387,7 +387,7 @@ func TestGroupCrash(t *testing.T) {
 		if text := c.finished(); text != "" {
 			return fmt.Errorf("%s", text)
 		}
-		if err := c.Retire(context.Background(), c.def.Name, 0); err != nil {
+		if err := c.Retire(context.Background(), c.def.Name, proxy.RetireOptions{}); err != nil {
 			return err
 		}
 		if text := c.finished(); text != "" {
@@ -429,11 +429,11 @@ func TestGroupCrash(t *testing.T) {
 				t.Fatal("it was to be ended")
 			}
 			if d.migration().Phase == lens.Retired {
-				d.ok(d.Retire(context.Background(), def.Name, 0))
+				d.ok(d.Retire(context.Background(), def.Name, proxy.RetireOptions{}))
 				return
 			}
 			d.ok(d.Advance(context.Background(), def.Name, proxy.AdvanceOptions{To: new(lens.Complete), Yes: true}))
-			d.ok(d.Retire(context.Background(), def.Name, 0))
+			d.ok(d.Retire(context.Background(), def.Name, proxy.RetireOptions{}))
 			if got := e.dump(); got != arrived {
 				t.Fatalf("the schema is not what it would have been:\n%s", got)
 			}

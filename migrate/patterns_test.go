@@ -358,7 +358,7 @@ func TestPatterns(t *testing.T) {
 			c.at(lens.SwitchReads, lens.NoStep, true)
 			c.advance(lens.Complete)
 			c.at(lens.Complete, lens.NoStep, true)
-			c.ok(c.Retire(context.Background(), c.def.Name, 0))
+			c.ok(c.Retire(context.Background(), c.def.Name, proxy.RetireOptions{}))
 			c.at(lens.Retired, lens.NoStep, true)
 			for _, point := range []string{"expand", "dual-write", "backfill", "prove", "switch-reads", "contract", "infer-new", "write-new", "complete", "write-old"} {
 				if !c.seen[point] {

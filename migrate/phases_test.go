@@ -55,9 +55,14 @@ func TestAllPhases(t *testing.T) {
 	e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname NOT IN ('fit', 'formless')", "0")
 
 	q.host.use("shop") // q tells it when it is asked
-	if err := p.Retire(context.Background(), "users_full_name", time.Minute); !errors.As(err, &gate) || gate.Gate != "retired" || !strings.Contains(err.Error(), "shop") {
+	if err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{QuietFor: time.Minute}); !errors.As(err, &gate) || gate.Gate != "retired" || !strings.Contains(err.Error(), "shop") {
 		t.Fatalf("not quiet yet: %v", err)
 	}
+	// Or it waits, and says for whom.
+	if err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{QuietFor: time.Minute, Wait: true}); err != nil {
+		t.Fatal(err)
+	}
+	p.working("waiting for quiet: shop (web, old) used the old names 3 times")
 	if o := p.migration().OldNames; len(o) != 1 || o[0].Application != "shop" || o[0].Count != 3 {
 		t.Fatalf("old names: %+v", o)
 	}
@@ -65,14 +70,14 @@ func TestAllPhases(t *testing.T) {
 		t.Fatalf("rollback of complete: %v", err)
 	}
 	p.hooks.on("written retire", die)
-	if err := p.Retire(context.Background(), "users_full_name", 0); err != nil {
+	if err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := p.finished(); !strings.Contains(text, "is gone") || p.migration().Settled {
 		t.Fatalf("after a crash: %q", text)
 	}
-	q.ok(q.Retire(context.Background(), "users_full_name", 0))
-	if err := p.Retire(context.Background(), "users_full_name", 0); !errors.Is(err, proxy.ErrConflict) {
+	q.ok(q.Retire(context.Background(), "users_full_name", proxy.RetireOptions{}))
+	if err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Fatalf("retired twice: %v", err)
 	}
 	p.at(lens.Retired, lens.NoStep, true)

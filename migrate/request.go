@@ -118,7 +118,7 @@ func (c *Controller) Advance(ctx context.Context, name string, opt proxy.Advance
 }
 
 // Retire lets the proxies forget a migration that is complete, once nobody has used the old names for a while.
-func (c *Controller) Retire(ctx context.Context, name string, quietFor time.Duration) error {
+func (c *Controller) Retire(ctx context.Context, name string, opt proxy.RetireOptions) error {
 	retired := lens.Retired
 	w, err := c.take(ctx, name, proxy.AdvanceOptions{To: &retired}, false)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *Controller) Retire(ctx context.Context, name string, quietFor time.Dura
 		}
 		return w.drop(fmt.Errorf("%w: migration %s is %s, and only what is complete can be retired: `segue advance %s --to complete` comes first", proxy.ErrConflict, name, s, name))
 	}
-	w.quiet = quietFor
+	w.quiet, w.patient = opt.QuietFor, opt.Wait
 	return w.advance(ctx, lens.Retired, "retire")
 }
 
@@ -215,7 +215,7 @@ func (w *work) advance(ctx context.Context, target lens.Phase, action string) er
 	if err != nil {
 		return w.drop(err)
 	}
-	if to, ok := nextGate(s); ok && to <= target && settled == current && s.Live && s.Step != lens.WriteOld && s.Phase >= lens.SwitchReads {
+	if to, ok := nextGate(s); ok && to <= target && settled == current && s.Live && s.Step != lens.WriteOld && s.Phase >= lens.SwitchReads && !w.patient {
 		missing, err := w.missing(ctx, to)
 		if err != nil {
 			return w.drop(err)

@@ -133,7 +133,7 @@ func TestNamesThatBeginAlike(t *testing.T) {
 	e.want(indexes+"'^segue_a_read_[0-9a-f]{8}$'", "1")
 	e.want(indexes+"'^segue_a_read_read_'", "1")
 	advance("a", lens.Complete)
-	work("a", p.Retire(context.Background(), "a", 0))
+	work("a", p.Retire(context.Background(), "a", proxy.RetireOptions{}))
 	e.want(indexes+"'^segue_a_read_[0-9a-f]{8}$'", "0")
 	e.want(indexes+"'^segue_a_read_read_'", "1")
 }

@@ -92,7 +92,7 @@ func (w *work) forward(target lens.Phase) next {
 				}
 				return false, w.change(ctx, w.dropOld())
 			}
-			if err := w.pass(ctx, lens.Retired); err != nil {
+			if err := w.passQuiet(ctx); err != nil {
 				return false, err
 			}
 			return false, w.change(ctx, w.retire())

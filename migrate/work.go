@@ -28,6 +28,8 @@ type work struct {
 	quiet time.Duration // for retired: how long nobody may have used the old names
 	busy  proxy.OnBusy
 
+	patient bool // it waits for quiet
+
 	backOut   bool      // an unsettled change forward is given up rather than waited for
 	forgotten bool      // the migration's row has been deleted
 	aside     bool      // nothing of it is to stay: its helpers are made in the session's temporary schema
@@ -38,7 +40,8 @@ type work struct {
 	table string     // its table as SQL; "" where that was dropped
 
 	deadline time.Time // of the change under way; zero: none
-	said     string
+	said     string // what the migration's row says of what is going on
+	saidOld  string // what it may say still, where the last word's fate is not known
 
 	cancel context.CancelCauseFunc
 	done   chan struct{}
@@ -162,6 +165,7 @@ func (w *work) run(ctx context.Context, action string, detail map[string]any, f 
 
 func (w *work) begun(ctx context.Context, action string, detail map[string]any) error {
 	w.said = action + " has begun"
+	w.saidOld = w.said
 	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET working = $2, error = '' WHERE name = $1", w.name, w.said); err != nil {
 		return fmt.Errorf("noting that %s has begun: %w", action, err)
 	}
@@ -174,7 +178,7 @@ func (w *work) say(ctx context.Context, format string, args ...any) error {
 	if text == w.said || w.aside {
 		return nil
 	}
-	w.said = text
+	w.said, w.saidOld = text, w.said
 	if _, err := w.conn.Exec(ctx, "UPDATE segue.migration SET working = $2 WHERE name = $1", w.name, text); err != nil {
 		return fmt.Errorf("noting what is going on: %w", err)
 	}
@@ -211,9 +215,9 @@ func (w *work) finish(action string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	tell := func(conn *pgx.Conn) error {
-		// On another connection than the work's own, somebody else may be at work already.
-		if _, err := conn.Exec(ctx, "UPDATE segue.migration SET working = '', error = $2, throttled = '' WHERE name = $1 AND pg_try_advisory_xact_lock($3, $4)",
-			w.name, text, lockWork, lockKey(w.name)); err != nil {
+		// On another connection than the work's own, somebody else may be at work already, or may even have ended his: what became of that must not be written over.
+		if _, err := conn.Exec(ctx, "UPDATE segue.migration SET working = '', error = $2, throttled = '' WHERE name = $1 AND working IN ($5, $6) AND pg_try_advisory_xact_lock($3, $4)",
+			w.name, text, lockWork, lockKey(w.name), w.said, w.saidOld); err != nil {
 			return err
 		}
 		if text == "" {

@@ -25,6 +25,7 @@ type Request struct {
 	Yes       bool          `json:"yes,omitempty"`       // advance
 	Unproved  bool          `json:"unproved,omitempty"`  // advance
 	QuietFor  lens.Duration `json:"quiet_for,omitzero"`  // retire
+	Wait      bool          `json:"wait,omitempty"`      // retire
 	Repair    bool          `json:"repair,omitempty"`    // verify
 	// OldQuietFor is how long old code must have been quiet before complete takes away what it reads; absent: 24h.
 	OldQuietFor *lens.Duration `json:"old_quiet_for,omitempty"` // advance
@@ -101,7 +102,7 @@ func (p *Proxy) adminHandler() http.Handler {
 			return control.Rollback(ctx, name, req.options())
 		},
 		"retire": func(ctx context.Context, name string, req *Request) error {
-			return control.Retire(ctx, name, time.Duration(req.QuietFor))
+			return control.Retire(ctx, name, RetireOptions{QuietFor: time.Duration(req.QuietFor), Wait: req.Wait})
 		},
 		"drop": func(ctx context.Context, name string, _ *Request) error { return control.Drop(ctx, name) },
 		"verify": func(ctx context.Context, name string, req *Request) error {

@@ -75,7 +75,7 @@ func TestAdmin(t *testing.T) {
 			`400 {"error":"the body is no JSON that is understood: \"nowhere\" is no phase; the phases are pending, expand, dual-write, backfill, switch-reads, contract, complete, retired"}`,
 		},
 		{"POST", "/v1/migrations/m/rollback", `{"to":"pending"}`, "rollback m to pending", `202 {"follow":"/v1/status","migration":"m"}`},
-		{"POST", "/v1/migrations/m/retire", `{"quiet_for":"2s"}`, "retire m quiet for 2s", `202 {"follow":"/v1/status","migration":"m"}`},
+		{"POST", "/v1/migrations/m/retire", `{"quiet_for":"2s","wait":true}`, "retire m quiet for 2s wait true", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/verify", `{"repair":true}`, "verify m repair true", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/verify?if_busy=never", "", "", `400 {"error":"if_busy: \"never\" is no choice: use wait or fail"}`},
 		{"POST", "/v1/migrations/m/drop?if_busy=fail", "", "drop m, on busy fail", `202 {"follow":"/v1/status","migration":"m"}`},

@@ -35,7 +35,7 @@ type Control interface {
 	Check(ctx context.Context, def *lens.Definition) (json.RawMessage, error)
 	Advance(ctx context.Context, name string, opt AdvanceOptions) error
 	Rollback(ctx context.Context, name string, opt AdvanceOptions) error
-	Retire(ctx context.Context, name string, quietFor time.Duration) error
+	Retire(ctx context.Context, name string, opt RetireOptions) error
 	Drop(ctx context.Context, name string) error
 	Verify(ctx context.Context, name string, repair bool) error
 	// Status is the answer of GET /v1/status as JSON (design section 10).
@@ -51,6 +51,12 @@ type AdvanceOptions struct {
 	Unproved  bool          // enter switch-reads with coalesced reads, before the proof
 	// QuietFor is how long old code must not have been heard of where a phase takes what it needs away; nil: 24h.
 	QuietFor *time.Duration
+}
+
+// RetireOptions are the options of retire.
+type RetireOptions struct {
+	QuietFor time.Duration // how long nobody may have used the old names
+	Wait     bool          // wait until that is so, instead of being refused by the gate
 }
 
 // Host is what Control calls in the proxy.

@@ -131,8 +131,8 @@ func (f *fakeControl) Rollback(_ context.Context, name string, o AdvanceOptions)
 	return f.call("rollback %s to %v", name, o.To)
 }
 
-func (f *fakeControl) Retire(_ context.Context, name string, quiet time.Duration) error {
-	return f.call("retire %s quiet for %v", name, quiet)
+func (f *fakeControl) Retire(_ context.Context, name string, opt RetireOptions) error {
+	return f.call("retire %s quiet for %v wait %v", name, opt.QuietFor, opt.Wait)
 }
 
 func (f *fakeControl) Drop(ctx context.Context, name string) error {

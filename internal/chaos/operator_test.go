@@ -196,6 +196,7 @@ func (o *operator) ended(ctx context.Context, s *slot, action string, body any) 
 	if action == "start" {
 		path = "/v1/migrations"
 	}
+	path += "?if_busy=" + []string{"", "", "wait", "fail"}[o.rnd.IntN(4)]
 	if err := post(ctx, s.process().admin, path, body); err != nil {
 		return err.Error()
 	}
@@ -275,6 +276,7 @@ func (o *operator) judge(ctx context.Context, s *slot, action, text string, begu
 	for _, x := range []struct{ part, kind string }{
 		{"is not settled yet", "not settled in time"},
 		{"gave ", "given up in time"},
+		{"busy: ", "met another one"},
 		{"not in this state", "refused in this state"},
 		{"the gate of ", "refused by a gate"},
 		{"unknown migration", "refused in this state"},
@@ -323,7 +325,7 @@ func (o *operator) settle(ctx context.Context) error {
 		}
 		if action != "" {
 			text := o.ended(ctx, o.w.slots[o.rnd.IntN(len(o.w.slots))], action, body)
-			if text != "" && !slices.ContainsFunc([]string{"is gone", "not in this state"}, func(p string) bool { return strings.Contains(text, p) }) {
+			if text != "" && !slices.ContainsFunc([]string{"is gone", "not in this state", "busy: "}, func(p string) bool { return strings.Contains(text, p) }) {
 				return fmt.Errorf("%s of %s in the end: %s", action, o.t.migration(), text)
 			}
 		}
