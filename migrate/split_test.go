@@ -102,7 +102,7 @@ func TestSplitThereAndBack(t *testing.T) {
 			e.want("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '_segue%'", "0")
 			e.want("SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped", "id,name")
 			e.want("SELECT address FROM addresses WHERE user_id = 7", "moved again")
-			p.ok(p.Retire(context.Background(), "user_addresses", 0))
+			p.ok(p.Retire(context.Background(), "user_addresses", proxy.RetireOptions{}))
 			e.want("SELECT count(*) FROM pg_proc WHERE pronamespace = 'segue'::regnamespace AND proname NOT IN ('fit', 'formless')", "0")
 			p.ok(p.Drop(context.Background(), "user_addresses"))
 			if after := e.dump(); strings.Contains(after, "segue") {

@@ -40,8 +40,8 @@ type work struct {
 	table string     // its table as SQL; "" where that was dropped
 
 	deadline time.Time // of the change under way; zero: none
-	said     string // what the migration's row says of what is going on
-	saidOld  string // what it may say still, where the last word's fate is not known
+	said     string    // what the migration's row says of what is going on
+	saidOld  string    // what it may say still, where the last word's fate is not known
 
 	cancel context.CancelCauseFunc
 	done   chan struct{}
