@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(pgtest.Main(m, pgtest.Options{HBA: []string{
+	os.Exit(pgtest.Main(m, pgtest.Options{Settings: map[string]string{"wal_level": "logical"}, HBA: []string{
 		"host all scram 127.0.0.1/32 scram-sha-256", "host all md5 127.0.0.1/32 md5", "host all plain 127.0.0.1/32 password",
 		"host all all 127.0.0.1/32 trust",
 	}}))

@@ -13,6 +13,10 @@ func (s *Session) failed(m []byte) error {
 		if s.mayMeet(e, m) {
 			return nil
 		}
+		if e.probe != notProbe {
+			s.probe.refusal = s.serverRefusal(e, m[headerLen:])
+			return nil
+		}
 		s.passError(e, m)
 		if e.part {
 			e.part, s.front.failed = false, true

@@ -99,6 +99,7 @@ type Session struct {
 	secure         bool // the client speaks TLS
 	binds          bool // SCRAM's channel binding can hold
 	unbound        bool // it was taken out of the server's last request for authentication
+	replication    bool // the server session is a walsender, which knows no extended protocol
 	pid            uint32
 	major          int
 	application    string // what ParameterStatus says of application_name

@@ -18,6 +18,8 @@ import (
 // functions and roles. So the session asks for them, when a statement that mentions a migrating table is to be planned and something
 // has been sent since the last time that may have changed them.
 //
+// (To a walsender it goes as a Query, since those know no other.)
+//
 // The question goes by the extended protocol under names of its own, since a Query would drop the client's unnamed statement and portal. It
 // ends with a Sync where nothing of the client's is open, and with a Flush in the middle of a client's pipeline, where a Sync would
 // end the client's transaction.
@@ -121,6 +123,13 @@ type probe struct {
 func (s *Session) ask() {
 	if s.unsure {
 		s.await(forPipeline)
+		return
+	}
+	if s.replication {
+		s.probe = probe{running: true, synced: true}
+		e := s.sendQuery(probeText(s.state, s.partitions))
+		e.own, e.probe = true, probeLast
+		s.await(forProbe)
 		return
 	}
 	s.probe = probe{running: true, synced: !s.pipeline}

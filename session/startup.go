@@ -101,6 +101,8 @@ func (s *Session) startupMessage(packet []byte) error {
 			st.Database = v
 		case string(name) == "application_name":
 			st.Application = v
+		case string(name) == "replication":
+			s.replication = !isFalse(strings.ToLower(v))
 		case string(name) == "options":
 			options = v
 		case strings.EqualFold(string(name), "segue.version"):
@@ -128,6 +130,12 @@ func (s *Session) startupMessage(packet []byte) error {
 	s.toServer.add(packet)
 	s.phase = authenticating
 	return nil
+}
+
+// isFalse says whether PostgreSQL takes a word for the boolean false.
+func isFalse(word string) bool {
+	prefix := func(of string, least int) bool { return len(word) >= least && strings.HasPrefix(of, word) }
+	return word == "0" || prefix("false", 1) || prefix("no", 1) || prefix("off", 2)
 }
 
 const versionHint = `Give "old", "new", "auto" or the name of a migration, such as options=-csegue.version=new.`

@@ -27,7 +27,7 @@ type verdict struct {
 // to be dealt with from its beginning when the wait is over. e is what running the message does, and st are the steps of a Query: nil for
 // a Parse, which runs nothing.
 func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) {
-	if !s.mentions(text) || inert(text) {
+	if !s.mentions(text) || inert(text) || s.replication && replicates(text) {
 		return verdict{}, true
 	}
 	if s.refuses() && !e.ends {

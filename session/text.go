@@ -54,6 +54,17 @@ func inert(sql string) bool {
 	return false
 }
 
+// replicates says whether a walsender takes a text for a command of its own, which it tells by the first word. What a slot or a publication is called is no table.
+func replicates(sql string) bool {
+	word, _ := nextWord(sql)
+	switch word {
+	case "identify_system", "read_replication_slot", "create_replication_slot", "alter_replication_slot", "drop_replication_slot", "start_replication", "timeline_history",
+		"base_backup", "upload_manifest":
+		return true
+	}
+	return false
+}
+
 // several says whether a text may have more than one statement.
 func several(sql string) bool {
 	if strings.IndexByte(sql, ';') < 0 {
