@@ -577,6 +577,12 @@ var limited = regexp.MustCompile(`(?i)\b(limit|offset|fetch)\b`)
 // merging finds what gives one of several values that are equal: which of 1 and 1.0 is left open.
 var merging = regexp.MustCompile(`(?i)\b(distinct|union|except|intersect|group by|max|min|greatest|least|recursive|partition|execute|fetch)\b`)
 
+// scaled finds numbers with zeros at the end of their decimals, and pointed those of which then a point is left.
+var (
+	scaled  = regexp.MustCompile(`(\d+)\.(\d*?)0+\b`)
+	pointed = regexp.MustCompile(`(\d+)\.(\D|$)`)
+)
+
 // withoutScales drops the zeros at the end of numerics.
 func withoutScales(events []Event) []Event {
 	const numeric = 1700
@@ -588,6 +594,10 @@ func withoutScales(events []Event) []Event {
 			fields = e.Fields
 		case DataRow:
 			out[i].Values = slices.Clone(e.Values)
+			if len(fields) == 0 && len(e.Values) == 1 && e.Values[0] != nil { // COPY does not say which are numbers
+				short := pointed.ReplaceAllString(scaled.ReplaceAllString(*e.Values[0], "$1.$2"), "$1$2")
+				out[i].Values[0] = &short
+			}
 			for j, v := range e.Values {
 				if j < len(fields) && fields[j].Type == numeric && fields[j].Format == 0 && v != nil && strings.Contains(*v, ".") {
 					short := strings.TrimRight(strings.TrimRight(*v, "0"), ".")
