@@ -42,10 +42,10 @@ func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
 				a.mergeInsert(w, target.lens, places[i])
 			}
 		}
-		switch {
-		case w.CommandType == pg.CmdType_CMD_UPDATE:
+		if w.CommandType == pg.CmdType_CMD_UPDATE {
 			a.restrictWhen(places[i], w.Condition, a.asksOnUpdate(target, w.TargetList, a.toks[places[i]].start))
-		case w.CommandType == pg.CmdType_CMD_DELETE:
+		}
+		if w.CommandType == pg.CmdType_CMD_DELETE {
 			a.restrictWhen(places[i], w.Condition, a.asksOnDelete(target, a.toks[places[i]].start))
 		}
 	}
