@@ -35,15 +35,14 @@ func NewDatabase(ctx context.Context, dsn string, v *Variant, f Form) (_ *Databa
 	if d.snap, err = readCatalog(ctx, setup, 0); err != nil {
 		return nil, err
 	}
-	for _, t := range []string{v.Table, "orders", "people"} {
-		rel := d.snap.relation(t)
-		for _, c := range rel.Columns {
-			d.names[origin{rel.OID, c.Num}] = t + "." + c.Name
-		}
-		d.names[origin{rel.OID, 0}] = t + ", whole row"
+	for _, t := range v.tables(f) {
+		columnOrigins(d.names, d.snap.relation(t))
 	}
 	table := d.snap.relation(v.Table)
 	for s := range v.Columns {
+		if v.splits() {
+			break // its columns have one number each
+		}
 		for i := range v.Columns[s] {
 			c := &v.Columns[s][i]
 			switch {
@@ -84,6 +83,7 @@ func (d *Database) origins(s Side, alike bool) *Origins {
 	v := d.Variant
 	o := &Origins{names: d.names, types: d.types, logical: map[string]string{}}
 	switch {
+	case v.splits():
 	case alike && v.single():
 		o.logical[v.Table+"."+v.Columns[1-s][0].Name] = v.Table + "." + v.Columns[s][0].Name
 	case alike:

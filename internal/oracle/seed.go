@@ -39,6 +39,9 @@ func unfilled(id int) bool { return id%2 == 0 && id <= len(seedRest) }
 // the guard off, so that they lie in the same order in every form.
 func (v *Variant) seed(f Form) []string {
 	t := v.table()
+	if v.splits() {
+		return v.splitSeed(f == RefNew || f == NewOnly, f.guarded())
+	}
 	sql := []string{`TRUNCATE ` + t + `, orders, people`}
 	if f.guarded() {
 		sql = append(sql, `ALTER TABLE `+t+` DISABLE TRIGGER zz_guard`)
@@ -79,9 +82,8 @@ func (v *Variant) seed(f Form) []string {
 	sql = append(sql,
 		fmt.Sprintf(`INSERT INTO %s (id, %s, email, age) SELECT s.id, %s, s.email, s.age FROM (VALUES %s) AS s (id, %s, email, age) ORDER BY s.id`,
 			t, strings.Join(cols, ", "), strings.Join(values, ", "), strings.Join(rows, ", "), strings.Join(names, ", ")),
-		`INSERT INTO orders VALUES (1, 1, 10.50, 'Ann'), (2, 1, 20, 'book'), (3, 2, 5, NULL), (4, 3, 7.25, 'Bob'), (5, NULL, 1, 'x'), (6, 7, 3, 'Zoë')`,
-		`INSERT INTO people VALUES (1, 'Ann'), (2, 'Carl'), (3, NULL), (30, 'Bob')`,
 	)
+	sql = append(sql, neighbourRows...)
 	if f.guarded() {
 		sql = append(sql, `ALTER TABLE `+t+` ENABLE ALWAYS TRIGGER zz_guard`)
 	}
@@ -96,6 +98,9 @@ func (v *Variant) begin() string {
 // contents gives the query of everything that a statement may have changed, as code of a side sees it. Where the form has both sides, the last two
 // columns of the first result say whether the row's sides agree, and whether its new columns are all NULL.
 func (v *Variant) contents(f Form, s Side) string {
+	if v.splits() {
+		return v.splitContents(s)
+	}
 	var cols []string
 	extra := ""
 	switch {
@@ -117,8 +122,7 @@ func (v *Variant) contents(f Form, s Side) string {
 	default:
 		cols = v.image(s, "t")
 	}
-	return fmt.Sprintf(`SELECT id, %s, email, age, created_at%s FROM %s t ORDER BY id; SELECT * FROM orders ORDER BY id; SELECT * FROM people ORDER BY id;
-		SELECT last_value FROM ticks; SELECT pg_sequence_last_value(pg_get_serial_sequence('%s', 'id'))`, strings.Join(cols, ", "), extra, v.table(), v.table())
+	return fmt.Sprintf(`SELECT id, %s, email, age, created_at%s FROM %s t ORDER BY id`, strings.Join(cols, ", "), extra, v.table()) + restContents(v.table())
 }
 
 // logical takes what only a migrating table has out of the rows of contents' first result, and says which rows' sides do not agree where that

@@ -107,7 +107,7 @@ func (v *Variant) single() bool { return len(v.Columns[OldSide]) == 1 && len(v.C
 
 // sameName says that both sides call their columns by the same name, so that only the version can tell which is meant.
 func (v *Variant) sameName() bool {
-	return v.Columns[OldSide][0].as() == v.Columns[NewSide][0].as()
+	return v.Columns[OldSide][0].as() == v.Columns[NewSide][0].as() && !v.splits()
 }
 
 // view is the side as which the contents are looked at for code of a side: a rename's look the same from both.
