@@ -55,8 +55,8 @@ func (a *attempt) mayEnter(rv *pg.RangeVar, h lens.Half) bool {
 		a.noTable(rv, h.Migration)
 	case h.Refuse != "":
 		a.refuse(&Refusal{
-			Code: "0A000", Message: fmt.Sprintf("segue: a statement on the new table %s cannot be carried through migration %q yet", catalog.QuoteIdent(rv.Relname), h.Migration),
-			Hint: "Now, " + h.Refuse + ".", Position: a.position(int(rv.Location)),
+			Code: "0A000", Message: fmt.Sprintf("segue: the new table %s of migration %q can be used from switch-reads on", catalog.QuoteIdent(rv.Relname), h.Migration),
+			Hint: "Now, " + h.Refuse + "; segue status tells where the migration stands.", Position: a.position(int(rv.Location)),
 		})
 	default:
 		return true

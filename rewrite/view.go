@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"strings"
 
 	"segue/rewrite/catalog"
@@ -14,6 +15,8 @@ type TableView struct {
 	Columns    []ColumnView    `json:"columns"` // in the order of *
 	// Locks are the functions by which statements that change or lock rows take the other table's row of a split first.
 	Locks []string `json:"locks,omitempty"`
+	// Alone are the functions that statements of new code ask before they delete a row of a split's table, or change its key.
+	Alone []string `json:"alone,omitempty"`
 	// Fills are the assignments that an INSERT makes to columns that the code does not know.
 	Fills []string `json:"fills,omitempty"`
 }
@@ -78,6 +81,9 @@ func (s *State) viewOf(l *lens.Lens) TableView {
 	for _, h := range l.Halves {
 		if h.Target && h.Lock != "" {
 			t.Locks = append(t.Locks, h.Lock+"("+joinIdents(h.Key)+")")
+		}
+		if f := cmp.Or(h.OnDelete.Function, h.OnUpdate.Function); f != "" {
+			t.Alone = append(t.Alone, f+"("+joinIdents(h.Key)+")")
 		}
 	}
 	return t

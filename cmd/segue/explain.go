@@ -126,6 +126,9 @@ func (o *explainOptions) state(ctx context.Context) (*rewrite.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	if def.SplitTable != nil {
+		cat = withTarget(cat, rel, m)
+	}
 	return rewrite.NewState(1, cat, []rewrite.Migration{*m})
 }
 
@@ -156,7 +159,39 @@ func namedColumns(def *lens.Definition, others []string) (*catalog.Relation, err
 	for _, name := range group.Stay {
 		add(name)
 	}
+	if def.SplitTable != nil {
+		for _, p := range def.SplitTable.KeyPairs() {
+			add(p.From)
+		}
+	}
 	return rel, nil
+}
+
+// withTarget brings in the table that columns of a split move to, where it does not stand and would at the stage.
+func withTarget(cat *catalog.Catalog, rel *catalog.Relation, m *rewrite.Migration) *catalog.Catalog {
+	s := m.Definition.SplitTable
+	if m.Stage.Phase == lens.Pending || cat.Relation(s.To.Schema, s.To.Name) != nil {
+		return cat
+	}
+	types := map[string]catalog.Type{}
+	for _, p := range append(s.KeyPairs(), s.ColumnPairs()...) {
+		types[p.To] = m.OldTypes[p.From]
+		if c := rel.Column(p.From); c != nil {
+			types[p.To] = c.Type
+		}
+	}
+	to := &catalog.Relation{OID: rel.OID + 1, Schema: s.To.Schema, Name: s.To.Name, Kind: catalog.Table}
+	for cat.ByOID(to.OID) != nil {
+		to.OID++
+	}
+	for i, name := range s.Created() {
+		t, known := types[name]
+		if !known {
+			t = catalog.Type{Mod: -1}
+		}
+		to.Columns = append(to.Columns, catalog.Column{Name: name, Num: int16(i + 1), Type: t})
+	}
+	return cat.With(to)
 }
 
 // reshape gives the relation, which nobody else uses yet, the columns that it has at a stage, whichever it has now. It gives the migration as

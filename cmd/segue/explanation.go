@@ -86,4 +86,13 @@ func describeTable(comment func(format string, args ...any), t *rewrite.TableVie
 	if len(others) > 0 {
 		comment("  as they are: %s", strings.Join(others, ", "))
 	}
+	if len(t.Fills) > 0 {
+		comment("  INSERT gives besides: %s", strings.Join(t.Fills, ", "))
+	}
+	for _, f := range t.Locks {
+		comment("  UPDATE, DELETE and MERGE ask of each row first: %s", f)
+	}
+	for _, f := range t.Alone {
+		comment("  DELETE, or UPDATE of the key, asks of each row first: %s", f)
+	}
 }

@@ -66,7 +66,7 @@ func (l *splitLive) again() (apart string) {
 
 // early are refusals of new code that comes before its time.
 func early(text string) bool {
-	return slices.ContainsFunc([]string{" yet", "the new table may refer", "an INSERT of new code", "would belong to none"}, func(s string) bool { return strings.Contains(text, s) })
+	return slices.ContainsFunc([]string{"can be used from switch-reads on", "the new table may refer", "an INSERT of new code", "would belong to none"}, func(s string) bool { return strings.Contains(text, s) })
 }
 
 func (l *splitLive) one(c *Case, which int, stand string, p Protocol) {

@@ -3,7 +3,10 @@
 // (package migrate).
 package catalog
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // Type is a column's type: what RowDescription calls it and what SQL calls it.
 type Type struct {
@@ -104,6 +107,14 @@ func New(relations []*Relation, functions []*Function, volatileOperators []strin
 		c.operators[o] = true
 	}
 	return c
+}
+
+// With gives a catalog that has one more relation.
+func (c *Catalog) With(r *Relation) *Catalog {
+	out := *c
+	out.relations, out.byOID = maps.Clone(c.relations), maps.Clone(c.byOID)
+	out.relations[name{r.Schema, r.Name}], out.byOID[r.OID] = r, r
+	return &out
 }
 
 // Relation gives the relation of that schema and name, or nil.

@@ -39,7 +39,7 @@ func (s Stage) Serves() bool {
 // Splits says whether a split is something that statements are to know of: once the columns have gone, both tables are what they are.
 func (s Stage) Splits() bool { return s.Phase < Complete || s.Step == WriteNew }
 
-const fromSwitchReads = "rows of the new table are there from switch-reads on"
+const fromSwitchReads = "the rows of the new table are not all there before switch-reads"
 
 // Half gives what the lens of one of the two tables of a split says of it: of the one that the columns leave or, where target is set, of the one that they move to; other is
 // the other of the two, nil where it does not stand.
@@ -56,7 +56,7 @@ func (m *Applied) Half(other *catalog.Relation, target bool) Half {
 		if m.Stage.Serves() {
 			h.Lock = LockFunction(m.Name)
 		} else {
-			h.Refuse = "its " + fromSwitchReads
+			h.Refuse = fromSwitchReads
 		}
 	case !m.New:
 		h.Both = other != nil
@@ -85,7 +85,7 @@ func (m *Applied) alone(asks bool) Alone {
 // Reference gives the foreign key that Create declares from the key of the new table to the one that the columns leave; nil where there is none.
 func (s *SplitTable) Reference(table TableName) *ForeignKey {
 	tree, err := pg.Parse(s.Create)
-	if err != nil || len(tree.Stmts) != 1 {
+	if err != nil || len(tree.Stmts) == 0 {
 		return nil // ParseCreate has said so
 	}
 	for _, n := range tree.Stmts[0].Stmt.GetCreateStmt().GetTableElts() {
@@ -99,6 +99,21 @@ func (s *SplitTable) Reference(table TableName) *ForeignKey {
 		}
 	}
 	return nil
+}
+
+// Created gives the names of the columns that Create declares, in order.
+func (s *SplitTable) Created() []string {
+	tree, err := pg.Parse(s.Create)
+	if err != nil || len(tree.Stmts) == 0 {
+		return nil // ParseCreate has said so
+	}
+	var names []string
+	for _, n := range tree.Stmts[0].Stmt.GetCreateStmt().GetTableElts() {
+		if c := n.GetColumnDef(); c != nil {
+			names = append(names, c.Colname)
+		}
+	}
+	return names
 }
 
 // reference gives a constraint's foreign key, where it is one from the key to the table. column is the one that it stands behind.
