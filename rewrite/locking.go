@@ -18,6 +18,7 @@ type lockFrame struct {
 	// all says that a query around locks what this one gives.
 	all    bool
 	joined []lockJoin
+	items  []*item // what was joined to
 	// names are what the clause's OF can name: the tables and sub-selects of FROM.
 	names []string
 	odd   bool // a join's alias stands over some of them
@@ -77,6 +78,7 @@ func (a *attempt) lockTable(rv *pg.RangeVar, it *item) {
 		a.add(before, from, from, sqlText("(", catalog.QuoteQualified(h.Other.Schema, h.Other.Name), " AS ", alias, " (", strings.Join(columns, ", "), ") JOIN "))
 		a.add(after, to, to, sqlText(" ON ", strings.Join(on, " AND "), ")"))
 		a.frame.joined = append(a.frame.joined, lockJoin{alias, it.alias})
+		a.frame.items = append(a.frame.items, it)
 	}
 }
 
@@ -142,8 +144,8 @@ func (a *attempt) lockFirst(f *lockFrame) {
 			return
 		}
 	}
-	if len(f.stmt.LockingClause) == 0 {
-		return // the query around has it
+	if len(f.stmt.LockingClause) == 0 || f.cannotLock() {
+		return // the query around has it, or the server has the error
 	}
 	slices.Sort(f.names)
 	if names := slices.Compact(slices.Clone(f.names)); f.odd || len(names) != len(f.names) {
@@ -173,6 +175,20 @@ func (a *attempt) lockFirst(f *lockFrame) {
 	}
 	a.add(before, places[0][0], places[0][0], sqlText(first))
 }
+
+// cannotLock says whether the server refuses to lock rows of such a query, in words that name the client's own clause.
+func (f *lockFrame) cannotLock() bool {
+	s := f.stmt
+	if len(s.DistinctClause)+len(s.GroupClause) > 0 || s.HavingClause != nil || slices.ContainsFunc(f.items, func(it *item) bool { return it.nullable }) {
+		return true
+	}
+	return slices.ContainsFunc(s.TargetList, func(n *pg.Node) bool {
+		c := n.GetResTarget().GetVal().GetFuncCall()
+		return c != nil && (c.Over != nil || c.AggStar || aggregates[strOf(c.Funcname[len(c.Funcname)-1])])
+	})
+}
+
+var aggregates = map[string]bool{"count": true, "sum": true, "avg": true, "min": true, "max": true, "array_agg": true, "string_agg": true, "json_agg": true, "jsonb_agg": true, "bool_and": true, "bool_or": true}
 
 var systemColumns = []string{"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}
 

@@ -35,9 +35,6 @@ DELETE FROM addresses
 COPY addresses TO STDOUT
 
 @auto none
-LOCK TABLE addresses
-
-@auto none
 TRUNCATE users, addresses
 
 INSERT INTO users (address) VALUES ('Road 1'), (DEFAULT) RETURNING *
