@@ -25,6 +25,8 @@ type conn struct {
 	mu      sync.Mutex // guards what follows, and every call of session
 	session *session.Session
 	server  net.Conn      // nil until it is dialled
+	addr    string        // the server's, as it was dialled
+	keyed   bool          // hub knows the session by its key
 	fatal   *fatal        // what the client is told at the end; nil: nothing
 	ending  bool          // both loops stop at the next chance
 	cut     bool          // fromClient stops: fromServer has nobody to write to, or nothing to read from
@@ -73,6 +75,10 @@ func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
 // returned is to be handed to hub.passed once it is not.
 func (c *conn) after(client bool) (done *change) {
 	c.measure(client)
+	if !c.keyed && c.session.Key() != nil {
+		c.keyed = true
+		c.hub.setKey(c, c.session.Key())
+	}
 	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil
 	}

@@ -34,6 +34,7 @@ type hub struct {
 	mu     sync.Mutex
 	state  *rewrite.State
 	conns  map[*conn]struct{}
+	keys   map[string]*conn
 	change *change // the last Apply, until it is through
 
 	holdMu sync.Mutex
@@ -43,7 +44,7 @@ type hub struct {
 func newHub(log *zap.Logger, state *rewrite.State, holdTimeout func() time.Duration, registrar *registrar, counters *counters) *hub {
 	return &hub{
 		log: log, holdTimeout: holdTimeout, registrar: registrar, counters: counters, state: state,
-		conns: map[*conn]struct{}{}, held: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, keys: map[string]*conn{}, held: map[*conn]struct{}{},
 		usage: usage{counts: map[usageKey]int64{}}, latency: latencies{since: time.Now()},
 	}
 }
@@ -66,6 +67,23 @@ func (h *hub) remove(c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c)
+	if key := string(c.session.Key()); h.keys[key] == c {
+		delete(h.keys, key)
+	}
+}
+
+// setKey notes the key by which a session is cancelled.
+func (h *hub) setKey(c *conn, key []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys[string(key)] = c
+}
+
+// keyed finds the session of that key; nil where none of this proxy's has it.
+func (h *hub) keyed(key []byte) *conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.keys[string(key)]
 }
 
 // all gives the connections of this moment.

@@ -15,7 +15,7 @@ import (
 func (c *conn) carry(in *reader, rest []byte, server *reached) {
 	defer func() { _ = server.Close() }()
 	c.mu.Lock()
-	c.server = server.Conn
+	c.server, c.addr = server.Conn, server.addr
 	if c.ending {
 		c.kick() // the proxy began to shut down while the server was dialled
 	}

@@ -16,7 +16,14 @@ import (
 // reached is a server connection to which a client's startup packet has been sent.
 type reached struct {
 	net.Conn
+	addr  string // as it was dialled
 	first []byte // what has been read of it
+}
+
+// dialled is a connection with the address that it was dialled by.
+type dialled struct {
+	net.Conn
+	addr string
 }
 
 // reach connects a client that has said who it is to the server, and sends its startup packet.
@@ -102,32 +109,40 @@ func (p *Proxy) try(ctx context.Context, packet []byte, secure bool) (*reached, 
 	if err := conn.SetWriteDeadline(time.Time{}); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &reached{Conn: conn}, nil
+	return &reached{Conn: conn.Conn, addr: conn.addr}, nil
 }
 
 // dial connects to the first of the server's addresses that can be reached.
-func (p *Proxy) dial(ctx context.Context, secure bool) (net.Conn, error) {
-	// TCP_NODELAY is what package net sets of itself.
-	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+func (p *Proxy) dial(ctx context.Context, secure bool) (*dialled, error) {
 	var tried []string
 	for _, addr := range p.opt.Server {
-		server, err := d.DialContext(ctx, "tcp", addr)
-		if err == nil && secure {
-			host, _, splitErr := net.SplitHostPort(addr)
-			if splitErr != nil {
-				return nil, errors.Join(splitErr, server.Close())
-			}
-			plain := server
-			if server, err = p.server.secure(ctx, plain, host); err != nil {
-				_ = plain.Close()
-			}
-		}
+		server, err := p.dialOne(ctx, addr, secure)
 		if err == nil {
-			return server, nil
+			return &dialled{server, addr}, nil
 		}
 		tried = append(tried, addr+": "+reason(err))
 	}
 	return nil, errors.New(strings.Join(tried, "; "))
+}
+
+// dialOne connects to an address of the server's.
+func (p *Proxy) dialOne(ctx context.Context, addr string, secure bool) (net.Conn, error) {
+	// TCP_NODELAY is what package net sets of itself.
+	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil || !secure {
+		return conn, err
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	server, err := p.server.secure(ctx, conn, host)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return server, nil
 }
 
 // answer is what a server makes of a startup packet.

@@ -47,7 +47,7 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 		return
 	case start.Cancel:
 		p.counters.cancels.Add(1)
-		if err := p.forwardCancel(ctx, start.Raw); err != nil {
+		if err := p.cancel(ctx, start); err != nil {
 			c.log.Warn("a cancel request could not be forwarded", zap.Error(err))
 		}
 		return

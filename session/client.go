@@ -134,7 +134,7 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 
 // handled forgets what was said of the message that is now dealt with.
 func (s *Session) handled() {
-	s.expired, s.probe.failed, s.probe.refusal, s.front = false, false, nil, front{}
+	s.denied, s.probe.failed, s.probe.refusal, s.front = nil, false, nil, front{}
 	s.endAgain()
 }
 

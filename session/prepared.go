@@ -127,7 +127,7 @@ func (s *Session) refresh(name string, r *record, u use) (*record, verdict, bool
 	if s.refuses() && !ends {
 		return nil, verdict{}, true // the server will not run it
 	}
-	if fresh && r.settings == s.settings && !s.dirty && !s.expired {
+	if fresh && r.settings == s.settings && !s.dirty && s.denied == nil {
 		if !s.gate.Admit(s.pid) {
 			s.block = OnGate
 			return nil, verdict{}, false

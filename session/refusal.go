@@ -278,6 +278,11 @@ func refuseExpired() *rewrite.Refusal {
 	}
 }
 
+// refuseCancelled refuses what the client has cancelled while the gate held it.
+func refuseCancelled() *rewrite.Refusal {
+	return &rewrite.Refusal{Code: "57014", Message: "canceling statement due to user request", Detail: "The proxy held the statement, which was not run."}
+}
+
 // refuseEnding refuses a text that may end a failed transaction and then runs what cannot be prepared before that.
 func refuseEnding() *rewrite.Refusal {
 	return &rewrite.Refusal{

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"segue/rewrite"
@@ -196,7 +197,7 @@ func (s *Session) reply(typ byte, m []byte) error {
 		return nil
 	case 'K':
 		if len(m) >= headerLen+4 {
-			s.pid = binary.BigEndian.Uint32(m[headerLen:])
+			s.pid, s.key = binary.BigEndian.Uint32(m[headerLen:]), bytes.Clone(m[headerLen:])
 		}
 		s.toClient.add(m)
 		return nil

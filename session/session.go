@@ -101,6 +101,7 @@ type Session struct {
 	unbound        bool // it was taken out of the server's last request for authentication
 	replication    bool // the server session is a walsender, which knows no extended protocol
 	pid            uint32
+	key            []byte
 	major          int
 	application    string // what ParameterStatus says of application_name
 	encoding, scs  string // of client_encoding and standard_conforming_strings
@@ -110,8 +111,8 @@ type Session struct {
 
 	block   Block
 	wait    waiting
-	awaited *record // forRecord
-	expired bool    // the held message is to be refused, since the gate did not open in time
+	awaited *record  // forRecord
+	denied  *refusal // why the message that the gate held is to be refused; nil: it is not
 
 	queue queue
 	// pipeline says that extended-protocol messages were sent after the last Sync or Query: an implicit transaction may be open. unsure says that
@@ -175,9 +176,22 @@ func (s *Session) Resume() {
 // Expire refuses the message that the gate holds, with 57P03 in its place, by the next call of Client.
 func (s *Session) Expire() {
 	if s.block == OnGate {
-		s.block, s.expired = NotBlocked, true
+		s.block, s.denied = NotBlocked, refuseExpired()
 	}
 }
+
+// Cancel deals with a request to cancel what the session does. It says whether the request is for the server, too: where the gate holds a message, that is refused as the server
+// would have cancelled it, by the next call of Client; where nothing is outstanding, there is nothing to cancel, and the request must not meet what comes next.
+func (s *Session) Cancel() bool {
+	if s.block == OnGate {
+		s.block, s.denied = NotBlocked, refuseCancelled()
+	}
+	return s.phase != serving || s.queue.n > 0
+}
+
+// Key is what a request to cancel has to know of the server session: its PID and its secret, as they came; nil before. The secret's length depends on the
+// protocol's version.
+func (s *Session) Key() []byte { return s.key }
 
 // SetState gives the session another state to plan with. It takes effect at the next transaction boundary, at once where the session is at
 // one; until then no further transaction of the client is begun.

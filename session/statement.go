@@ -34,8 +34,8 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 		return verdict{asIs: true}, true
 	}
 	catalogsOnly := !s.state.NamesTables(text) && !rewrite.MentionsAny(s.partitions, text)
-	if s.expired && !catalogsOnly {
-		return verdict{refusal: refuseExpired()}, true
+	if s.denied != nil && !catalogsOnly {
+		return verdict{refusal: s.denied}, true
 	}
 	if st != nil && (e.unsettles == unsettle || e.ends && s.unsettled) && s.mixes(text, st) {
 		return verdict{refusal: refuseTogether()}, true
