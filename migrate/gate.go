@@ -133,7 +133,15 @@ func filledGate(ctx context.Context, q queryer, m *migration, unproved bool) ([]
 func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]string, error) {
 	var missing []string
 	if !yes {
-		missing = append(missing, oldGoes(m))
+		users, err := oldUsers(ctx, q, m, defaultQuiet)
+		if err != nil {
+			return nil, err
+		}
+		text := oldGoes(m)
+		if len(users) > 0 {
+			text += "; old code is at work, and is served on from complete: " + strings.Join(users, ", ")
+		}
+		missing = append(missing, text)
 	}
 	news := make([]string, 0, 1)
 	for _, name := range m.newNames() {
@@ -238,8 +246,8 @@ func oldGoes(m *migration) string {
 	return fmt.Sprintf("%s, and there is no way back: `segue advance %s --to complete --yes`", what, m.Name)
 }
 
-// quietGate waits until nobody has used the old names for a while.
-func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration) ([]string, error) {
+// oldUsers names who has used the old names within a time, the last first.
+func oldUsers(ctx context.Context, q queryer, m *migration, within time.Duration) ([]string, error) {
 	users, err := collect(ctx, q, `
 		SELECT COALESCE(NULLIF(application, ''), 'no application_name') || ' (' || username || ', ' || version || ')', count, extract(epoch FROM clock_timestamp() - last_seen)::float8 FROM segue.old_names
 		WHERE migration = $1 AND last_seen > clock_timestamp() - make_interval(secs => $2) ORDER BY last_seen DESC LIMIT 10`, func(row pgx.CollectableRow) (string, error) {
@@ -248,9 +256,18 @@ func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration
 		var ago float64
 		err := row.Scan(&who, &count, &ago)
 		return fmt.Sprintf("%s used the old names %d times, last %v ago", who, count, time.Duration(ago*float64(time.Second)).Round(time.Second)), err
-	}, m.Name, quiet.Seconds())
+	}, m.Name, within.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("reading who uses the old names: %w", err)
+	}
+	return users, nil
+}
+
+// quietGate waits until nobody has used the old names for a while.
+func quietGate(ctx context.Context, q queryer, m *migration, quiet time.Duration) ([]string, error) {
+	users, err := oldUsers(ctx, q, m, quiet)
+	if err != nil {
+		return nil, err
 	}
 	// The proxies have counted since the start; before that nobody knows.
 	var seconds float64

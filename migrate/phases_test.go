@@ -39,10 +39,13 @@ func TestAllPhases(t *testing.T) {
 	p.advance(lens.Contract)
 	p.at(lens.Contract, lens.NoStep, true)
 
+	q.host.use("shop")
+	e.exec("NOTIFY segue_epoch") // all renew
+	until(t, "q to tell its counts", func() bool { return len(p.migration().OldNames) == 1 })
 	contract := lens.Complete
 	err := p.Advance(context.Background(), "users_full_name", proxy.AdvanceOptions{To: &contract})
 	var gate *proxy.GateError
-	if !errors.As(err, &gate) || gate.Gate != "complete" {
+	if !errors.As(err, &gate) || gate.Gate != "complete" || !strings.Contains(err.Error(), "old code is at work, and is served on from complete: shop (web, old) used the old names 3 times") {
 		t.Fatalf("without yes: %v", err)
 	}
 	p.advance(lens.Complete)
@@ -62,8 +65,8 @@ func TestAllPhases(t *testing.T) {
 	if err := p.Retire(context.Background(), "users_full_name", proxy.RetireOptions{QuietFor: time.Minute, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	p.working("waiting for quiet: shop (web, old) used the old names 3 times")
-	if o := p.migration().OldNames; len(o) != 1 || o[0].Application != "shop" || o[0].Count != 3 {
+	p.working("waiting for quiet: shop (web, old) used the old names 6 times")
+	if o := p.migration().OldNames; len(o) != 1 || o[0].Application != "shop" || o[0].Count != 6 {
 		t.Fatalf("old names: %+v", o)
 	}
 	if err := p.Rollback(context.Background(), "users_full_name", proxy.AdvanceOptions{}); !errors.Is(err, proxy.ErrConflict) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"segue/proxy"
+	"segue/rewrite/lens"
 )
 
 const (
@@ -141,8 +142,13 @@ func (a *action) tell(out io.Writer, m *migration) error {
 	if a.result != nil {
 		line += "; " + a.result(m)
 	}
-	_, err := fmt.Fprintln(out, line)
-	return err
+	if _, err := fmt.Fprintln(out, line); err != nil {
+		return err
+	}
+	if m.Phase == lens.Complete {
+		m.printOldNames(out)
+	}
+	return nil
 }
 
 // progress shows how the work goes: on a terminal in one line that changes, else by a line for each change.

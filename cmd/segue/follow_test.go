@@ -59,14 +59,19 @@ func scriptedProxy(t *testing.T, script []string, asked func(n int)) (admin stri
 func TestFollow(t *testing.T) {
 	noLeaks(t)
 	const (
-		begun   = `{"name":"m","table":"public.users","phase":"backfill","working":"backfilling","backfill":{"rows_done":50,"rows_total":100,"rate":10,"eta_seconds":5}}`
-		more    = `{"name":"m","table":"public.users","phase":"backfill","working":"backfilling","backfill":{"rows_done":60,"rows_total":100,"rate":10,"eta_seconds":4}}`
-		analyze = `{"name":"m","table":"public.users","phase":"backfill","working":"analyzing"}`
-		done    = `{"name":"m","table":"public.users","phase":"backfill","proved":true,"later":"field"}`
-		failed  = `{"name":"m","table":"public.users","phase":"backfill","error":"row 7 does not convert"}`
-		gate    = `{"name":"m","table":"public.users","phase":"switch-reads","error":"the gate of contract refuses: the standby is behind"}`
-		busy    = `{"name":"m","table":"public.users","phase":"switch-reads","error":"busy: the epoch is being changed"}`
-		apart   = `{"name":"m","table":"public.users","phase":"backfill","verify":{"rows":10,"apart":2,"first_keys":["3","7"]}}`
+		begun    = `{"name":"m","table":"public.users","phase":"backfill","working":"backfilling","backfill":{"rows_done":50,"rows_total":100,"rate":10,"eta_seconds":5}}`
+		more     = `{"name":"m","table":"public.users","phase":"backfill","working":"backfilling","backfill":{"rows_done":60,"rows_total":100,"rate":10,"eta_seconds":4}}`
+		analyze  = `{"name":"m","table":"public.users","phase":"backfill","working":"analyzing"}`
+		done     = `{"name":"m","table":"public.users","phase":"backfill","proved":true,"later":"field"}`
+		failed   = `{"name":"m","table":"public.users","phase":"backfill","error":"row 7 does not convert"}`
+		gate     = `{"name":"m","table":"public.users","phase":"switch-reads","error":"the gate of contract refuses: the standby is behind"}`
+		busy     = `{"name":"m","table":"public.users","phase":"switch-reads","error":"busy: the epoch is being changed"}`
+		complete = `{"name":"m","table":"public.users","phase":"complete","proved":true,"old_names":[{"application":"billing","user":"web","version":"old","count":7,"last_seen":"2026-01-01T00:00:00Z"}]}`
+		blocked  = `{"name":"m","table":"public.users","phase":"contract","proved":true,"working":"settling epoch 7","gate":{"ready":true},"blocked_by":[
+			{"why":"epoch","proxy":"0123456789","host":"a","pid":42,"application":"shop","user":"web","age_seconds":2.5,"state":"idle in transaction","statement":"SELECT"},
+			{"why":"proxy","proxy":"89abcdef00","host":"b","age_seconds":-1},{"why":"lease","proxy":"89abcdef00","host":"b","age_seconds":-1},
+			{"why":"prepared","user":"web","prepared":"x","age_seconds":-1},{"why":"lock","pid":43,"user":"web","age_seconds":-1}]}`
+		apart = `{"name":"m","table":"public.users","phase":"backfill","verify":{"rows":10,"apart":2,"first_keys":["3","7"]}}`
 	)
 	for _, c := range []struct {
 		args   string
@@ -79,6 +84,21 @@ func TestFollow(t *testing.T) {
 			[]string{begun, begun, more, analyze, done},
 			exitDone,
 			"m: backfill: backfilling: 50 of about 100 rows, 10 rows/s, 5s left\nm: backfill: analyzing\nm: backfill, proved\n",
+		},
+		{
+			"advance m --to complete --yes",
+			[]string{complete},
+			exitDone,
+			"m: complete, proved\n  old names: 7 statements of application \"billing\", user web, version old, last 2026-01-01T00:00:00Z\n",
+		},
+		{
+			"status m",
+			[]string{blocked},
+			exitDone,
+			"m on public.users: contract, proved, not settled\n  now: settling epoch 7\n" +
+				"  blocked by: pid 42, application \"shop\", user web, 2.5s in transaction, idle in transaction, last SELECT, at proxy 01234567 on a\n" +
+				"  blocked by: proxy 89abcdef on b, which has not acknowledged yet\n  blocked by: proxy 89abcdef on b, whose lease has run out; its server sessions are ended\n" +
+				"  blocked by: the prepared transaction 'x' of web\n  blocked by: pid 43, application \"\", user web, with a lock on public.users\n",
 		},
 		{"advance m --json", []string{begun, done}, exitDone, done + "\n"},
 		{"advance m --no-wait", []string{begun}, exitDone, "m: under way; follow it with segue status m --watch\n"},

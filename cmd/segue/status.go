@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -283,8 +284,13 @@ func (m *migration) print(w *bytes.Buffer) {
 	for _, note := range m.Notes {
 		fmt.Fprintf(w, "  note: %s\n", note)
 	}
+	m.printOldNames(w)
+}
+
+// printOldNames names who has used the old names, which are served until the migration is retired.
+func (m *migration) printOldNames(w io.Writer) {
 	for _, o := range m.OldNames {
-		fmt.Fprintf(w, "  old names: %d statements of application %q, user %s, version %s, last %s\n", o.Count, o.Application, o.User, o.Version, o.LastSeen)
+		_, _ = fmt.Fprintf(w, "  old names: %d statements of application %q, user %s, version %s, last %s\n", o.Count, o.Application, o.User, o.Version, o.LastSeen) // what cannot be written is told by the line before
 	}
 }
 

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -47,26 +48,60 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// TestChaos lets applications work through eight proxies, while operators change the phases of three migrations, two of them of one table, and proxies are killed,
-// stopped, cut off from their control connections, drained, and killed and stopped at the boundaries of the steps that they carry out. SEGUE_CHAOS_TIME says for how long.
-func TestChaos(t *testing.T) {
-	length := 12 * time.Second
-	if s := os.Getenv("SEGUE_CHAOS_TIME"); s != "" {
-		var err error
-		if length, err = time.ParseDuration(s); err != nil {
-			t.Fatal(err)
-		}
+// lasting says for how long a test changes phases: SEGUE_CHAOS_TIME, or a few seconds.
+func lasting(t *testing.T, short time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv("SEGUE_CHAOS_TIME")
+	if text == "" {
+		return short
 	}
+	length, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return length
+}
+
+// seeded gives the seed of a test, and prints it.
+func seeded(t *testing.T, length time.Duration) uint64 {
 	n := *seed
 	if n == 0 {
 		n = uint64(time.Now().UnixNano()) % 1_000_000
 	}
 	t.Logf("seed %d: `make chaos CHAOS_SEED=%d CHAOS_TIME=%v` decides the same", n, n, length)
+	return n
+}
+
+// TestChaos lets applications work through eight proxies, while operators change the phases of three migrations, two of them of one table, and proxies are killed,
+// stopped, cut off from their control connections, drained, and killed and stopped at the boundaries of the steps that they carry out.
+func TestChaos(t *testing.T) {
+	length := lasting(t, 8*time.Second)
+	n := seeded(t, length)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w := newWorld(ctx, t, n, 3, 5)
+	w := newWorld(ctx, t, n, 3, 5, false)
 	w.fatal = cancel
+	b := &saboteur{w: w, rnd: rand.New(rand.NewPCG(n, 3000))}
+	w.play(ctx, length, func(stop <-chan struct{}) { b.run(ctx, stop, 3*time.Second) })
+}
 
+// TestFailover ends the server at once while phases change, and makes a primary of its standby: clients that connect again go on, and so do the changes.
+func TestFailover(t *testing.T) {
+	length := lasting(t, 6*time.Second)
+	n := seeded(t, length)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	w := newWorld(ctx, t, n, 3, 0, true)
+	w.fatal = cancel
+	w.play(ctx, length, func(<-chan struct{}) {
+		if sleep(ctx, length/2) {
+			w.failOver(ctx)
+		}
+	})
+}
+
+// play has everybody work for a while, brings all to rest, and judges. disturb is to end when its channel is closed.
+func (w *world) play(ctx context.Context, length time.Duration, disturb func(stop <-chan struct{})) {
 	var clients []*client
 	var working, changing, checking sync.WaitGroup
 	stopWork, stopChange := make(chan struct{}), make(chan struct{})
@@ -85,12 +120,11 @@ func TestChaos(t *testing.T) {
 	checking.Go(func() { w.checker(check) })
 	var operators []*operator
 	for i, track := range w.tracks {
-		o := &operator{w: w, t: track, rnd: rand.New(rand.NewPCG(n, 2000+uint64(i)))}
+		o := &operator{w: w, t: track, rnd: rand.New(rand.NewPCG(w.seed, 2000+uint64(i)))}
 		operators = append(operators, o)
 		changing.Go(func() { o.run(ctx, stopChange) })
 	}
-	b := &saboteur{w: w, rnd: rand.New(rand.NewPCG(n, 3000))}
-	changing.Go(func() { b.run(ctx, stopChange, 3*time.Second) })
+	changing.Go(func() { disturb(stopChange) })
 
 	begun := time.Now()
 	sleep(ctx, length)
@@ -114,19 +148,12 @@ func TestChaos(t *testing.T) {
 	checking.Wait()
 	if ctx.Err() == nil {
 		if err := w.final(ctx, clients); err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 	}
-	var epoch int64
-	conn, err := pgx.Connect(context.Background(), w.server.DSN("chaos"))
+	epoch, err := w.settled()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.QueryRow(context.Background(), "SELECT settled FROM segue.epoch").Scan(&epoch); err != nil {
-		t.Error(err)
-	}
-	if err := conn.Close(context.Background()); err != nil {
-		t.Error(err)
+		w.t.Error(err)
 	}
 	for _, s := range w.slots {
 		if err := s.process().stop(); err != nil {
@@ -135,6 +162,17 @@ func TestChaos(t *testing.T) {
 	}
 	w.logs()
 	w.report(epoch, took)
+}
+
+// settled gives the last settled epoch.
+func (w *world) settled() (epoch int64, err error) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, w.primary().DSN("chaos"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	return epoch, conn.QueryRow(ctx, "SELECT settled FROM segue.epoch").Scan(&epoch)
 }
 
 func (w *world) report(epoch int64, took time.Duration) {

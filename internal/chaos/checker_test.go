@@ -87,7 +87,7 @@ func (w *world) compareTrack(ctx context.Context, tx pgx.Tx, t *track, gen int, 
 
 // final compares what is on the server with what the clients know.
 func (w *world) final(ctx context.Context, clients []*client) error {
-	conn, err := pgx.Connect(ctx, w.server.DSN("chaos"))
+	conn, err := pgx.Connect(ctx, w.primary().DSN("chaos"))
 	if err != nil {
 		return err
 	}

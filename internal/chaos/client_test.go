@@ -134,7 +134,8 @@ func (c *client) judge(ctx context.Context, what string, err error, begun time.T
 	outage := c.w.outage(begun, now)
 	switch {
 	case errors.Is(err, errWrong):
-	case outage && (pg == nil || slices.Contains([]string{"57P01", "57P02", "57P03", "08006"}, code)),
+	// 25006 is what a standby says to who has come to it before it is promoted.
+	case outage && (pg == nil || slices.Contains([]string{"57P01", "57P02", "57P03", "08006", "25006"}, code)),
 		c.slot.disturbed(begun, now) && (pg == nil || code == "57P01" || code == "57P03"):
 		c.w.count("clients' errors, excused: " + code)
 		return

@@ -47,7 +47,7 @@ func (o *operator) ask(ctx context.Context, f func(*pgx.Conn) error) error {
 		begun := time.Now()
 		var err error
 		if o.conn == nil || o.conn.IsClosed() {
-			o.conn, err = pgx.Connect(ctx, o.w.server.DSN("chaos"))
+			o.conn, err = pgx.Connect(ctx, o.w.primary().DSN("chaos"))
 		}
 		if err == nil {
 			err = f(o.conn)

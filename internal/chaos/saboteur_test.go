@@ -113,3 +113,20 @@ func (b *saboteur) restartServer(ctx context.Context) {
 	w.outages[len(w.outages)-1].until = time.Now()
 	w.mu.Unlock()
 }
+
+// failOver ends the primary at once and promotes the standby.
+func (w *world) failOver(ctx context.Context) {
+	w.mu.Lock()
+	w.outages = append(w.outages, window{from: time.Now()})
+	w.mu.Unlock()
+	if err := w.server.Crash(); err != nil {
+		w.fail("ending the primary: %v", err)
+	}
+	if err := w.standby.Promote(context.WithoutCancel(ctx)); err != nil {
+		w.fail("%v", err)
+	}
+	w.mu.Lock()
+	w.server = w.standby
+	w.outages[len(w.outages)-1].until = time.Now()
+	w.mu.Unlock()
+}

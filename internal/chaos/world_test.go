@@ -34,12 +34,13 @@ const (
 
 // world is a server, the proxies in front of it, and all that has been found to be wrong.
 type world struct {
-	t      *testing.T
-	seed   uint64
-	server *pgtest.Server
-	dir    string
-	slots  []*slot
-	tracks []*track
+	t       *testing.T
+	seed    uint64
+	server  *pgtest.Server // the primary
+	standby *pgtest.Server // nil: there is none
+	dir     string
+	slots   []*slot
+	tracks  []*track
 
 	fatal context.CancelFunc // ends the run
 
@@ -160,7 +161,7 @@ func (s *slot) start(ctx context.Context) error {
 	p := &process{
 		admin: filepath.Join(s.dir, name, "a.sock"), log: filepath.Join(s.w.dir, name+".log"), done: make(chan struct{}),
 	}
-	p.cmd = exec.Command(segue, "serve", "--listen", "127.0.0.1:0", "--server", s.w.server.Addr(), "--control", s.control(), "--admin", p.admin,
+	p.cmd = exec.Command(segue, "serve", "--listen", "127.0.0.1:0", "--server", s.w.addrs(), "--control", s.control(), "--admin", p.admin,
 		"--lease", lease.String(), "--hold-timeout", holdTimeout.String(), "--drain-timeout", "2s")
 	p.cmd.Env = append(os.Environ(), "SEGUE_CHAOS_DIR="+s.dir)
 	log, err := os.Create(p.log)
@@ -204,7 +205,27 @@ func (s *slot) start(ctx context.Context) error {
 }
 
 func (s *slot) control() string {
-	return "postgres://control@" + s.relay.addr() + "/chaos?sslmode=disable&connect_timeout=2"
+	hosts := s.relay.addr()
+	if s.w.standby != nil { // what is cut then is the server
+		hosts = s.w.addrs()
+	}
+	return "postgres://control@" + hosts + "/chaos?sslmode=disable&connect_timeout=2&target_session_attrs=read-write"
+}
+
+// primary gives the server that can be written to.
+func (w *world) primary() *pgtest.Server {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.server
+}
+
+// addrs gives the addresses of the servers.
+func (w *world) addrs() string {
+	addrs := w.primary().Addr()
+	if w.standby != nil {
+		addrs += "," + w.standby.Addr()
+	}
+	return addrs
 }
 
 // signal sends a signal; a process that has ended does not get it.
@@ -237,7 +258,7 @@ func (p *process) tail() string {
 }
 
 // newWorld starts the server and fills it, and starts the proxies.
-func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int) *world {
+func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int, standby bool) *world {
 	t.Helper()
 	w := &world{t: t, seed: seed, dir: t.TempDir(), counts: map[string]int{}, epochs: map[int64]bool{}, tracks: newTracks()}
 	must := func(err error) {
@@ -250,11 +271,23 @@ func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int) 
 	// What was acknowledged must outlive a crash of the server's processes.
 	w.server, err = pgtest.Start(ctx, pgtest.Options{Settings: map[string]string{"synchronous_commit": "on", "max_connections": "400"}})
 	must(err)
+	server := w.server
 	t.Cleanup(func() {
-		if err := w.server.Stop(); err != nil {
+		if err := server.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
+	if standby {
+		w.standby, err = w.server.Standby(ctx)
+		must(err)
+		t.Cleanup(func() {
+			if err := w.standby.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		// What was acknowledged is on the standby, too.
+		w.exec("postgres", "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
+	}
 	w.exec("postgres", "postgres", "CREATE ROLE control LOGIN", "CREATE ROLE app LOGIN", "GRANT pg_read_all_stats, pg_signal_backend TO control",
 		"CREATE DATABASE chaos", "GRANT CREATE ON DATABASE chaos TO control")
 	w.exec("postgres", "chaos", "GRANT ALL ON SCHEMA public TO control")
@@ -298,7 +331,7 @@ func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int) 
 func (w *world) exec(role, database string, statements ...string) {
 	w.t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, w.server.DSNAs(role, database))
+	conn, err := pgx.Connect(ctx, w.primary().DSNAs(role, database))
 	if err != nil {
 		w.t.Fatal(err)
 	}
