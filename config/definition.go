@@ -97,6 +97,9 @@ func ValidateDefinition(def *lens.Definition) error {
 	if (g.Adding || g.Dropping) && slices.Contains(def.Allow, HazardLossy) {
 		return &Error{Key: "allow", Problem: "a migration whose columns only come, or only go, is not lossy; remove it"}
 	}
+	if g := def.Backfill.MaxLatencyGrowth; g != 0 && !(g > 1) {
+		return &Error{Key: "backfill.max_latency_growth", Problem: "is a factor, so more than 1; leave it out for 1.2"}
+	}
 	if def.Backfill.MaxRowsPerSecond < 0 {
 		return &Error{Key: "backfill.max_rows_per_second", Problem: "is negative; 0 means no limit"}
 	}

@@ -55,12 +55,10 @@ func (w *work) backfill(ctx context.Context) error {
 	if err := w.estimate(ctx); err != nil {
 		return err
 	}
-	opt := w.m.Definition.Backfill
-	f := &filling{work: w, pace: pace{target: time.Duration(opt.BatchTarget), rows: firstBatch}, began: time.Now(), begunAt: w.m.RowsDone, done: w.m.RowsDone}
+	f := &filling{work: w, pace: pace{target: time.Duration(w.m.Definition.Backfill.BatchTarget), rows: firstBatch}, slow: newThrottle(w), done: w.m.RowsDone}
 	if f.target == 0 {
 		f.target = defaultBatchTarget
 	}
-	f.limit()
 	if w.m.splitting() {
 		f.split, err = readSplit(ctx, w.conn, w.m)
 	} else {
@@ -88,24 +86,45 @@ func (w *work) backfill(ctx context.Context) error {
 type filling struct {
 	*work
 	pace
-	group         *group
-	split         *split // instead of a group
-	began         time.Time
-	begunAt, done int64 // rows gone through
-	written       int64 // by this work
-	last          bool  // no relation comes after this one
+	slow  *throttle
+	group *group
+	split *split // instead of a group
+	speed speed
+	done  int64 // rows gone through
+	last  bool  // no relation comes after this one
 }
 
-// limit holds batches to max_rows_per_second.
-func (f *filling) limit() {
-	if limit := f.m.Definition.Backfill.MaxRowsPerSecond; limit > 0 {
-		f.pace.rows = min(f.pace.rows, max(limit/10, 1))
+// speed is how many rows a second are gone through, over the last while: what is waited for counts.
+type speed struct {
+	at   time.Time
+	rate float64
+}
+
+// speedOver is the time over which a speed is taken, about.
+const speedOver = 20 * time.Second
+
+// went takes note of rows that were gone through since the last call.
+func (s *speed) went(rows int64) {
+	now := time.Now()
+	if s.at.IsZero() {
+		s.at = now
+		return
 	}
+	d := now.Sub(s.at)
+	s.at = now
+	r := float64(rows) / max(d.Seconds(), 1e-6)
+	if s.rate == 0 {
+		s.rate = r
+		return
+	}
+	k := min(1, max(d.Seconds()/speedOver.Seconds(), 0.01))
+	s.rate += k * (r - s.rate)
 }
 
 // by fills one relation, from where it was left.
 func (f *filling) by(ctx context.Context, r relative, keys *keyset) error {
-	w, opt := f.work, f.m.Definition.Backfill
+	w, target := f.work, f.target
+	defer func() { f.target = target }()
 	if err := w.say(ctx, "backfilling %s", keys.table); err != nil {
 		return err
 	}
@@ -115,31 +134,22 @@ func (f *filling) by(ctx context.Context, r relative, keys *keyset) error {
 		cursor = f.m.Cursor
 	}
 	for {
-		if err := w.yieldTo(ctx, time.Duration(opt.MaxReplicationLag)); err != nil {
+		if err := f.slow.wait(ctx); err != nil {
 			return err
 		}
+		f.target, f.rows = f.slow.bound(target, f.rows)
 		start := time.Now()
-		end, err := keys.end(ctx, w.conn, cursor, f.pace.rows)
-		if err != nil {
-			return err
-		}
-		seen := f.pace.rows
-		if end == nil {
-			cond, args := keys.bounds(cursor, nil, nil)
-			if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s AS r WHERE %s", keys.table, cond), args...).Scan(&seen); err != nil {
-				return fmt.Errorf("counting the last rows of %s: %w", keys.table, err)
-			}
-		}
-		filled, err := f.fill(ctx, r, keys, cursor, end, seen)
-		switch code := sqlState(err); {
-		case code == "55P03" || code == "40P01": // a transaction holds some of its rows
+		end, seen, filled, err := f.batch(ctx, r, keys, cursor)
+		switch {
+		case locked(err): // a transaction holds some of its rows, or the table
 			f.pace.rows = max(f.pace.rows/2, smallestStep)
-			if err := w.throttle(ctx, "rows are locked by other transactions"); err != nil {
+			if err := f.slow.tell(ctx, "locks: rows are locked by other transactions"); err != nil {
 				return err
 			}
 			if err := retry.pause(ctx); err != nil {
 				return err
 			}
+			f.slow.looked = time.Time{}
 			continue
 		case err != nil:
 			return err
@@ -148,21 +158,34 @@ func (f *filling) by(ctx context.Context, r relative, keys *keyset) error {
 		if err := w.c.opt.Hooks.at(ctx, "batch"); err != nil {
 			return err
 		}
-		f.written, f.done = f.written+filled, f.done+seen
+		f.done += seen
+		f.speed.went(seen)
 		if end == nil {
 			return nil
 		}
 		cursor = end
-		f.took(time.Since(start))
-		f.limit()
-		if limit := opt.MaxRowsPerSecond; limit > 0 {
-			if ahead := time.Duration(float64(f.written)/float64(limit)*float64(time.Second)) - time.Since(f.began); ahead > 0 {
-				if err := sleep(ctx, ahead); err != nil {
-					return err
-				}
-			}
+		took := time.Since(start)
+		f.took(took)
+		if err := f.slow.worked(ctx, took, filled); err != nil {
+			return err
 		}
 	}
+}
+
+// batch fills the rows past a key: end is the last key of them, nil where none are left.
+func (f *filling) batch(ctx context.Context, r relative, keys *keyset, cursor []string) (end []string, seen, filled int64, err error) {
+	if end, err = keys.end(ctx, f.conn, cursor, f.pace.rows); err != nil {
+		return nil, 0, 0, err
+	}
+	seen = f.pace.rows
+	if end == nil {
+		cond, args := keys.bounds(cursor, nil, nil)
+		if err := f.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s AS r WHERE %s", keys.table, cond), args...).Scan(&seen); err != nil {
+			return nil, 0, 0, fmt.Errorf("counting the last rows of %s: %w", keys.table, err)
+		}
+	}
+	filled, err = f.fill(ctx, r, keys, cursor, end, seen)
+	return end, seen, filled, err
 }
 
 // batchLockTimeout is how long a batch waits for a row. An application's transaction that holds it may itself be waiting for a row of the batch: the batch
@@ -182,7 +205,6 @@ func asWriter(ctx context.Context, tx pgx.Tx, keys *keyset) error {
 
 // fill writes one batch and its progress; end is nil for the last one of a relation.
 func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end []string, seen int64) (filled int64, err error) {
-	rate := float64(f.done-f.begunAt) / max(time.Since(f.began).Seconds(), 0.001)
 	err = inTx(ctx, f.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := asWriter(ctx, tx, keys); err != nil {
 			return err
@@ -202,18 +224,21 @@ func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end 
 			return fmt.Errorf("backfilling %s past (%s): %w", what, keyText(from), err)
 		}
 		filled = tag.RowsAffected()
-		sql = "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = ''"
+		sql = "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = $6"
 		if end == nil {
 			sql += ", filled = array_append(filled, $3)"
 		}
 		if end == nil && f.last {
 			sql = strings.Replace(sql, "rows_done = $4", "backfilled = true, rows_done = greatest(rows_total, $4)", 1)
 		}
-		if _, err := tx.Exec(ctx, sql+" WHERE name = $1", f.name, end, r.oid, f.done+seen, rate); err != nil {
+		if _, err := tx.Exec(ctx, sql+" WHERE name = $1", f.name, end, r.oid, f.done+seen, f.speed.rate, f.slow.text); err != nil {
 			return fmt.Errorf("noting the backfill's progress: %w", err)
 		}
 		return nil
 	})
+	if err == nil {
+		f.slow.told = f.slow.text
+	}
 	return filled, err
 }
 
@@ -253,37 +278,4 @@ func (w *work) throttle(ctx context.Context, why string) error {
 		return fmt.Errorf("noting what the backfill waits for: %w", err)
 	}
 	return nil
-}
-
-// yieldTo waits while a standby is further behind than it may be, or while it cannot be told. replay_lag alone does not grow while a standby is
-// silent, so where there is something to replay the time since its last word counts as well, past the interval of its reports.
-func (w *work) yieldTo(ctx context.Context, limit time.Duration) error {
-	if limit <= 0 {
-		return nil
-	}
-	for {
-		behind, err := collect(ctx, w.conn, `
-			SELECT CASE WHEN r.state IS NULL THEN 'its state cannot be read: grant the control role pg_read_all_stats'
-			            WHEN r.replay_lsn IS NULL THEN coalesce(nullif(r.application_name, ''), 'a standby') || ' does not say how far it has replayed'
-			            ELSE coalesce(nullif(r.application_name, ''), 'a standby') || ' is ' || round(l.lag::numeric, 1)::text || 's behind' END
-			FROM pg_stat_replication r CROSS JOIN LATERAL (SELECT greatest(extract(epoch FROM coalesce(r.replay_lag, '0')),
-				CASE WHEN r.replay_lsn < pg_current_wal_flush_lsn() THEN extract(epoch FROM clock_timestamp() - r.reply_time) - 10 ELSE 0 END)::float8 AS lag) l
-			WHERE r.state IS DISTINCT FROM 'backup' AND r.state IS DISTINCT FROM 'startup' AND (r.state IS NULL OR r.replay_lsn IS NULL OR l.lag > $1)`,
-			pgx.RowTo[string], limit.Seconds())
-		if err != nil {
-			return fmt.Errorf("reading the standbys' lag, which max_replication_lag asks for: %w", err)
-		}
-		if len(behind) == 0 {
-			return nil
-		}
-		if err := w.throttle(ctx, "replication: "+strings.Join(behind, "; ")); err != nil {
-			return err
-		}
-		if err := w.c.opt.Hooks.at(ctx, "throttled"); err != nil {
-			return err
-		}
-		if err := sleep(ctx, 500*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }

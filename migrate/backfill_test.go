@@ -245,8 +245,70 @@ func TestVerify(t *testing.T) {
 	}
 	p.ok(p.Verify(ctx, "users_full_name", true))
 	e.want("SELECT full_name FROM users WHERE id = 13", "user 13") // the phase reads the old side
+	if v := p.migration().Verify; v.Apart != 0 || v.Repaired != 1 {
+		t.Errorf("the scan that proves does not say what was mended: %+v", v)
+	}
 	p.at(lens.Backfilling, lens.NoStep, true)
 	p.advance(lens.SwitchReads)
+}
+
+// TestScanResumes ends a scan after each chunk; each goes on where the last one was, and the figures are those of one scan. One that was begun under another guard
+// begins anew.
+func TestScanResumes(t *testing.T) {
+	e := newEnv(t, `CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 12000) i;`)
+	p, q := e.proxy(0), e.proxy(0)
+	p.bring(lens.DualWrite)
+	turn := func(one *testProxy, ask func(*testProxy) error) {
+		t.Helper()
+		first := true
+		one.hooks.on("scan", func() error {
+			if first {
+				first = false
+				return nil
+			}
+			return errTest
+		})
+		if err := ask(one); err != nil {
+			t.Fatal(err)
+		}
+		if one.finished() == "" {
+			t.Fatal("the work was to end in the scan")
+		}
+	}
+	forward := func(one *testProxy) error { return one.goTo(lens.Backfilling) }
+	turn(p, forward)
+	e.want("SELECT scanned->'cursor'->>0 FROM segue.migration", "5000")
+	turn(q, forward)
+	e.want("SELECT scanned->'cursor'->>0 FROM segue.migration", "10000")
+	// Somebody touches the guard: what was seen under it does not count.
+	e.exec("BEGIN", `ALTER TABLE users DISABLE TRIGGER "~segue_users_full_name"`, "UPDATE users SET full_name = 'apart' WHERE id = 7",
+		`ALTER TABLE users ENABLE ALWAYS TRIGGER "~segue_users_full_name"`, "COMMIT")
+	repair := func(one *testProxy) error { return one.Verify(context.Background(), "users_full_name", true) }
+	turn(p, repair)
+	e.want("SELECT scanned->'cursor'->>0 FROM segue.migration", "5000")
+	q.hooks.on("scan", nil)
+	q.ok(repair(q))
+	p.at(lens.Backfilling, lens.NoStep, true)
+	if v := p.migration().Verify; v.Rows != 12000 || v.Apart != 0 || v.Repaired != 1 {
+		t.Errorf("%+v", v)
+	}
+	e.want("SELECT scanned IS NULL FROM segue.migration", "true")
+}
+
+// TestVerifySaysWhatIsLost has values in a lossy migration that one side does not hold as they are.
+func TestVerifySaysWhatIsLost(t *testing.T) {
+	e := newEnv(t, "CREATE TABLE products (id int PRIMARY KEY, price text); INSERT INTO products VALUES (1, '1'), (2, '007'), (3, NULL), (4, '08');")
+	p := e.proxy(0)
+	ctx := context.Background()
+	to := lens.Backfilling
+	p.ok(p.Start(ctx, &lens.Definition{
+		Name: "price", Table: lens.TableName{Schema: "public", Name: "products"}, Allow: []string{"lossy"},
+		ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "int", Up: "price::int", Down: "price_v2::text"},
+	}))
+	p.ok(p.Advance(ctx, "price", proxy.AdvanceOptions{To: &to}))
+	if v := p.migration().Verify; v.Rows != 4 || v.Apart != 0 || v.Lost != 2 || strings.Join(v.LostKeys, " ") != "2 4" {
+		t.Errorf("%+v", v)
+	}
 }
 
 func TestUnprovedSwitch(t *testing.T) {

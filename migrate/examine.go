@@ -100,8 +100,11 @@ func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *exam
 			return err
 		}
 		start := time.Now()
-		end, err := keys.end(ctx, w.conn, cursor, p.rows)
-		if err != nil {
+		var end []string
+		if err := unlocked(ctx, func() error { return nil }, func() (err error) {
+			end, err = keys.end(ctx, w.conn, cursor, p.rows)
+			return err
+		}); err != nil {
 			return err
 		}
 		cond, args := keys.bounds(cursor, end, nil)
@@ -112,7 +115,9 @@ func (w *work) examineBy(ctx context.Context, keys *keyset, call string, x *exam
 		}
 		var rows, failed, apart, null, unlike int64
 		var failedAt, apartAt, nullAt, unlikeAt []string
-		if err := w.conn.QueryRow(ctx, sql+" FROM x", args...).Scan(&rows, &failed, &failedAt, &apart, &apartAt, &null, &nullAt, &unlike, &unlikeAt); err != nil {
+		if err := unlocked(ctx, func() error { return nil }, func() error {
+			return w.conn.QueryRow(ctx, sql+" FROM x", args...).Scan(&rows, &failed, &failedAt, &apart, &apartAt, &null, &nullAt, &unlike, &unlikeAt)
+		}); err != nil {
 			return fmt.Errorf("looking at the rows past (%s): %w", keyText(cursor), err)
 		}
 		x.rows, x.failed, x.apart, x.null = x.rows+rows, x.failed+failed, x.apart+apart, x.null+null

@@ -52,7 +52,7 @@ func (w *work) expand() change {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE segue.migration SET new_nums = $2, relaxed = NULL, members = NULL, filled = '{}', cursor_of = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
-			backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name, nums)
+			backfilled = false, analyzed = false, verified = NULL, paused = false, max_rows = NULL, scanned = NULL WHERE name = $1`, w.name, nums)
 		return err
 	}}
 }
@@ -194,7 +194,7 @@ func (w *work) dropNew(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	_, err := tx.Exec(ctx, `UPDATE segue.migration SET new_nums = NULL, guard = NULL, relaxed = NULL, members = NULL, filled = '{}', cursor_of = NULL, cursor = NULL, rows_done = 0, rows_total = 0, rate = 0,
-		backfilled = false, analyzed = false, verified = NULL WHERE name = $1`, w.name)
+		backfilled = false, analyzed = false, verified = NULL, paused = false, max_rows = NULL, scanned = NULL WHERE name = $1`, w.name)
 	return err
 }
 

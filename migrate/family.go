@@ -188,9 +188,10 @@ func (w *work) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := &verified{FirstKeys: []string{}}
+	v := &verified{}
+	s := w.newScan(v, false)
 	for _, r := range came {
-		if err := w.byKey(ctx, r, func(keys *keyset) error { return w.scanBy(ctx, keys, v, false) }); err != nil {
+		if err := w.byKey(ctx, r, func(keys *keyset) error { return s.by(ctx, keys) }); err != nil {
 			return err
 		}
 	}

@@ -176,6 +176,15 @@ func (g *group) apart(row string) string {
 	return up + " OR " + down
 }
 
+// lost is true where a row of a lossy group agrees in one direction only.
+func (g *group) lost(row string) string {
+	up, down := g.upApart(row), g.downApart(row)
+	if !g.Lossy || down == "" {
+		return "false"
+	}
+	return "NOT COALESCE(" + g.apart(row) + ", false) AND ((" + up + ") OR (" + down + "))"
+}
+
 // unset is true where all columns of a side are null. IS NULL is not that: it is true of a row of nulls, too.
 func unset(side []groupColumn, row string) string {
 	if len(side) == 0 {

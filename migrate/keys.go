@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,17 +20,43 @@ type keyset struct {
 	types   []string
 }
 
-// byKey runs f with the primary key of a relation that stores rows, while the session finds the operators of its types. Afterwards the search path is again what everything else
-// needs it to be.
+// byKey runs f with the primary key of a relation that stores rows, while the session finds the operators of its types and waits for no lock for long. Afterwards the search path
+// is again what everything else needs it to be.
 func (w *work) byKey(ctx context.Context, r relative, f func(*keyset) error) error {
 	keys, err := readKeyset(ctx, w.conn, r.oid, r.name)
+	if err == nil {
+		err = set(ctx, w.conn, "lock_timeout", batchLockTimeout)
+	}
 	if err == nil {
 		err = f(keys)
 	}
 	if w.conn.IsClosed() || ctx.Err() != nil {
 		return err
 	}
-	return errors.Join(err, set(ctx, w.conn, "search_path", "pg_catalog"))
+	return errors.Join(err, set(ctx, w.conn, "lock_timeout", "0"), set(ctx, w.conn, "search_path", "pg_catalog"))
+}
+
+// locked says that a statement was given up because somebody has a lock, or waits for one in front of it.
+func locked(err error) bool {
+	code := sqlState(err)
+	return code == "55P03" || code == "40P01"
+}
+
+// unlocked runs f until no lock is in its way; told is called each time that one is.
+func unlocked(ctx context.Context, told func() error, f func() error) error {
+	retry := backoff{next: 50 * time.Millisecond, longest: 2 * time.Second}
+	for {
+		err := f()
+		if !locked(err) {
+			return err
+		}
+		if err := told(); err != nil {
+			return err
+		}
+		if err := retry.pause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // readKeyset reads a table's primary key, and lets the session find the operators of its types.

@@ -30,6 +30,54 @@ func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
 	return w.run(ctx, "start", detail, func(ctx context.Context) error { return w.travel(ctx, w.forward(lens.DualWrite)) })
 }
 
+// startedError says that a migration of the same definition is past its start.
+type startedError struct{ error }
+
+func (e startedError) Unwrap() error { return e.error }
+
+// Carry takes a definition as far as it is to go, from wherever it stands: it registers it where it is not, and does nothing where it has arrived.
+func (c *Controller) Carry(ctx context.Context, def *lens.Definition, opt proxy.AdvanceOptions) error {
+	if err := config.ValidateDefinition(def); err != nil {
+		return fmt.Errorf("the definition %w: %w", proxy.ErrInvalid, err)
+	}
+	target := lens.Contract
+	if opt.To != nil {
+		target = *opt.To
+	}
+	if target < lens.DualWrite {
+		return fmt.Errorf("%w: nothing is carried to %s: the phases to go to are dual-write, backfill, switch-reads, contract, complete, retired", proxy.ErrInvalid, target)
+	}
+	w, err := c.begin(ctx, def.Name, opt, false)
+	if err != nil {
+		return err
+	}
+	w.quiet = defaultQuiet
+	if target >= lens.Complete && !opt.Yes { // before anything is done for it
+		if err := w.read(ctx); err != nil && !errors.Is(err, proxy.ErrUnknown) {
+			return w.drop(err)
+		} else if err != nil || w.m.Stand.Phase < lens.Complete {
+			return w.drop(&proxy.GateError{Gate: lens.Complete.String(), Missing: []string{oldGoes(&migration{Name: def.Name, Definition: def})}})
+		}
+	}
+	detail, err := w.register(ctx, def)
+	var started startedError
+	if err != nil && !errors.As(err, &started) {
+		return w.drop(err)
+	}
+	if started.error != nil {
+		s := w.m.Stand
+		settled, current, err := w.epoch(ctx)
+		if err != nil {
+			return w.drop(err)
+		}
+		if s.rank() >= (stand{Live: true, Stage: lens.Stage{Phase: target, Proved: target == lens.Backfilling}}).rank() && settled == current {
+			return w.drop(nil)
+		}
+	}
+	detail["to"] = target
+	return w.run(ctx, "run", detail, func(ctx context.Context) error { return w.travel(ctx, w.forward(target)) })
+}
+
 // register checks a definition and inserts its row, which no proxy takes notice of before the first epoch.
 func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]any, error) {
 	def, err := canonicalTypes(ctx, w.conn, def)
@@ -62,7 +110,7 @@ func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]a
 			return nil, fmt.Errorf("%w: there is a migration %s with another definition: choose another name, or `segue drop %s` first", proxy.ErrConflict, def.Name, def.Name)
 		}
 		if s := w.m.Stand; s.Live && s.rank() >= (stand{Live: true, Stage: lens.Stage{Phase: lens.DualWrite}}).rank() {
-			return nil, fmt.Errorf("%w: migration %s has been started and is at %s: `segue advance %s` goes on", proxy.ErrConflict, def.Name, s, def.Name)
+			return detail, startedError{fmt.Errorf("%w: migration %s has been started and is at %s: `segue advance %s` goes on", proxy.ErrConflict, def.Name, s, def.Name)}
 		}
 		if w.m.Stand.Phase != lens.Pending || w.m.NewNums != nil {
 			return detail, nil

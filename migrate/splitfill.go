@@ -129,7 +129,8 @@ type splitScan struct {
 }
 
 func (w *work) walk(ctx context.Context, keys *keyset, v *verified, x splitScan) error {
-	p := pace{target: 200 * time.Millisecond, rows: 5_000}
+	const target = 200 * time.Millisecond
+	p, slow := pace{target: target, rows: 5_000}, newThrottle(w)
 	var cursor []string
 	if err := w.say(ctx, "verifying %s", keys.table); err != nil {
 		return err
@@ -139,14 +140,22 @@ func (w *work) walk(ctx context.Context, keys *keyset, v *verified, x splitScan)
 		if err := w.c.opt.Hooks.at(ctx, "scan"); err != nil {
 			return err
 		}
-		start := time.Now()
-		end, err := keys.end(ctx, w.conn, cursor, p.rows)
-		if err != nil {
+		if err := slow.wait(ctx); err != nil {
 			return err
 		}
-		cond, args := keys.bounds(cursor, end, nil)
+		p.target, p.rows = slow.bound(target, p.rows)
+		start := time.Now()
+		var end []string
+		var args []any
+		var cond string
 		var rows, found int64
-		if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM %s WHERE %s", x.apart, x.from, cond), args...).Scan(&rows, &found); err != nil {
+		if err := unlocked(ctx, func() error { return slow.tell(ctx, "locks: others hold the table") }, func() (err error) {
+			if end, err = keys.end(ctx, w.conn, cursor, p.rows); err != nil {
+				return err
+			}
+			cond, args = keys.bounds(cursor, end, nil)
+			return w.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s) FROM %s WHERE %s", x.apart, x.from, cond), args...).Scan(&rows, &found)
+		}); err != nil {
 			return fmt.Errorf("comparing the tables: %w", err)
 		}
 		if x.rows {
@@ -173,7 +182,11 @@ func (w *work) walk(ctx context.Context, keys *keyset, v *verified, x splitScan)
 			return nil
 		}
 		cursor = end
-		p.took(time.Since(start))
+		took := time.Since(start)
+		p.took(took)
+		if err := slow.worked(ctx, took, rows); err != nil {
+			return err
+		}
 		if time.Since(told) > time.Second {
 			told = time.Now()
 			if err := w.say(ctx, "verifying %s: %d rows, %d apart", keys.table, v.Rows, v.Apart); err != nil {

@@ -52,6 +52,8 @@ type migration struct {
 	RowsTotal  int64
 	Rate       float64
 	Throttled  string
+	Paused     bool
+	MaxRows    *int64 // rows a second at most, 0 for no limit; nil: what the definition says
 	Backfilled bool
 	Analyzed   bool
 	Verified   *verified
@@ -59,6 +61,14 @@ type migration struct {
 	Error      string
 	CreatedAt  time.Time
 	ChangedAt  time.Time
+}
+
+// maxRows is how many rows a second may be gone through; 0: there is no limit.
+func (m *migration) maxRows() int64 {
+	if m.MaxRows != nil {
+		return *m.MaxRows
+	}
+	return m.Definition.Backfill.MaxRowsPerSecond
 }
 
 // oldNames lists the columns that go.
@@ -114,13 +124,13 @@ func columnNames(def *lens.Definition) (old, added []string) {
 }
 
 const migrationColumns = `SELECT name, seq, table_oid, definition, live, phase, step, proved, changed, prior, old_nums, old_types, new_nums, guard, relaxed, members, filled, COALESCE(cursor_of, 0), cursor,
-	rows_done, rows_total, rate, throttled, backfilled, analyzed, verified, working, error, created_at, changed_at FROM segue.migration `
+	rows_done, rows_total, rate, throttled, paused, max_rows, backfilled, analyzed, verified, working, error, created_at, changed_at FROM segue.migration `
 
 func scanMigration(row pgx.CollectableRow) (*migration, error) {
 	m := &migration{}
 	var phase, step string
 	if err := row.Scan(&m.Name, &m.Seq, &m.Table, &m.Definition, &m.Stand.Live, &phase, &step, &m.Stand.Proved, &m.Changed, &m.Prior,
-		&m.OldNums, &m.OldTypes, &m.NewNums, &m.Guard, &m.Relaxed, &m.Members, &m.Filled, &m.CursorOf, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Backfilled,
+		&m.OldNums, &m.OldTypes, &m.NewNums, &m.Guard, &m.Relaxed, &m.Members, &m.Filled, &m.CursorOf, &m.Cursor, &m.RowsDone, &m.RowsTotal, &m.Rate, &m.Throttled, &m.Paused, &m.MaxRows, &m.Backfilled,
 		&m.Analyzed, &m.Verified, &m.Working, &m.Error, &m.CreatedAt, &m.ChangedAt); err != nil {
 		return nil, err
 	}

@@ -58,7 +58,9 @@ type BackfillStatus struct {
 	RowsTotal  int64   `json:"rows_total"`
 	Rate       float64 `json:"rate"`        // rows a second
 	ETASeconds float64 `json:"eta_seconds"` // 0 where it is not known
-	Throttled  string  `json:"throttled"`   // why it waits; "" where it does not
+	Throttled  string  `json:"throttled"`   // why it, or a scan, waits or goes slowly; "" where it does not
+	Paused     bool    `json:"paused"`
+	MaxRows    int64   `json:"max_rows"` // rows a second at most; 0: no limit
 	Done       bool    `json:"done"`
 }
 
@@ -67,8 +69,10 @@ type VerifyStatus struct {
 	Rows      int64    `json:"rows"`
 	Apart     int64    `json:"apart"`
 	FirstKeys []string `json:"first_keys"`
-	Repaired  int64    `json:"repaired"`
-	At        string   `json:"at"` // "" where there was none
+	Lost      int64    `json:"lost"` // rows of a lossy migration that agree in one direction only
+	LostKeys  []string `json:"lost_keys"`
+	Repaired  int64    `json:"repaired"` // by the request that scanned last
+	At        string   `json:"at"`       // "" where there was none
 }
 
 // OldNamesStatus is one kind of client that used the old names.
@@ -193,8 +197,8 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 		Settled: m.Changed <= settled && m.Stand.Live, Working: m.Working, Error: m.Error,
 		Notes:    []string{},
 		Gate:     GateStatus{Missing: []string{}},
-		Backfill: BackfillStatus{RowsDone: m.RowsDone, RowsTotal: m.RowsTotal, Rate: m.Rate, Throttled: m.Throttled, Done: m.Backfilled},
-		Verify:   VerifyStatus{FirstKeys: []string{}},
+		Backfill: BackfillStatus{RowsDone: m.RowsDone, RowsTotal: m.RowsTotal, Rate: m.Rate, Throttled: m.Throttled, Paused: m.Paused, MaxRows: m.maxRows(), Done: m.Backfilled},
+		Verify:   VerifyStatus{FirstKeys: []string{}, LostKeys: []string{}},
 	}
 	if g, err := m.Definition.Group(); err != nil {
 		x.Notes = append(x.Notes, err.Error())
@@ -225,7 +229,7 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 		x.Backfill.ETASeconds = float64(left) / m.Rate
 	}
 	if v := m.Verified; v != nil {
-		x.Verify = VerifyStatus{Rows: v.Rows, Apart: v.Apart, FirstKeys: v.FirstKeys, Repaired: v.Repaired, At: v.At.UTC().Format(time.RFC3339)}
+		x.Verify = VerifyStatus{Rows: v.Rows, Apart: v.Apart, FirstKeys: v.FirstKeys, Lost: v.Lost, LostKeys: v.LostKeys, Repaired: v.Repaired, At: v.At.UTC().Format(time.RFC3339)}
 	}
 	if to, ok := nextGate(m.Stand); ok && m.Stand.Live && !gone {
 		x.Gate.Phase = to.String()

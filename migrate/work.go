@@ -36,6 +36,8 @@ type work struct {
 	examined  bool      // its rows have been looked at before it began
 	found     *examined // and what was found; nil where there was nothing to look for
 
+	repaired int64 // rows that this work has made agree
+
 	m     *migration // as last read
 	table string     // its table as SQL; "" where that was dropped
 

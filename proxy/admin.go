@@ -31,6 +31,12 @@ type Request struct {
 	OldQuietFor *lens.Duration `json:"old_quiet_for,omitempty"` // advance
 }
 
+// RunRequest is the body of POST /v1/run.
+type RunRequest struct {
+	Definition lens.Definition `json:"definition"`
+	Request
+}
+
 // ErrorAnswer is the body of every answer that is an error.
 type ErrorAnswer struct {
 	Error   string   `json:"error"`
@@ -94,6 +100,32 @@ func (p *Proxy) adminHandler() http.Handler {
 		}
 		p.accepted(w, r, def.Name, err)
 	})
+	mux.HandleFunc("POST /v1/run", func(w http.ResponseWriter, r *http.Request) {
+		var req RunRequest
+		err := decodeBody(r, &req, maxBody)
+		if err == nil && p.opt.CheckDefinition != nil {
+			if err = p.opt.CheckDefinition(&req.Definition); err != nil {
+				err = invalid{err}
+			}
+		}
+		if err == nil {
+			err = control.Carry(r.Context(), &req.Definition, req.options())
+		}
+		p.accepted(w, r, req.Definition.Name, err)
+	})
+	mux.HandleFunc("POST /v1/migrations/{name}/backfill", func(w http.ResponseWriter, r *http.Request) {
+		var opt BackfillOptions
+		err := decodeBody(r, &opt, maxBody)
+		var answer json.RawMessage
+		if err == nil {
+			answer, err = control.Backfill(r.Context(), r.PathValue("name"), opt)
+		}
+		if err != nil {
+			p.answerError(w, r, err)
+			return
+		}
+		p.answer(w, r, http.StatusOK, answer)
+	})
 	for action, do := range map[string]func(ctx context.Context, name string, req *Request) error{
 		"advance": func(ctx context.Context, name string, req *Request) error {
 			return control.Advance(ctx, name, req.options())
@@ -121,7 +153,7 @@ func (p *Proxy) adminHandler() http.Handler {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
-			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify}, POST /v1/explain, POST /v1/check", r.Method, r.URL.Path)})
+			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify,backfill}, POST /v1/explain, POST /v1/check, POST /v1/run", r.Method, r.URL.Path)})
 	})
 	return withOnBusy(mux, p)
 }

@@ -79,6 +79,14 @@ func TestAdmin(t *testing.T) {
 		{"POST", "/v1/migrations/m/verify", `{"repair":true}`, "verify m repair true", `202 {"follow":"/v1/status","migration":"m"}`},
 		{"POST", "/v1/migrations/m/verify?if_busy=never", "", "", `400 {"error":"if_busy: \"never\" is no choice: use wait or fail"}`},
 		{"POST", "/v1/migrations/m/drop?if_busy=fail", "", "drop m, on busy fail", `202 {"follow":"/v1/status","migration":"m"}`},
+		{"POST", "/v1/migrations/m/backfill", `{"paused":true,"max_rows":7}`, "backfill m paused true max rows 7", `200 {"paused":true}`},
+		{"POST", "/v1/migrations/m/backfill", `{"paused":false}`, "backfill m paused false max rows nil", `200 {"paused":true}`},
+		{"POST", "/v1/migrations/m/backfill", `{"rows":1}`, "", `400 {"error":"the body is no JSON that is understood: json: unknown field \"rows\""}`},
+		{
+			"POST", "/v1/run", `{"definition":{"name":"m","table":"public.users","rename_column":{"from":"a","to":"b"}},"to":"complete","yes":true}`,
+			"carry m on public.users to complete yes true", `202 {"follow":"/v1/status","migration":"m"}`,
+		},
+		{"POST", "/v1/run", `{"definition":{"name":"bad"}}`, "", `400 {"error":"name: bad"}`},
 		{"POST", "/v1/migrations/m/drop", "", "drop m", `202 {"follow":"/v1/status","migration":"m"}`},
 		{
 			"POST", "/v1/explain", `{"sql":"SELECT full_name FROM users","version":"new"}`, "",

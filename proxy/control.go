@@ -33,11 +33,15 @@ type Control interface {
 	Start(ctx context.Context, def *lens.Definition) error
 	// Check says what Start would refuse, and what else is to be known before, as JSON; it changes nothing.
 	Check(ctx context.Context, def *lens.Definition) (json.RawMessage, error)
+	// Carry starts a definition where it is not, and takes it to a phase, contract where none is said; it does nothing where it has arrived.
+	Carry(ctx context.Context, def *lens.Definition, opt AdvanceOptions) error
 	Advance(ctx context.Context, name string, opt AdvanceOptions) error
 	Rollback(ctx context.Context, name string, opt AdvanceOptions) error
 	Retire(ctx context.Context, name string, opt RetireOptions) error
 	Drop(ctx context.Context, name string) error
 	Verify(ctx context.Context, name string, repair bool) error
+	// Backfill changes how fast rows are filled and scanned, also while they are, and gives what holds then, as JSON.
+	Backfill(ctx context.Context, name string, opt BackfillOptions) (json.RawMessage, error)
 	// Status is the answer of GET /v1/status as JSON (design section 10).
 	Status(ctx context.Context) (json.RawMessage, error)
 }
@@ -57,6 +61,12 @@ type AdvanceOptions struct {
 type RetireOptions struct {
 	QuietFor time.Duration // how long nobody may have used the old names
 	Wait     bool          // wait until that is so, instead of being refused by the gate
+}
+
+// BackfillOptions change how rows are filled and scanned; nil leaves a thing as it is.
+type BackfillOptions struct {
+	Paused  *bool  `json:"paused,omitempty"`
+	MaxRows *int64 `json:"max_rows,omitempty"` // rows a second at most; 0: no limit
 }
 
 // Host is what Control calls in the proxy.
@@ -83,9 +93,10 @@ type Usage struct {
 	OldNames []OldNames
 }
 
-// Latency is what clients waited for replies, from the first message after the last reply until nothing is outstanding, over the time between two calls of Usage. The
-// quantiles are within an eighth.
+// Latency is what clients waited for replies, from the first message after the last reply until nothing is outstanding, over a window of a second at least that ends with a
+// call of Usage; the same one is told until the next is over. The quantiles are within an eighth.
 type Latency struct {
+	Window     int64   `json:"window"` // grows by one with each
 	Statements int64   `json:"statements"`
 	Seconds    float64 `json:"seconds"` // that the counting went on for
 	P50        float64 `json:"p50"`     // seconds, as are the others; 0 where there was nothing

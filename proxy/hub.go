@@ -214,7 +214,7 @@ func (h *hub) leased() bool {
 
 // Usage takes what has been counted since the last call.
 func (h *hub) Usage() Usage {
-	u := Usage{Sessions: int(h.sessions.Load()), Behind: h.behind(), OldNames: h.usage.take(), Latency: h.latency.take()}
+	u := Usage{Sessions: int(h.sessions.Load()), Behind: h.behind(), OldNames: h.usage.take(), Latency: h.latency.take(time.Now())}
 	for _, c := range h.all() {
 		if pid := c.pid.Load(); pid != 0 {
 			u.PIDs = append(u.PIDs, pid)

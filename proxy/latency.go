@@ -13,12 +13,16 @@ const (
 	buckets64  = 34 << bucketBits
 )
 
-// latencies counts how long statements take. Adding is an atomic increment; the counts start anew with each take.
+// shortestWindow is how long counts are collected at least.
+const shortestWindow = time.Second
+
+// latencies counts how long statements take. Adding is an atomic increment; the counts start anew with each window.
 type latencies struct {
 	counts [buckets64]atomic.Int64
 
 	mu    sync.Mutex
-	since time.Time
+	since time.Time // when the window under way began
+	last  Latency   // the last one that is over
 }
 
 // bucket is the place of a duration.
@@ -38,17 +42,19 @@ func ceiling(i int) time.Duration {
 
 func (l *latencies) add(d time.Duration) { l.counts[bucket(d)].Add(1) }
 
-// take gives what was counted since the last call.
-func (l *latencies) take() Latency {
+// take ends the window under way, where it is long enough, and gives the last one that is over.
+func (l *latencies) take(now time.Time) Latency {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now.Sub(l.since) < shortestWindow {
+		return l.last
+	}
 	var counts [buckets64]int64
-	var out Latency
+	out := Latency{Window: l.last.Window + 1}
 	for i := range l.counts {
 		counts[i] = l.counts[i].Swap(0)
 		out.Statements += counts[i]
 	}
-	now := time.Now()
 	out.Seconds = now.Sub(l.since).Seconds()
 	l.since = now
 	quantile := func(q float64) float64 {
@@ -61,5 +67,6 @@ func (l *latencies) take() Latency {
 		return 0
 	}
 	out.P50, out.P95, out.P99 = quantile(0.5), quantile(0.95), quantile(0.99)
+	l.last = out
 	return out
 }

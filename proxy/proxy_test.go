@@ -123,6 +123,21 @@ func (f *fakeControl) Start(_ context.Context, def *lens.Definition) error {
 	return f.call("start %s on %s", def.Name, def.Table)
 }
 
+func (f *fakeControl) Carry(_ context.Context, def *lens.Definition, o AdvanceOptions) error {
+	return f.call("carry %s on %s to %v yes %t", def.Name, def.Table, o.To, o.Yes)
+}
+
+func (f *fakeControl) Backfill(_ context.Context, name string, o BackfillOptions) (json.RawMessage, error) {
+	paused, rows := "nil", "nil"
+	if o.Paused != nil {
+		paused = fmt.Sprint(*o.Paused)
+	}
+	if o.MaxRows != nil {
+		rows = fmt.Sprint(*o.MaxRows)
+	}
+	return json.RawMessage(`{"paused":true}`), f.call("backfill %s paused %s max rows %s", name, paused, rows)
+}
+
 func (f *fakeControl) Advance(_ context.Context, name string, o AdvanceOptions) error {
 	return f.call("advance %s to %v max-wait %v terminate %t yes %t unproved %t", name, o.To, o.MaxWait, o.Terminate, o.Yes, o.Unproved)
 }

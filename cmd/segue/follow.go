@@ -166,6 +166,9 @@ func (p *progress) update(m *migration) error {
 		return nil
 	}
 	line := fmt.Sprintf("%s: %s: %s", m.Name, m.stage(), m.Working)
+	if m.Backfill.Throttled != "" {
+		line += " (held back by " + m.Backfill.Throttled + ")"
+	}
 	backfill := m.backfillText()
 	if p.width > 0 {
 		if backfill != "" {

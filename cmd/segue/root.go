@@ -98,7 +98,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(serveCommand(), checkCommand(), startCommand(), advanceCommand(), rollbackCommand(), verifyCommand(), statusCommand(), explainCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), startCommand(), runCommand(), advanceCommand(), rollbackCommand(), verifyCommand(), backfillCommand(), statusCommand(), explainCommand(),
 		retireCommand(), dropCommand(), demoCommand(), versionCommand())
 	return root
 }

@@ -58,11 +58,16 @@ type migration struct {
 		Rate      float64 `json:"rate"`
 		ETA       float64 `json:"eta_seconds"`
 		Throttled string  `json:"throttled"`
+		Paused    bool    `json:"paused"`
+		MaxRows   int64   `json:"max_rows"`
 	} `json:"backfill"`
 	Verify struct {
 		Rows      int64    `json:"rows"`
 		Apart     int64    `json:"apart"`
 		FirstKeys []string `json:"first_keys"`
+		Lost      int64    `json:"lost"`
+		LostKeys  []string `json:"lost_keys"`
+		Repaired  int64    `json:"repaired"`
 	} `json:"verify"`
 	Blocked []struct {
 		Why         string  `json:"why"`
@@ -266,6 +271,15 @@ func (m *migration) print(w *bytes.Buffer) {
 	if text := m.backfillText(); text != "" {
 		fmt.Fprintf(w, "  backfill: %s\n", text)
 	}
+	switch b := &m.Backfill; {
+	case b.Throttled != "":
+		fmt.Fprintf(w, "  held back by %s\n", b.Throttled)
+	case b.Paused:
+		fmt.Fprintf(w, "  paused: nothing is filled or scanned before segue backfill %s --resume\n", m.Name)
+	}
+	if m.Backfill.MaxRows > 0 {
+		fmt.Fprintf(w, "  at most %d rows a second\n", m.Backfill.MaxRows)
+	}
 	if m.Verify.Rows > 0 {
 		fmt.Fprintf(w, "  %s\n", m.verifyText())
 	}
@@ -337,16 +351,19 @@ func (m *migration) backfillText() string {
 			s += ", " + (time.Duration(b.ETA) * time.Second).String() + " left"
 		}
 	}
-	if b.Throttled != "" {
-		s += ", waiting: " + b.Throttled
-	}
 	return s
 }
 
 func (m *migration) verifyText() string {
 	s := fmt.Sprintf("verified: %d rows, %d apart", m.Verify.Rows, m.Verify.Apart)
 	if len(m.Verify.FirstKeys) > 0 {
-		s += ", the first: " + strings.Join(m.Verify.FirstKeys, ", ")
+		s += ", the first: " + strings.Join(m.Verify.FirstKeys, "; ")
+	}
+	if m.Verify.Repaired > 0 {
+		s += fmt.Sprintf("; %d mended", m.Verify.Repaired)
+	}
+	if m.Verify.Lost > 0 {
+		s += fmt.Sprintf("; %d that one side does not hold as they are, the first: %s", m.Verify.Lost, strings.Join(m.Verify.LostKeys, "; "))
 	}
 	return s
 }

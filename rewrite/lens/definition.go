@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,6 +76,40 @@ type Backfill struct {
 	BatchTarget       Duration `toml:"batch_target" json:"batch_target,omitzero"`               // a batch's aimed-at time; default 100ms
 	MaxReplicationLag Duration `toml:"max_replication_lag" json:"max_replication_lag,omitzero"` // wait while a standby is further behind; 0: not asked for
 	MaxRowsPerSecond  int64    `toml:"max_rows_per_second" json:"max_rows_per_second,omitzero"` // 0: no limit
+	MaxWALRate        Size     `toml:"max_wal_rate" json:"max_wal_rate,omitzero"`               // that the whole server writes a second; 0: not asked for
+	// MaxLatencyGrowth is by which factor the clients' statements may become slower before the work holds itself back; 0: 1.2.
+	MaxLatencyGrowth float64 `toml:"max_latency_growth" json:"max_latency_growth,omitzero"`
+}
+
+// Size is a number of bytes that is written as text ("20MB") in TOML and JSON, with PostgreSQL's units, each 1024 times the one before.
+type Size int64
+
+var sizeUnits = []string{"B", "kB", "MB", "GB", "TB"}
+
+// UnmarshalText reads a size.
+func (s *Size) UnmarshalText(b []byte) error {
+	text := strings.TrimSpace(string(b))
+	number := strings.TrimRight(text, "BkMGT")
+	v, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	unit := text[len(number):]
+	if unit == "" {
+		unit = "B"
+	}
+	i := slices.Index(sizeUnits, unit)
+	if err != nil || i < 0 || v < 0 || v > math.MaxInt64>>(10*i) {
+		return fmt.Errorf("%q is no size such as \"20MB\": a number and one of %s", b, strings.Join(sizeUnits, ", "))
+	}
+	*s = Size(v << (10 * i))
+	return nil
+}
+
+// MarshalText writes a size with the largest unit that leaves a whole number.
+func (s Size) MarshalText() ([]byte, error) {
+	v, i := int64(s), 0
+	for v != 0 && v%1024 == 0 && i < len(sizeUnits)-1 {
+		v, i = v/1024, i+1
+	}
+	return []byte(strconv.FormatInt(v, 10) + sizeUnits[i]), nil
 }
 
 // Duration is a time.Duration that is written as text ("100ms") in TOML and JSON.
