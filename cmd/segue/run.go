@@ -47,9 +47,15 @@ func runCommand() *cobra.Command {
 // prepare waits for what somebody else is doing to the migration, and checks one that is not there yet.
 func (a *action) prepare(ctx context.Context, out io.Writer, def *lens.Definition, strict bool) error {
 	c := newClient(*a.admin)
-	m, err := a.follow(ctx, c, out)
+	s, _, err := c.status(ctx)
 	if err != nil {
 		return err
+	}
+	m := s.migration(def.Name)
+	if m != nil && m.Working != "" && proxy.OnBusy(*a.busy) != proxy.BusyFail {
+		if m, err = a.follow(ctx, c, out); err != nil {
+			return err
+		}
 	}
 	if m != nil && m.Phase > lens.Pending {
 		return nil // the table has its new columns already
