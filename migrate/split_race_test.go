@@ -224,3 +224,40 @@ func TestSplitBackfillRaces(t *testing.T) {
 		})
 	}
 }
+
+// TestSplitLocksTheSourceFirst has new code write a row whose source is locked by a transaction that will write it: new code waits before it has locked anything that this one needs.
+func TestSplitLocksTheSourceFirst(t *testing.T) {
+	e := newEnv(t, emptyUsers)
+	p := e.proxy(0)
+	p.split(splitWith("ON DELETE CASCADE"))
+	p.splitTo(lens.SwitchReads)
+	a, b := e.racer(), e.racer()
+	for _, old := range oldWrites[:5] {
+		for _, write := range newWrites {
+			e.exec(racing)
+			a.begin("READ COMMITTED")
+			b.begin("READ COMMITTED")
+			a.do("SELECT FROM users WHERE id IN (2, 3) FOR UPDATE")
+			through := make(chan string, 1)
+			go func() { through <- b.do(write) }()
+			out := ""
+			until(t, "new code to wait or to be through", func() bool {
+				select {
+				case out = <-through:
+					return true
+				default:
+				}
+				return e.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = "+fmt.Sprint(b.pid)+" AND wait_event_type = 'Lock')") == "true"
+			})
+			first := a.end(a.do(old))
+			if out == "" {
+				out = <-through
+			}
+			out = b.end(out)
+			if strings.Contains(first+out, "40P01") {
+				t.Errorf("%s\n%s\ngave %s and %s", old, write, first, out)
+			}
+			e.agreed()
+		}
+	}
+}

@@ -186,8 +186,8 @@ func (s *split) cutBody(required bool) string {
 		mark = fmt.Sprintf("    PERFORM pg_catalog.set_config(%s, 'on', true);\n", s.absentSetting())
 	}
 	nulls := each(s.moved, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.from) + " = NULL" })
-	return fmt.Sprintf("BEGIN\n  IF TG_RELID = %d THEN\n    IF EXISTS (SELECT FROM %s) THEN\n      TRUNCATE %[2]s;\n    END IF;\n  ELSIF EXISTS (SELECT FROM %[3]s AS s WHERE %[4]s) THEN\n%[5]s    UPDATE %[3]s AS s SET %[6]s WHERE %[4]s;\n  END IF;\n  RETURN NULL;\nEND",
-		s.source, s.to, s.table, s.filled("s"), mark, nulls)
+	return fmt.Sprintf("BEGIN\n  IF TG_ARGV[0] = 'source' THEN\n    IF EXISTS (SELECT FROM %[1]s) THEN\n      TRUNCATE %[1]s;\n    END IF;\n  ELSIF EXISTS (SELECT FROM %[2]s AS s WHERE %[3]s) THEN\n%[4]s    UPDATE %[2]s AS s SET %[5]s WHERE %[3]s;\n  END IF;\n  RETURN NULL;\nEND",
+		s.to, s.table, s.filled("s"), mark, nulls)
 }
 
 // aloneBody raises where the target has a row of the key: what the foreign key would, or a refusal.
@@ -276,7 +276,7 @@ func (s *split) functionsSQL(required []splitColumn) []string {
 // splitTrigger is one of the guard's triggers.
 type splitTrigger struct {
 	name, table, sql string // sql is what comes between the name and EXECUTE
-	function         string
+	function, args   string
 	constraint       bool
 }
 
@@ -296,7 +296,7 @@ func (s *split) triggers() []splitTrigger {
 		{name: s.early("key"), table: s.table, sql: row("AFTER UPDATE", s.table, sourceKey), function: guard},
 		{name: s.late("insert"), table: s.table, sql: row("AFTER INSERT", s.table, s.filled("NEW")), function: guard},
 		{name: s.late("update"), table: s.table, sql: row("AFTER UPDATE", s.table, "("+sourceMoved+") AND NOT ("+sourceKey+")"), function: guard},
-		{name: s.late("truncate"), table: s.table, sql: "AFTER TRUNCATE ON " + s.table, function: s.function("cut")},
+		{name: s.late("truncate"), table: s.table, sql: "AFTER TRUNCATE ON " + s.table, function: s.function("cut"), args: "'source'"},
 		{name: s.late("into"), table: s.to, sql: row("BEFORE INSERT", s.to, ""), function: s.function("into")},
 		{name: s.late("change"), table: s.to, sql: row("AFTER INSERT OR DELETE", s.to, ""), function: to},
 		{name: s.late("update"), table: s.to, sql: row("AFTER UPDATE", s.to, targetMoved+" OR "+targetKey), function: to},
@@ -321,7 +321,7 @@ func (t splitTrigger) create() []string {
 	}
 	return []string{
 		"DROP TRIGGER IF EXISTS " + t.name + " ON " + t.table,
-		"CREATE " + kind + t.name + " " + t.sql + " EXECUTE FUNCTION " + t.function + "()",
+		"CREATE " + kind + t.name + " " + t.sql + " EXECUTE FUNCTION " + t.function + "(" + t.args + ")",
 		"ALTER TABLE " + t.table + " ENABLE ALWAYS TRIGGER " + t.name, // logical replication applies as a replica
 	}
 }

@@ -24,7 +24,7 @@ func (r *CheckReport) describeSplit(ctx context.Context, w *work, f *findings) e
 		p.add(accessExclusive, "it has no rows yet, and nobody uses it", "%s", g).on(s.to)
 	}
 	for _, t := range s.triggers() {
-		p.add(shareRowExclusive, shortLock, "CREATE TRIGGER %s %s EXECUTE FUNCTION %s()", t.name, t.sql, t.function).on(t.table)
+		p.add(shareRowExclusive, shortLock, "%s", t.create()[1]).on(t.table)
 	}
 	p.before = lens.SwitchReads
 	p.add(rowExclusive, "by ranges of the primary key, a transaction each; rows are locked for as long as a batch takes", "%s", s.fillSQL("...")).scans()
