@@ -35,6 +35,7 @@ DELETE FROM addresses
 COPY addresses TO STDOUT
 
 @auto none
+@simple
 TRUNCATE users, addresses
 
 INSERT INTO users (address) VALUES ('Road 1'), (DEFAULT) RETURNING *
