@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,11 @@ func TestTerminate(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the transactions to be ended", func() bool { return !e.alive(busy) && !e.alive(failed) })
+	until(t, "the proxy to be told of them", func() bool {
+		q.host.mu.Lock()
+		defer q.host.mu.Unlock()
+		return slices.Contains(q.host.over, busy.PgConn().PID()) && slices.Contains(q.host.over, failed.PgConn().PID()) && !slices.Contains(q.host.over, idle.PgConn().PID())
+	})
 	if !e.alive(idle) || !e.alive(later) {
 		t.Fatal("a session was ended that is in no transaction, or in one under the new epoch")
 	}

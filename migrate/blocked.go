@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -12,7 +13,24 @@ import (
 func (k *keeper) storeBehind(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `UPDATE segue.session SET behind = CASE WHEN pid = ANY ($2) THEN $3::bigint END
 		WHERE proxy = $1 AND (behind IS NOT NULL OR pid = ANY ($2))`, k.id, toInt4(k.behind), k.state.Epoch)
-	return err
+	k.over = nil
+	if err != nil || len(k.behind) == 0 {
+		k.missing = nil
+		return err
+	}
+	missing, err := collect(ctx, tx, "SELECT s.pid FROM segue.session s WHERE s.proxy = $1 AND s.pid = ANY ($2) AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = s.pid)",
+		pgx.RowTo[int32], k.id, toInt4(k.behind))
+	if err != nil {
+		return fmt.Errorf("looking whether server sessions are over: %w", err)
+	}
+	// Those that were over the last time already, and still keep the change waiting, have not noticed.
+	for _, pid := range missing {
+		if slices.Contains(k.missing, pid) {
+			k.over = append(k.over, uint32(pid))
+		}
+	}
+	k.missing = missing
+	return nil
 }
 
 // blocker is a transaction that keeps a change waiting. What the control role may not see of it is left empty.

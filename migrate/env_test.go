@@ -73,6 +73,7 @@ type fakeHost struct {
 	lease time.Duration
 	zero  int // how often the lease was taken away
 	usage proxy.Usage
+	over  []uint32 // the server sessions that it was told are over
 	keep  []uint32 // the server sessions that keep it from applying, while it is told to hold back
 }
 
@@ -114,6 +115,12 @@ func (h *fakeHost) Usage() proxy.Usage {
 		u.Behind = h.keep
 	}
 	return u
+}
+
+func (h *fakeHost) Ended(pids []uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = append(h.over, pids...)
 }
 
 func (h *fakeHost) holdBack() {

@@ -151,6 +151,8 @@ type keeper struct {
 	pids     []uint32         // their server sessions
 	latency  proxy.Latency    // of their statements since the count before
 	behind   []uint32         // server sessions that keep the state from being applied, as last told
+	missing  []int32          // of those, the ones that the server did not have
+	over     []uint32         // of those, the ones that it did not have the time before either
 }
 
 // tellBehind is how often a proxy that cannot acknowledge yet renews, and with it tells what keeps it.
@@ -288,6 +290,9 @@ func (k *keeper) renew(ctx context.Context) error {
 		return fmt.Errorf("renewing the lease: %w", err)
 	}
 	k.usage = nil
+	if len(k.over) > 0 {
+		k.host.Ended(k.over)
+	}
 	now := row.Mark
 	now.History = historyOf(k.conn) // what the row says may not have been noted yet
 	next := k.Renewed(sent, found, acked, now)

@@ -193,6 +193,41 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// A client that does not read what it was sent keeps its proxy from noticing that the server session is over; the change need not wait for it.
+func TestBehindAndOver(t *testing.T) {
+	control := newControl(renaming(t, 5, lens.DualWrite))
+	r := start(t, control)
+	dsn, direct := r.database(t, usersTable)
+	deaf, other := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	rows, err := deaf.Query(context.Background(), "SELECT repeat('x', 1000), generate_series(1, 1000000000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rows.Next() {
+		t.Fatal(rows.Err())
+	}
+	pgtest.Exec(t, other, "BEGIN")
+	pid := deaf.PgConn().PID()
+	applied := make(chan int64, 1)
+	control.host.Apply(renaming(t, 6, lens.SwitchReads), func(epoch int64) { applied <- epoch })
+	watch := pgtest.Connect(t, direct)
+	eventually(t, "the session waits for its client", func() bool {
+		return query(t, watch, "SELECT count(*)::text FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'ClientWrite'", pid) == "1"
+	})
+	pgtest.Exec(t, watch, fmt.Sprintf("SELECT pg_terminate_backend(%d)", pid))
+	eventually(t, "it is over", func() bool {
+		return query(t, watch, "SELECT count(*)::text FROM pg_stat_activity WHERE pid = $1", pid) == "0"
+	})
+	control.host.Ended([]uint32{pid})
+	eventually(t, "only the other one is behind", func() bool {
+		got := control.host.Usage().Behind
+		return len(got) == 1 && got[0] == other.PgConn().PID()
+	})
+	pgtest.Exec(t, other, "COMMIT")
+	<-applied
+	rows.Close()
+}
+
 // A session that is busy, as one is whose statement takes seconds to plan, holds up neither the others nor whoever hands out states.
 func TestApplyDoesNotWaitForABusySession(t *testing.T) {
 	control := newControl(renaming(t, 5, lens.DualWrite))

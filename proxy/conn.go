@@ -51,6 +51,7 @@ type fatal struct{ code, message, hint string }
 
 var (
 	shutdown = &fatal{"57P01", "terminating connection: the proxy is shutting down", "Connect again."}
+	lost     = &fatal{"57P01", "terminating connection: the server has ended the session", "Connect again."}
 	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}
 )
 

@@ -78,6 +78,9 @@ type Host interface {
 	// Lease says until when (on the clock of Boottime) statements on migrating tables may be sent to the server; after it they are
 	// held. The zero time means now: hold at once.
 	Lease(until time.Duration)
+	// Ended says that server sessions, of those that Usage named as behind, are over. Who has not noticed, since his client does not read what it was sent,
+	// is ended.
+	Ended(pids []uint32)
 	// Usage takes what has been counted since the last call.
 	Usage() Usage
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,4 +243,16 @@ func (h *hub) behind() []uint32 {
 		c.mu.Unlock()
 	}
 	return pids
+}
+
+// Ended ends the connections of server sessions that are over, where a change waits for them.
+func (h *hub) Ended(pids []uint32) {
+	for _, c := range h.all() {
+		c.locked(func() *change {
+			if c.behind != nil && slices.Contains(pids, c.session.PID()) {
+				c.end(lost)
+			}
+			return nil
+		})
+	}
 }

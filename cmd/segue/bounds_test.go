@@ -32,7 +32,8 @@ type proxyProcess struct {
 // asProgram has the test's binary run as the program.
 const asProgram = "SEGUE_TEST_RUNS_AS_PROGRAM"
 
-func startProcess(t *testing.T, database string) *proxyProcess {
+// startProcess runs a proxy until the test ends; one that hands over what runs it is ended by who gets that.
+func startProcess(t *testing.T, database string, handOver ...func(*exec.Cmd)) *proxyProcess {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -51,7 +52,13 @@ func startProcess(t *testing.T, database string) *proxyProcess {
 		t.Fatal(err)
 	}
 	p.pid = cmd.Process.Pid
+	for _, f := range handOver {
+		f(cmd)
+	}
 	t.Cleanup(func() {
+		if len(handOver) > 0 && cmd.ProcessState != nil {
+			return
+		}
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Errorf("the proxy is gone: %v", err)
 		}
