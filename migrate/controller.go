@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
+	"segue/migrate/agree"
 	"segue/proxy"
 )
 
@@ -71,10 +72,11 @@ type Controller struct {
 	pids  map[uint32]bool // registered server sessions that live
 	gone  map[uint32]bool // sessions to forget; bounded by the sessions that there were since the last renewal
 
-	reached atomic.Pointer[reached] // what the host has applied last
-	wake    chan struct{}           // ends Run's waiting
-	looks   atomic.Bool             // all proxies are to be told to look at the catalog
-	doubted atomic.Bool             // the place's connection may be another server's than new ones
+	planned atomic.Pointer[agree.Mark] // of the state that the host was handed last
+	reached atomic.Pointer[reached]    // what the host has applied last
+	wake    chan struct{}              // ends Run's waiting
+	looks   atomic.Bool                // all proxies are to be told to look at the catalog
+	doubted atomic.Bool                // the place's connection may be another server's than new ones
 
 	servers servers
 }

@@ -20,11 +20,10 @@ const epochChannel = "segue_epoch"
 // place is a proxy's place among the proxies, from joining until leaving or fencing. Only Join and Run use it, but for id.
 type place struct {
 	agree.Place
-	id      string
-	history agree.History // as in Mark; for those who may not read that
-	conn    *pgx.Conn     // nil while it is lost
-	state   loaded
-	taken   bool // the sessions are registered under it, and the host has the state
+	id    string
+	conn  *pgx.Conn // nil while it is lost
+	state loaded
+	taken bool // the sessions are registered under it, and the host has the state
 }
 
 // reached says that the host has applied the state of a mark, which a place has handed to it.
@@ -63,7 +62,7 @@ func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
 // join takes a new place: the lease is inserted and the epoch read in one transaction that holds the epoch's row FOR SHARE, which a change
 // takes FOR UPDATE. So there is no epoch that this proxy serves and a coordinator did not wait for it at. before is the place that was lost, or nil: what is left of it goes.
 func (c *Controller) join(ctx context.Context, conn *pgx.Conn, before *place) (*place, error) {
-	p := &place{id: newID(), conn: conn, history: historyOf(conn)}
+	p := &place{id: newID(), conn: conn}
 	if _, err := conn.Exec(ctx, "LISTEN "+epochChannel); err != nil {
 		return nil, fmt.Errorf("joining the proxies: %w", err)
 	}
@@ -165,6 +164,7 @@ const keepUsage = 10_000
 func (k *keeper) apply() {
 	c, this := k.c, reached{k.id, k.state.mark}
 	k.Loaded(this.mark)
+	c.planned.Store(&this.mark)
 	k.host.Apply(k.state.State, func(int64) {
 		c.reached.Store(&this)
 		c.poke()

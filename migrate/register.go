@@ -25,8 +25,11 @@ func (c *Controller) Register(ctx context.Context, pids []uint32) error {
 	}
 	var stored []int32
 	register := func(conn *pgx.Conn) (err error) {
-		if err := c.sameHistory(conn); err != nil {
-			return errors.Join(err, closeConn(conn)) // the next try opens another one
+		if err := c.sameHistory(ctx, conn); err != nil {
+			if errors.Is(err, errElsewhere) {
+				err = errors.Join(err, closeConn(conn)) // the next try opens another one
+			}
+			return err
 		}
 		c.pidMu.Lock()
 		for _, pid := range pids {
@@ -60,16 +63,24 @@ func (c *Controller) Register(ctx context.Context, pids []uint32) error {
 	return nil
 }
 
-// errElsewhere says that two connections reach different servers, or one server before and after it was promoted.
-var errElsewhere = errors.New("the control connection reaches another server than the one that this proxy joined at")
+// errElsewhere says that two connections reach different servers, or one server before and after it went back to an earlier state.
+var errElsewhere = errors.New("the control connection reaches another state of the database than the one that this proxy joined at")
 
-// sameHistory says whether a connection reaches the history that this proxy's statements are planned for.
-func (c *Controller) sameHistory(conn *pgx.Conn) error {
-	c.mu.Lock()
-	p := c.place
-	c.mu.Unlock()
-	if here := historyOf(conn); p != nil && p.history != here {
-		return fmt.Errorf("%w (timeline %d, it was %d)", errElsewhere, here.Timeline, p.history.Timeline)
+// sameHistory says whether a connection reaches the history that this proxy's statements are planned for. One that has lost the epoch that they are planned for is another, and would not
+// tell whoever changes the epoch there what this proxy is at.
+func (c *Controller) sameHistory(ctx context.Context, conn *pgx.Conn) error {
+	mark := c.planned.Load()
+	if mark == nil {
+		return nil // there are no statements yet
+	}
+	row, err := readEpoch(ctx, conn, "")
+	if err != nil {
+		return err
+	}
+	now := row.Mark
+	now.History = historyOf(conn)
+	if mark.Forked(now) {
+		return fmt.Errorf("%w (timeline %d, epoch %d; it was timeline %d, epoch %d)", errElsewhere, now.Timeline, now.Epoch, mark.Timeline, mark.Epoch)
 	}
 	return nil
 }
