@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"strings"
 
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
@@ -27,7 +28,7 @@ func (r *CheckReport) describeSplit(ctx context.Context, w *work, f *findings) e
 		p.add(shareRowExclusive, shortLock, "%s", t.create()[1]).on(t.table)
 	}
 	p.before = lens.SwitchReads
-	p.add(rowExclusive, "by ranges of the primary key, a transaction each; rows are locked for as long as a batch takes", "%s", s.fillSQL("...")).scans()
+	p.add(rowExclusive, "by ranges of the primary key, a transaction each; rows are locked for as long as a batch takes", "%s", strings.Join(strings.Fields(s.fillSQL("...")), " ")).scans()
 	p.add(shareUpdateExclusive, othersWork, "ANALYZE %s", s.table)
 	p.add(shareUpdateExclusive, othersWork, "ANALYZE %s", s.to).on(s.to)
 	for _, c := range s.required(w.m) {
