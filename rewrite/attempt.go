@@ -25,7 +25,7 @@ type attempt struct {
 	renamed    map[*pg.ColumnRef]bool // references whose text now has, or may have, another output name
 	resolved   []string               // what each name that a migration gives or takes was resolved to
 	results    []Result
-	staged     []Staged
+	copies     []CopyIn
 	stmt       int // index of the statement
 	start      int // where it begins in the text, behind the semicolon before it
 	uses       int // how often it names a migrating column, or depends on a migrating table's shape

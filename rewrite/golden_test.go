@@ -277,6 +277,13 @@ func describe(p *Plan) string {
 		return "pass"
 	case Rewrite:
 		s := p.SQL
+		for _, c := range p.Copies {
+			if st := c.Staged; st != nil { // what is the same in all of them
+				s = strings.Replace(s, st.Before+"; ", "{stage} ", 1)
+				s = strings.Replace(s, "; "+st.After+"; "+st.Count, " {"+strings.ReplaceAll(st.Insert, "pg_catalog.nextval('pg_temp.segue_copy_rows'::pg_catalog.regclass) OPERATOR(pg_catalog.", "{row}(")+"}", 1)
+			}
+			s += describeData(&c)
+		}
 		for _, r := range p.Results {
 			for _, o := range r.Origins {
 				if o.Type != 0 {
@@ -291,6 +298,21 @@ func describe(p *Plan) string {
 	s := fmt.Sprintf("refuse %s: %s", p.Refusal.Code, p.Refusal.Message)
 	if p.Refusal.Position > 0 {
 		s += fmt.Sprintf(" @%d", p.Refusal.Position)
+	}
+	return s
+}
+
+// describeData says what becomes of a COPY's data.
+func describeData(c *CopyIn) string {
+	if c.Spec == nil {
+		return ""
+	}
+	s := fmt.Sprintf("\n  -- statement %d, data of %d columns:", c.Statement, c.Spec.Columns)
+	for _, a := range c.Spec.Added {
+		s += [...]string{fmt.Sprintf(" field %d again", a.Field+1), " NULL", " line"}[a.Kind]
+	}
+	for _, n := range c.Spec.Names {
+		s += fmt.Sprintf(" %s=%s", n.Client, n.Server)
 	}
 	return s
 }

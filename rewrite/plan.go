@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"segue/rewrite/catalog"
+	"segue/rewrite/copydata"
 	"segue/rewrite/lens"
 )
 
@@ -30,8 +31,8 @@ type Plan struct {
 	OldNames []string
 	// Results has, for each statement of the text that gives rows and needs it, what RowDescription must be patched with.
 	Results []Result
-	// Staged are the COPYs of the text for each of which four statements stand in.
-	Staged []Staged
+	// Copies are the COPY FROMs of the text that need something of the session.
+	Copies []CopyIn
 	// Prepares is the name of the statement that the text, an SQL-level PREPARE, makes; "" for any other text.
 	Prepares string
 	// Made are the names of partitions of migrating tables that the text makes, attaches or detaches, which the catalog is to learn of.
@@ -73,11 +74,23 @@ type Result struct {
 	Origins   []Origin // columns whose origin, or type, the rewriting hid
 }
 
-// Staged is a COPY FROM STDIN for which CREATE TEMP TABLE, COPY into that, INSERT and DROP TABLE stand in. The client is to see one COPY, of as many rows as were
-// INSERTed. Such a text cannot go by the extended protocol, which takes one statement at a time.
+// CopyIn is a COPY FROM into a migrating table.
+type CopyIn struct {
+	Statement int            // index of the statement in the client's text, from 0
+	Table     string         // the table's bare name
+	Spec      *copydata.Spec // what becomes of the data; nil: it goes on as it comes, or comes from a file of the server's
+	// Guarded says that the server puts the rows in one by one, for the guard's sake: then it shows a row in errors that it would show without.
+	Guarded bool
+	Staged  *Staged // nil: the rows go right into the table
+}
+
+// Staged says what stands in for a COPY whose rows cannot go into the table as they are. In a Query, Before, the COPY, After and Count are four statements of the text;
+// by the extended protocol each goes by itself. The client is to see one COPY, of as many rows as Count gives.
 type Staged struct {
-	Statement int    // index of the statement in the client's text, from 0
-	Table     string // the table's bare name, which errors are to name in the place of the temporary one's
+	Before, After, Count string
+	Insert               string // the statement inside of After: errors in it have it in their context
+	From, To             int    // where the COPY is in the plan's SQL, in bytes
+	File                 bool   // the data comes from a file or a program of the server's
 }
 
 // Origin is a result column's origin: RowDescription's table OID and attribute number.

@@ -300,7 +300,7 @@ func (a *attempt) before() *Plan {
 	b.text, b.toks, b.refusal, b.stmt = a.text[:a.start], a.toks[:n], nil, a.stmt-1
 	b.list = slices.DeleteFunc(slices.Clone(a.list), func(e edit) bool { return e.from >= n })
 	b.results = slices.DeleteFunc(slices.Clone(a.results), func(r Result) bool { return r.Statement >= a.stmt })
-	b.staged = slices.DeleteFunc(slices.Clone(a.staged), func(s Staged) bool { return s.Statement >= a.stmt })
+	b.copies = slices.DeleteFunc(slices.Clone(a.copies), func(c CopyIn) bool { return c.Statement >= a.stmt })
 	if p := b.plan(); p.Kind != Refuse {
 		return p
 	}
@@ -309,7 +309,7 @@ func (a *attempt) before() *Plan {
 
 // plan makes the outcome of an attempt.
 func (a *attempt) plan() *Plan {
-	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Results: a.results, Staged: a.staged}
+	p := &Plan{Kind: Pass, SQL: a.text, text: a.text, bytesOnly: singleByte(a.set.Encoding), Results: a.results, Copies: a.copies}
 	if len(a.prepares) > 0 && len(a.touched) > 0 {
 		if a.stmt > 0 && a.refusal == nil {
 			a.uncovered(0, nil, "PREPARE among other statements of one message", "Send it alone.")
@@ -360,6 +360,7 @@ func (a *attempt) plan() *Plan {
 		return p
 	}
 	p.Kind, p.SQL, p.spans, p.edits = Rewrite, out, spans, list
+	p.placeStaged()
 	return p
 }
 

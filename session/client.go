@@ -32,6 +32,9 @@ func (s *Session) clientStep() (bool, error) {
 	if f.left > 0 {
 		return f.step(&s.toServer), nil
 	}
+	if s.staged != nil {
+		s.sendStaged()
+	}
 	switch s.phase {
 	case starting:
 		return s.startupPacket()
@@ -63,11 +66,9 @@ func (s *Session) clientStep() (bool, error) {
 func (s *Session) message(typ byte, size int) (bool, error) {
 	switch typ {
 	case 'Q', 'P', 'B', 'D', 'E', 'C', 'S', 'F':
-	case 'c', 'f': // CopyDone, CopyFail
-		s.copyEnd()
-		s.client.stream(size, false)
-		return true, nil
-	default: // CopyData, Flush, Terminate, passwords; what else there may be, the server judges
+	case 'd', 'c', 'f': // CopyData, CopyDone, CopyFail
+		return s.copyMessage(typ, size), nil
+	default: // Flush, Terminate, passwords; what else there may be, the server judges
 		s.client.stream(size, false)
 		return true, nil
 	}

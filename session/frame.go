@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"unsafe"
+
+	"segue/rewrite/copydata"
 )
 
 // headerLen is the length of a frame's header: the message's type and its length, which counts itself.
@@ -49,8 +51,9 @@ type flow struct {
 	n    int    // how many of them are consumed
 	held []byte // consumed bytes of a frame that is not dealt with yet
 
-	left int  // bytes of the current frame that are still to be streamed
-	drop bool // they go nowhere
+	left int              // bytes of the current frame that are still to be streamed
+	drop bool             // they go nowhere
+	edit *copydata.Stream // or become something else, in frames of the session's own
 }
 
 // peek gives the next need bytes without consuming them, or nil where they have not come yet; then it holds all that came. The
@@ -91,7 +94,7 @@ func (f *flow) take(k int) {
 }
 
 // stream begins to pass the next k bytes to where step puts them, or drops them.
-func (f *flow) stream(k int, drop bool) { f.left, f.drop = k, drop }
+func (f *flow) stream(k int, drop bool) { f.left, f.drop, f.edit = k, drop, nil }
 
 // step streams what has come of the current frame, and says whether that was all of it.
 func (f *flow) step(out *output) bool {
@@ -104,7 +107,10 @@ func (f *flow) step(out *output) bool {
 		if k == 0 {
 			return false
 		}
-		if !f.drop {
+		switch {
+		case f.edit != nil:
+			out.copyData(func(b []byte) []byte { return f.edit.Feed(b, from[:k]) })
+		case !f.drop:
 			out.add(from[:k])
 		}
 		f.take(k)

@@ -93,7 +93,7 @@ func (s *Session) bind(size int) (bool, error) {
 
 // noteworthy says whether a portal of this statement needs something of the session: positions or results patched, or effects noted.
 func (r *record) noteworthy() bool {
-	return !r.effect.none() || r.plan != nil && (r.plan.Kind == rewrite.Rewrite || len(r.plan.Results) > 0 || r.plan.Again())
+	return !r.effect.none() || r.plan != nil && (r.plan.Foreign() || len(r.plan.Copies) > 0 || len(r.plan.Results) > 0 || r.plan.Again())
 }
 
 // statement finds a prepared statement for a message that will use it, and prepares it anew where it was planned under another state or other
@@ -146,7 +146,8 @@ func (s *Session) refresh(name string, r *record, u use) (*record, verdict, bool
 	}
 	next := record{source: r.source, effect: r.effect, plan: v.plan, sql: r.source.text, state: s.state}
 	if v.plan != nil {
-		next.sql, next.settings, next.mentions = v.plan.SQL, s.settings, true
+		next.settings, next.mentions = s.settings, true
+		next.sql, _ = v.plan.ExtendedText()
 	}
 	if !r.absent && next.sql == r.sql {
 		r.plan, r.state, r.settings, r.mentions = next.plan, next.state, next.settings, next.mentions
@@ -266,6 +267,9 @@ func (s *Session) execute(m []byte) bool {
 			return s.executeAgain(m)
 		}
 	}
+	if r != nil {
+		s.sendBefore(r.plan)
+	}
 	s.toServer.add(m)
 	s.pipeline, s.ran = true, true
 	e := s.queue.push('E')
@@ -273,6 +277,9 @@ func (s *Session) execute(m []byte) bool {
 		e.plan, e.executed = r.plan, r.executed
 		s.unsettle(r.effect)
 		s.apply(e, r.steps, r.plan)
+		if c := stagedCopy(r.plan); c != nil && c.Staged.File {
+			s.sendAfter(r.plan)
+		}
 	}
 	return true
 }

@@ -21,11 +21,12 @@ type entry struct {
 
 	count     int // copyEnd: how many of them
 	hidden    int // Query: command tags of a staged COPY that have come
+	part      part
 	statement int // Query: index of the statement in the text that is being answered
 
 	plan     *rewrite.Plan    // maps error positions and patches results; nil: nothing to patch
 	shift    int              // how many characters later than in plan a position is
-	tag      string           // of the staged COPY, once it is known
+	tag      string           // the number of rows of the staged COPY, once it is known
 	executed []executed       // by EXECUTE: for what the plans say of results and of columns in errors
 	refusal  *rewrite.Refusal // the client gets it in the place of the poison's error
 	always   bool             // or in the place of any error

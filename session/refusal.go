@@ -100,7 +100,7 @@ func (s *Session) passError(e *entry, m []byte) {
 
 // foreign says whether errors and notices of an entry may be about a text or columns that are not the client's.
 func (e *entry) foreign() bool {
-	return e.shift != 0 || e.plan != nil && e.plan.Foreign() || len(e.executed) > 0
+	return e.shift != 0 || e.plan != nil && (e.plan.Foreign() || len(e.plan.Copies) > 0) || len(e.executed) > 0
 }
 
 // passFields gives the client an ErrorResponse or a NoticeResponse with its position in the client's text and with the client's names.
@@ -119,6 +119,7 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 			column, name = clientName(x.plan, body)
 		}
 	}
+	c := s.copyError(e, body)
 	at := s.toClient.begin(typ)
 	for len(body) > 1 && body[0] != 0 {
 		value, rest, ok := cut(body[1:])
@@ -127,6 +128,12 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 		}
 		code := body[0]
 		body = rest
+		if c != nil {
+			if v, changed := c.field(code, view(value)); changed {
+				s.toClient.field(code, v)
+				continue
+			}
+		}
 		switch {
 		case name != "" && code == 'c':
 			s.toClient.field(code, name)
@@ -135,9 +142,6 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 			s.toClient.field(code, strings.Replace(view(value), `"`+column+`"`, `"`+name+`"`, 1))
 			continue
 		case code == 'H' && tellsHidden(e, view(value)):
-			continue
-		case code == 'W' && e.stages() != nil:
-			s.toClient.field(code, clientContext(e, string(value)))
 			continue
 		case code == 'D':
 			s.toClient.field(code, clientDetail(e, m[headerLen:], string(value)))
@@ -149,6 +153,9 @@ func (s *Session) passFields(typ byte, e *entry, m []byte) {
 		if n := s.position(e, value); n > 0 {
 			s.toClient.field('P', strconv.Itoa(n))
 		}
+	}
+	if c != nil && !c.told {
+		s.toClient.field('W', c.context)
 	}
 	s.toClient.buf = append(s.toClient.buf, 0)
 	s.toClient.end(at)
@@ -231,6 +238,10 @@ func (s *Session) position(e *entry, value []byte) int {
 		return 0
 	}
 	n -= e.shift
+	if e.kind != 'Q' && stagedCopy(e.plan) != nil {
+		_, before := e.plan.ExtendedText()
+		n += before
+	}
 	plan := e.plan
 	for _, x := range e.executed {
 		if x.bare && x.statement == e.statement {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"segue/rewrite"
+	"segue/rewrite/copydata"
 )
 
 // Server takes bytes that the server sent; it consumes all of them. An error ends the session: the owner writes what ToClient gives and closes both
@@ -86,10 +87,11 @@ func (s *Session) serverStep() (bool, error) {
 func (s *Session) noticed(size int) bool {
 	s.queue.settle(false)
 	e := s.queue.head()
-	if e != nil && !e.own && e.foreign() && size <= s.limit {
+	unseen := e != nil && e.own && e.part != partAfter // there, the table's triggers speak
+	if e != nil && !unseen && e.foreign() && size <= s.limit {
 		return true
 	}
-	s.server.stream(size, e != nil && e.own)
+	s.server.stream(size, unseen)
 	return false
 }
 
@@ -101,7 +103,7 @@ func (s *Session) wanted(typ byte) bool {
 		return false
 	}
 	if typ == 'D' {
-		return e.probe != notProbe
+		return e.probe != notProbe || e.counts()
 	}
 	return s.result(e) != nil
 }
@@ -154,7 +156,7 @@ func (s *Session) streamed(typ byte) (drop bool, err error) {
 	if err != nil || e == nil {
 		return false, err
 	}
-	drop = e.own
+	drop = e.own || e.counts()
 	switch typ {
 	case '1', '2', '3', 'n', 's':
 		s.confirm(e, 0)
@@ -171,7 +173,10 @@ func (s *Session) streamed(typ byte) (drop bool, err error) {
 			s.done(e)
 		}
 	case 'G':
-		e.copyIn = true
+		e.copyIn, s.copying = true, nil
+		if c := e.copyOf(); c != nil && c.Spec != nil {
+			s.copying = copydata.NewStream(c.Spec)
+		}
 	}
 	return drop, nil
 }
@@ -215,6 +220,10 @@ func (s *Session) reply(typ byte, m []byte) error {
 	}
 	switch typ {
 	case 'D':
+		if e.counts() {
+			e.tag = copiedRows(m)
+			return nil
+		}
 		s.answer(m)
 	case 'T':
 		s.patch(s.result(e), m)
@@ -222,11 +231,18 @@ func (s *Session) reply(typ byte, m []byte) error {
 			s.done(e)
 		}
 	case 'C':
-		if e.stages() != nil {
-			s.completeStaged(e, m)
+		if e.kind == 'Q' && e.stagedPart() != notStaged {
+			s.completeStaged(e)
 			return nil
 		}
-		if !e.own {
+		switch {
+		case e.counts():
+			s.tellCopied(e.tag)
+		case e.stagedPart() == partCopy:
+			if e.copyIn {
+				s.staged = e.plan
+			}
+		case !e.own:
 			s.toClient.add(m)
 		}
 		s.complete(e, m)

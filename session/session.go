@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"segue/rewrite"
+	"segue/rewrite/copydata"
 	"segue/rewrite/lens"
 )
 
@@ -56,6 +57,8 @@ const (
 	forQuiet                   // the end of what was sent before the pipeline under way
 	forFront                   // the end of a failed transaction
 	forOutcome                 // whether a statement must be sent again
+	forCopy                    // which COPY the data belongs to
+	forCopied                  // the outcome of a COPY whose rows are then put into the table
 )
 
 type phase int
@@ -131,6 +134,9 @@ type Session struct {
 
 	statements, portals map[string]*record // by name; what later messages of the client will meet
 	texts               int                // bytes of the clients' texts that are kept
+
+	copying *copydata.Stream // what becomes of the data of the COPY that the server reads, or read last; nil: it goes on as it comes
+	staged  *rewrite.Plan    // of a COPY whose rows are there and are to be put into the table before anything else
 
 	settings   *rewrite.Settings // nil until they are asked for
 	badVersion string            // what segue.version was set to where that is no version
@@ -273,6 +279,10 @@ func (s *Session) wake() {
 		waits = s.front.running
 	case forOutcome:
 		waits = s.queue.again()
+	case forCopy:
+		waits = s.copyUnknown()
+	case forCopied:
+		waits = s.queue.head() != nil && s.queue.head().copyIn
 	}
 	if !waits {
 		s.block, s.awaited = NotBlocked, nil

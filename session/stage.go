@@ -1,58 +1,152 @@
 package session
 
 import (
-	"bytes"
-	"strings"
+	"encoding/binary"
 
 	"segue/rewrite"
 )
 
-// A COPY whose values must be converted goes as four statements: CREATE TEMP TABLE, COPY into that, INSERT ... SELECT, DROP TABLE. The client sees one.
+// A COPY whose rows cannot go into the table as they are goes as four statements (package rewrite, stage): the client sees one. In a Query they are one text. By the
+// extended protocol the session sends the first before the client's Execute, and the last two when the COPY has succeeded.
 
-// stages gives the COPY for which the statements that are being answered stand in; nil where it is none.
-func (e *entry) stages() *rewrite.Staged {
-	if e.plan == nil || e.kind != 'Q' {
+// part is which of the four statements a message or a reply belongs to.
+type part byte
+
+const (
+	notStaged  part = iota
+	partBefore      // makes the temporary table
+	partCopy
+	partAfter // puts the rows into the table
+	partCount // says how many
+)
+
+// stager is the name of the statement and portal by which the session runs them.
+const stager = "segue copy"
+
+// stagedCopy gives the COPY of a text that went by the extended protocol where it is staged; nil where it is not.
+func stagedCopy(p *rewrite.Plan) *rewrite.CopyIn {
+	if p != nil && len(p.Copies) == 1 && p.Copies[0].Staged != nil {
+		return &p.Copies[0]
+	}
+	return nil
+}
+
+// copyOf gives the COPY that the entry's statement is; nil where it is none, or none that needs anything.
+func (e *entry) copyOf() *rewrite.CopyIn {
+	if e.plan == nil || e.kind != 'Q' && e.kind != 'E' && e.kind != 'P' && e.kind != 'B' {
 		return nil
 	}
-	for i := range e.plan.Staged {
-		if e.plan.Staged[i].Statement == e.statement {
-			return &e.plan.Staged[i]
+	for i := range e.plan.Copies {
+		if c := &e.plan.Copies[i]; c.Statement == e.statement {
+			return c
 		}
 	}
 	return nil
 }
 
-// completeStaged deals with the command tag of one of the four.
-func (s *Session) completeStaged(e *entry, m []byte) {
+// stagedPart says which statement of a staged COPY the server is answering.
+func (e *entry) stagedPart() part {
+	if e.own {
+		return e.part
+	}
+	c := e.copyOf()
+	switch {
+	case c == nil || c.Staged == nil:
+		return notStaged
+	case e.kind == 'Q':
+		return partBefore + part(e.hidden)
+	}
+	return partCopy
+}
+
+// counts says whether the entry's row, if there is one, is the number of rows of a staged COPY.
+func (e *entry) counts() bool {
+	return (e.kind == 'Q' || e.kind == 'E') && e.stagedPart() == partCount
+}
+
+// completeStaged deals with the command tag of one of the four statements of a Query.
+func (s *Session) completeStaged(e *entry) {
 	e.hidden++
-	switch e.hidden {
-	case 2:
+	switch partBefore + part(e.hidden-1) {
+	case partCopy:
 		if e.copyIn {
 			s.copied(e)
 		}
-	case 3: // INSERT 0 n
-		tag, _, _ := cut(m[headerLen:])
-		e.tag = "COPY " + string(tag[bytes.LastIndexByte(tag, ' ')+1:])
-	case 4:
-		at := s.toClient.begin('C')
-		s.toClient.text(e.tag)
-		s.toClient.end(at)
+	case partCount:
+		s.tellCopied(e.tag)
 		e.hidden, e.tag = 0, ""
 		e.statement++
+	case notStaged, partBefore, partAfter:
 	}
 }
 
-// clientContext gives an error's context as the client knows it.
-func clientContext(e *entry, context string) string {
-	if x := e.stages(); x != nil {
-		return strings.Replace(context, "COPY "+rewrite.StageTable+",", "COPY "+x.Table+",", 1)
-	}
-	return context
+// tellCopied gives the client the command tag of its COPY.
+func (s *Session) tellCopied(rows string) {
+	at := s.toClient.begin('C')
+	s.toClient.text("COPY " + rows)
+	s.toClient.end(at)
 }
 
-func refuseStaged() *refusal {
-	return &refusal{
-		Code: "0A000", Message: "segue: COPY into a column whose values must be converted cannot go by the extended protocol",
-		Hint: "Send the COPY as a simple query, as libpq's PQexec and most drivers' bulk interfaces do.",
+// copiedRows reads the only value of a DataRow.
+func copiedRows(m []byte) string {
+	body := m[headerLen:]
+	if len(body) < 6 {
+		return ""
+	}
+	n := int(int32(binary.BigEndian.Uint32(body[2:])))
+	if n < 0 || n > len(body)-6 {
+		return ""
+	}
+	return string(body[6 : 6+n])
+}
+
+// sendBefore makes the temporary table before an Execute of a staged COPY.
+func (s *Session) sendBefore(p *rewrite.Plan) {
+	if c := stagedCopy(p); c != nil {
+		s.sendPart(p, partBefore, c.Staged.Before)
+	}
+}
+
+// sendStaged puts the rows of a COPY that has succeeded into the table.
+func (s *Session) sendStaged() {
+	p := s.staged
+	s.staged = nil
+	s.sendAfter(p)
+}
+
+func (s *Session) sendAfter(p *rewrite.Plan) {
+	st := stagedCopy(p).Staged
+	s.sendPart(p, partAfter, st.After)
+	s.sendPart(p, partCount, st.Count)
+}
+
+// sendPart runs a statement of a staged COPY.
+func (s *Session) sendPart(p *rewrite.Plan, of part, sql string) {
+	from := s.queue.n
+	s.sendClose('P', stager) // which an error may have left
+	s.sendClose('S', stager)
+	s.sendParse(stager, sql, noTypes)
+
+	at := s.toServer.begin('B')
+	s.toServer.text(stager)
+	s.toServer.text(stager)
+	s.toServer.buf = append(s.toServer.buf, 0, 0, 0, 0, 0, 0) // no parameters, results as text
+	s.toServer.end(at)
+	s.queue.push('B')
+
+	at = s.toServer.begin('E')
+	s.toServer.text(stager)
+	s.toServer.buf = append(s.toServer.buf, 0, 0, 0, 0) // all rows
+	s.toServer.end(at)
+	s.queue.push('E')
+
+	s.sendClose('P', stager)
+	s.sendClose('S', stager)
+	for i := from; i < s.queue.n; i++ {
+		e := s.queue.at(i)
+		e.own = true
+		if e.kind != 'C' {
+			e.plan, e.part = p, of
+		}
 	}
 }

@@ -210,9 +210,6 @@ func (s *Session) parse(m []byte) bool {
 	if !ok {
 		return false
 	}
-	if v.refusal == nil && v.plan != nil && len(v.plan.Staged) > 0 {
-		v = verdict{plan: v.plan, refusal: refuseStaged()}
-	}
 	if v.refusal == nil && s.texts+len(m) > s.limit {
 		v = verdict{refusal: refuseTexts(s.limit)}
 	}
@@ -230,7 +227,8 @@ func (s *Session) parse(m []byte) bool {
 		r.state = nil
 	}
 	if v.plan != nil {
-		r.mentions, r.settings, r.sql = true, s.settings, v.plan.SQL
+		r.mentions, r.settings = true, s.settings
+		r.sql, _ = v.plan.ExtendedText()
 	}
 	var e *entry
 	if r.sql != src.text {

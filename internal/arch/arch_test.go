@@ -29,14 +29,15 @@ const imports = `{{join .Imports "\n"}}`
 
 // Each package may import these of ours, directly; what is not named here may not be imported.
 var arrows = map[string][]string{
-	"segue/rewrite/catalog": {},
-	"segue/rewrite/lens":    {"segue/rewrite/catalog"},
-	"segue/rewrite":         {"segue/rewrite/catalog", "segue/rewrite/lens"},
-	"segue/session":         {"segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"}, // it asks the server for relations of its own
-	"segue/config":          {"segue/rewrite/lens"},
-	"segue/proxy":           {"segue/migrate/agree", "segue/rewrite", "segue/rewrite/lens", "segue/session"},
-	"segue/migrate/agree":   {},
-	"segue/migrate":         {"segue/config", "segue/migrate/agree", "segue/proxy", "segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"},
+	"segue/rewrite/catalog":  {},
+	"segue/rewrite/lens":     {"segue/rewrite/catalog"},
+	"segue/rewrite/copydata": {},
+	"segue/rewrite":          {"segue/rewrite/catalog", "segue/rewrite/copydata", "segue/rewrite/lens"},
+	"segue/session":          {"segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/copydata", "segue/rewrite/lens"}, // it asks the server for relations of its own
+	"segue/config":           {"segue/rewrite/lens"},
+	"segue/proxy":            {"segue/migrate/agree", "segue/rewrite", "segue/rewrite/lens", "segue/session"},
+	"segue/migrate/agree":    {},
+	"segue/migrate":          {"segue/config", "segue/migrate/agree", "segue/proxy", "segue/rewrite", "segue/rewrite/catalog", "segue/rewrite/lens"},
 }
 
 func TestArrows(t *testing.T) {

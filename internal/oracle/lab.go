@@ -9,6 +9,7 @@ import (
 
 	"segue/rewrite"
 	"segue/rewrite/catalog"
+	"segue/rewrite/copydata"
 	"segue/rewrite/lens"
 )
 
@@ -113,6 +114,12 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 		plans = append(plans, plan)
 		text := sent{Step: s, types: right[0].types[i]}
 		text.Text = plan.SQL
+		if p != Simple {
+			text.Text, _ = plan.ExtendedText()
+		}
+		if text.Copy != nil {
+			text.Copy = edited(plan, text.Copy)
+		}
 		if plan.Kind == rewrite.Refuse {
 			if plan.Refusal.Code == "0A000" {
 				l.Report.planned(where, plan)
@@ -143,6 +150,17 @@ func (l *Lab) at(c *Case, p Protocol, client Client, stand int, right []*referen
 	return nil
 }
 
+// edited gives what becomes of the data of a text's only COPY.
+func edited(plan *rewrite.Plan, data []byte) []byte {
+	for _, c := range plan.Copies {
+		if c.Spec != nil {
+			s := copydata.NewStream(c.Spec)
+			return s.Finish(s.Feed(nil, data))
+		}
+	}
+	return data
+}
+
 // poison stands for a statement that is refused behind others of the same text, as a session has it.
 const poison = `SELECT "segue refuses the statement"`
 
@@ -157,17 +175,21 @@ func asClientSees(o *Outcome, plans []*rewrite.Plan) *Outcome {
 		var seen []Event
 		statement, tags := 0, 0
 		for _, e := range events {
-			if e.Kind == CommandComplete && slices.ContainsFunc(plan.Staged, func(x rewrite.Staged) bool { return x.Statement == statement }) {
-				// CREATE, COPY, INSERT and DROP stand for one COPY.
-				switch tags++; tags {
-				case 3:
-					e.Text = "COPY " + e.Text[strings.LastIndexByte(e.Text, ' ')+1:]
-					seen = append(seen, e)
-				case 4:
-					tags = 0
-					statement++
+			if slices.ContainsFunc(plan.Copies, func(x rewrite.CopyIn) bool { return x.Staged != nil && x.Statement == statement }) && e.Kind != ErrorResponse {
+				// DO, COPY, DO and SELECT stand for one COPY.
+				switch {
+				case e.Kind == CommandComplete:
+					if tags++; tags == 4 {
+						tags = 0
+						statement++
+					}
+					continue
+				case e.Kind == DataRow && tags == 3:
+					seen = append(seen, Event{Kind: CommandComplete, Text: "COPY " + *e.Values[0]})
+					continue
+				case e.Kind == RowDescription && tags == 3:
+					continue
 				}
-				continue
 			}
 			switch e.Kind {
 			case ErrorResponse:

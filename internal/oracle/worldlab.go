@@ -332,6 +332,9 @@ func (l *WorldLab) plan(s *Script, st *worldStand, v lens.Version) *attempt {
 			continue
 		}
 		texts[i].Text = p.SQL
+		if texts[i].Copy != nil {
+			texts[i].Copy = edited(p, texts[i].Copy)
+		}
 	}
 	a.run = l.dbs[st.physical.String()].add(s, texts)
 	return a
@@ -341,7 +344,7 @@ func (l *WorldLab) plan(s *Script, st *worldStand, v lens.Version) *attempt {
 func (d *worldDB) add(s *Script, texts []sent) *pending {
 	key := s.Code.String() + s.Name
 	for _, t := range texts {
-		key += fmt.Sprint("\x00", t.abort, t.Text)
+		key += fmt.Sprint("\x00", t.abort, t.Text, "\x00", t.Copy)
 	}
 	p := d.runs[key]
 	if p == nil {
