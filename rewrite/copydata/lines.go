@@ -268,6 +268,12 @@ func (l *lines) endLine(dst []byte) []byte {
 	return dst
 }
 
+// adds says whether something is put behind the line if its current field is the last.
+func (l *lines) adds() bool {
+	n := len(l.spec.Added)
+	return n > 0 && !l.header && (l.field+1 == l.spec.Columns || l.field+1 == l.spec.Columns+n)
+}
+
 func (l *lines) added(dst []byte, i int) []byte {
 	switch k := &l.kept[i]; {
 	case l.spec.Added[i].Kind == Line:
@@ -415,7 +421,7 @@ func (l *lines) finish(dst []byte) []byte {
 		return dst
 	}
 	switch {
-	case l.backslash && l.spec.Format == Text && len(l.spec.Added) > 0:
+	case l.backslash && l.spec.Format == Text && l.adds():
 		l.backslash, l.begun = false, true // the server leaves a last backslash out; here it would not be the last
 	case l.backslash:
 		dst = l.release(dst)
