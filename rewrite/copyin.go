@@ -31,7 +31,12 @@ func (c *copying) in() {
 	}
 	plainBytes, utf8 := bytewise(encoding)
 	editable := stream && !c.options.odd && (plainBytes || c.options.format == copydata.Binary)
-	t, ok := c.targets(editable && c.options.header != matchHeader && !c.options.forceAll)
+	mayAdd := editable && c.options.header != matchHeader && !c.options.forceAll
+	t, ok := c.targets(mayAdd)
+	for _, f := range c.lens.Fills {
+		ok = ok && mayAdd && f.SQL == "NULL"
+		t.add(f.Column, copydata.Added{Kind: copydata.Null})
+	}
 	spec := c.spec(utf8)
 	spec.Added = t.fields
 	if ok && c.options.header == matchHeader {
@@ -45,7 +50,7 @@ func (c *copying) in() {
 			spec.Names = nil
 		}
 	}
-	if !ok || len(c.lens.Fills) > 0 || !c.where(&t, false) {
+	if !ok || !c.where(&t, false) {
 		if c.refusal == nil {
 			c.stage(editable && c.options.header != matchHeader, spec)
 		}
@@ -269,9 +274,6 @@ func (c *copying) namedByWhere() (cols []*lens.Column, ok bool) {
 	})
 	return cols, ok
 }
-
-// systemColumns are those that COPY's WHERE may name.
-var systemColumns = []string{"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}
 
 // quoted gives names as SQL.
 func quoted(names []string) []string {

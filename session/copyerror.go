@@ -13,7 +13,7 @@ import (
 type copyError struct {
 	entry *entry
 	in    *rewrite.CopyIn
-	part  part
+	part  piece
 	code  string
 	data  *copydata.Stream // nil where it goes on as it comes
 	// What an error in the INSERT of a staged COPY brought in its hint.

@@ -19,10 +19,10 @@ type entry struct {
 	copyIn bool // the server is reading COPY data
 	again  bool // the client waits to see whether it must be sent again
 
-	count     int // copyEnd: how many of them
-	hidden    int // Query: command tags of a staged COPY that have come
-	part      part
-	statement int // Query: index of the statement in the text that is being answered
+	count     int   // copyEnd: how many of them
+	hidden    int   // Query: command tags of a staged COPY that have come
+	piece     piece // of a staged COPY, that a message of the session's own runs
+	statement int   // Query: index of the statement in the text that is being answered
 
 	plan     *rewrite.Plan    // maps error positions and patches results; nil: nothing to patch
 	shift    int              // how many characters later than in plan a position is

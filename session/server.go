@@ -87,7 +87,7 @@ func (s *Session) serverStep() (bool, error) {
 func (s *Session) noticed(size int) bool {
 	s.queue.settle(false)
 	e := s.queue.head()
-	unseen := e != nil && e.own && e.part != partAfter // there, the table's triggers speak
+	unseen := e != nil && e.own && e.piece != partAfter // there, the table's triggers speak
 	if e != nil && !unseen && e.foreign() && size <= s.limit {
 		return true
 	}

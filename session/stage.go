@@ -9,12 +9,12 @@ import (
 // A COPY whose rows cannot go into the table as they are goes as four statements (package rewrite, stage): the client sees one. In a Query they are one text. By the
 // extended protocol the session sends the first before the client's Execute, and the last two when the COPY has succeeded.
 
-// part is which of the four statements a message or a reply belongs to.
-type part byte
+// piece is which of the four statements a message or a reply belongs to.
+type piece byte
 
 const (
-	notStaged  part = iota
-	partBefore      // makes the temporary table
+	notStaged  piece = iota
+	partBefore       // makes the temporary table
 	partCopy
 	partAfter // puts the rows into the table
 	partCount // says how many
@@ -45,16 +45,16 @@ func (e *entry) copyOf() *rewrite.CopyIn {
 }
 
 // stagedPart says which statement of a staged COPY the server is answering.
-func (e *entry) stagedPart() part {
+func (e *entry) stagedPart() piece {
 	if e.own {
-		return e.part
+		return e.piece
 	}
 	c := e.copyOf()
 	switch {
 	case c == nil || c.Staged == nil:
 		return notStaged
 	case e.kind == 'Q':
-		return partBefore + part(e.hidden)
+		return partBefore + piece(e.hidden)
 	}
 	return partCopy
 }
@@ -67,7 +67,7 @@ func (e *entry) counts() bool {
 // completeStaged deals with the command tag of one of the four statements of a Query.
 func (s *Session) completeStaged(e *entry) {
 	e.hidden++
-	switch partBefore + part(e.hidden-1) {
+	switch partBefore + piece(e.hidden-1) {
 	case partCopy:
 		if e.copyIn {
 			s.copied(e)
@@ -121,7 +121,7 @@ func (s *Session) sendAfter(p *rewrite.Plan) {
 }
 
 // sendPart runs a statement of a staged COPY.
-func (s *Session) sendPart(p *rewrite.Plan, of part, sql string) {
+func (s *Session) sendPart(p *rewrite.Plan, of piece, sql string) {
 	from := s.queue.n
 	s.sendClose('P', stager) // which an error may have left
 	s.sendClose('S', stager)
@@ -146,7 +146,7 @@ func (s *Session) sendPart(p *rewrite.Plan, of part, sql string) {
 		e := s.queue.at(i)
 		e.own = true
 		if e.kind != 'C' {
-			e.plan, e.part = p, of
+			e.plan, e.piece = p, of
 		}
 	}
 }
