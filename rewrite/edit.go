@@ -218,7 +218,11 @@ func (p *Plan) ClientPosition(server int) int {
 	if p.Kind != Rewrite || server < 1 {
 		return server
 	}
-	off := byteOffset(p.SQL, server-1, p.bytesOnly)
+	sent := p.SQL
+	if p.sent != "" {
+		sent = p.sent
+	}
+	off := byteOffset(sent, server-1, p.bytesOnly)
 	i := sort.Search(len(p.spans), func(i int) bool { return p.spans[i].out > off }) - 1
 	if i < 0 {
 		return server

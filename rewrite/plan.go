@@ -44,6 +44,7 @@ type Plan struct {
 	edits []edit                 // sorted
 	spans []span                 // how SQL came from the client's text, for ClientPosition
 	text  string                 // the client's text
+	sent  string                 // SQL in UTF-8, where the client's encoding is another
 	// bytesOnly says that positions count bytes: the encoding has one byte a character.
 	bytesOnly bool
 	lenses    []*lens.Lens // of the tables that the text uses

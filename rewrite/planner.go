@@ -29,6 +29,9 @@ func (s *State) Plan(sql string, set Settings) *Plan {
 	if !s.Mentions(sql) && !set.mentionsMember(sql) {
 		return &Plan{Kind: Pass, SQL: sql}
 	}
+	if p, ok := s.planEncoded(sql, set); ok {
+		return p
+	}
 	p := s.planMentioning(sql, set)
 	if p.Kind == Refuse && !s.NamesTables(sql) && !set.mentionsMember(sql) {
 		return &Plan{Kind: Pass, SQL: sql} // it reads a catalog in a way that is not covered: as it is
@@ -84,6 +87,9 @@ func (s *State) planBrief(sql, settings string, set Settings) *Plan {
 func unplannable(sql string, set Settings) *Plan {
 	refused := func(code, message, hint string) *Plan {
 		return &Plan{Kind: Refuse, Refusal: &Refusal{Code: code, Message: message, Hint: hint}, text: sql, bytesOnly: singleByte(set.Encoding)}
+	}
+	if (set.Encoding == "UTF8" || set.Encoding == "UNICODE") && !utf8.ValidString(sql) {
+		return &Plan{Kind: Pass, SQL: sql} // the server looks at that first, and its error is the right one (22021)
 	}
 	if !ascii(sql) && (set.Encoding != "" && set.Encoding != "UTF8" && set.Encoding != "UNICODE" || !utf8.ValidString(sql)) {
 		return refused("0A000", "segue: a statement on a migrating table has characters beyond ASCII while client_encoding is "+set.Encoding,
