@@ -42,6 +42,7 @@ type client struct {
 	mode  pgx.QueryExecMode
 	slot  *slot
 	conn  *pgx.Conn
+	named map[string]bool // the statements that the connection has by SQL's PREPARE
 	next  int64
 
 	rows  map[int64]*row
@@ -106,7 +107,7 @@ func (c *client) connect(ctx context.Context) bool {
 		c.judge(ctx, "connecting", err, begun)
 		return false
 	}
-	c.conn = conn
+	c.conn, c.named = conn, map[string]bool{}
 	return true
 }
 
@@ -266,7 +267,7 @@ func (c *client) any(table int) (int64, *row) {
 // act does one thing. touched are the rows that it writes, as they are afterwards.
 func (c *client) act(ctx context.Context, table int, u use) (what string, touched map[int64]*row, err error) {
 	id, r := c.any(table)
-	kind := c.rnd.IntN(20)
+	kind := c.rnd.IntN(23)
 	if r == nil || len(c.ids) < 20 || kind == 0 && len(c.ids) < 60 {
 		return c.insert(ctx, table, u)
 	}
@@ -314,6 +315,16 @@ func (c *client) act(ctx context.Context, table int, u use) (what string, touche
 			sql:  u.sql("INSERT INTO $t AS x (id, owner, n, $c) VALUES ($1, $2, 99, $3) ON CONFLICT (id) DO UPDATE SET $c = EXCLUDED.$c, n = x.n + 1 RETURNING x.n, x.$c"),
 			args: []any{id, c.n, is}, want: [][]any{{after.n, is}},
 		}))
+	}
+	switch kind {
+	case 20:
+		return "a cursor", wrote, done(c.cursor(ctx, u, id, r, after, write))
+	case 21:
+		return "SQL's PREPARE", nil, c.prepared(ctx, u, id, r)
+	case 22:
+		if len(c.ids) < 60 {
+			return c.copyIn(ctx, table, u)
+		}
 	}
 	return c.transaction(ctx, u, id, after, read(r), write, read(after))
 }
