@@ -86,11 +86,21 @@ WHERE name IN ('client_connection_check_interval', 'idle_session_timeout', 'tran
 // connect opens a control connection. The caller closes it.
 func (c *Controller) connect(ctx context.Context) (*pgx.Conn, error) { return c.dial(ctx, nil) }
 
-// connectToWork is connect for long statements: when the context ends, the server is told to stop the statement, instead of being left with it.
+// connectToWork is connect for long statements: when the context ends, the server is told to stop the statement, instead of being left with it. The locks that go with the connection must not
+// outlive the work: of a proxy that is stopped, its kernel answers for it, so the server ends the session when it has asked for nothing for Options.Silence. (Up to version 13 it cannot, outside a
+// transaction.)
 func (c *Controller) connectToWork(ctx context.Context) (*pgx.Conn, error) {
-	return c.dial(ctx, func(conn *pgconn.PgConn) ctxwatch.Handler {
+	conn, err := c.dial(ctx, func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: closeTimeout}
 	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, "SELECT set_config(name, $1, false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout')",
+		fmt.Sprint(c.opt.Silence.Milliseconds())); err != nil {
+		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
+	}
+	return conn, nil
 }
 
 func (c *Controller) dial(ctx context.Context, handler func(*pgconn.PgConn) ctxwatch.Handler) (*pgx.Conn, error) {

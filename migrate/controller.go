@@ -22,6 +22,9 @@ type Options struct {
 	Host  string        // the proxy's host, for people
 	Build string        // the proxy's build, for people
 	Lease time.Duration // how long a proxy may go on without a renewal; 0: 10s
+	// Silence is how long the connection of a work may ask for nothing before the server ends it, so that another proxy can go on with the work of one that is stopped;
+	// 0: three leases, and 10s at least.
+	Silence time.Duration
 	// Servers are the addresses, host:port, that clients' sessions are opened at: they must be the server that the control connection reaches. None: that is not looked at.
 	Servers []string
 	Log     *zap.Logger // nil: none
@@ -88,6 +91,9 @@ var _ proxy.Control = (*Controller)(nil)
 func Open(ctx context.Context, opt Options) (*Controller, error) {
 	if opt.Lease <= 0 {
 		opt.Lease = 10 * time.Second
+	}
+	if opt.Silence <= 0 {
+		opt.Silence = max(3*opt.Lease, 10*time.Second)
 	}
 	if opt.Log == nil {
 		opt.Log = zap.NewNop()

@@ -97,15 +97,19 @@ func (w *work) resting(ctx context.Context, row agree.Row) (time.Duration, error
 
 // rest waits until no lease is left that only the lost state of the database knew.
 func (w *work) rest(ctx context.Context) error {
-	row, err := readEpoch(ctx, w.conn, "")
-	if err != nil {
-		return err
+	for {
+		row, err := readEpoch(ctx, w.conn, "")
+		if err != nil {
+			return err
+		}
+		left, err := w.resting(ctx, row)
+		if err != nil || left == 0 {
+			return err
+		}
+		if err := sleep(ctx, min(left, time.Second)); err != nil { // in pieces: a connection that is silent for long is ended
+			return err
+		}
 	}
-	left, err := w.resting(ctx, row)
-	if err != nil {
-		return err
-	}
-	return sleep(ctx, left)
 }
 
 // member is a proxy, as its row in segue.proxy tells.

@@ -103,7 +103,7 @@ func (w *work) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return &proxy.BusyError{Text: fmt.Sprintf("migration %s is being worked on by a proxy's server session %d (%s): wait for it with --if-busy wait, or `segue rollback %s` at that proxy; if it hangs, pg_terminate_backend(%d)",
+	return &proxy.BusyError{Text: fmt.Sprintf("migration %s is being worked on by a proxy's server session %d (%s): wait for it with --if-busy wait, or `segue rollback %s` at that proxy; if that proxy was stopped, the server ends the session when it has been silent for its time (three leases, 10s at least), and pg_terminate_backend(%d) does at once",
 		w.name, a.pid, a.working, w.name, a.pid)}
 }
 
@@ -204,6 +204,9 @@ func (w *work) finish(action string, err error) {
 	case errors.Is(err, context.Canceled):
 		text = fmt.Sprintf("the proxy that carried out %s stopped: `segue advance %s` goes on, `segue rollback %s` goes back", action, w.name, w.name)
 		log.Info("cut off, since this proxy stops")
+	case sqlState(err) == "57P05" || sqlState(err) == "25P03":
+		text = fmt.Sprintf("the proxy that carried out %s did nothing for %v, so the server ended its session for others to go on: `segue advance %s` goes on, `segue rollback %s` goes back", action, c.opt.Silence, w.name, w.name)
+		log.Error("failed", zap.Error(err))
 	case errors.As(err, &gate):
 		text = err.Error()
 		log.Info("refused", zap.Strings("missing", gate.Missing))
