@@ -9,12 +9,13 @@ import (
 
 // cursor reads a row by a cursor that is open over a write and some time; what it shows is of before.
 func (c *client) cursor(ctx context.Context, u use, id int64, before, after *row, write statement) error {
+	name := "cur_" + u.name() // a FETCH that a driver keeps prepared keeps the types of its result
 	for i, s := range []statement{
 		{sql: "BEGIN"},
-		{sql: u.sql(fmt.Sprintf("DECLARE cur CURSOR FOR SELECT n, $c FROM $t WHERE id = %d", id))},
+		{sql: u.sql(fmt.Sprintf("DECLARE "+name+" CURSOR FOR SELECT n, $c FROM $t WHERE id = %d", id))},
 		write,
-		{sql: "FETCH 1 FROM cur", want: [][]any{{before.n, u.value(before.v[u.i])}}},
-		{sql: "FETCH 1 FROM cur", tag: "FETCH 0"},
+		{sql: "FETCH 1 FROM " + name, want: [][]any{{before.n, u.value(before.v[u.i])}}},
+		{sql: "FETCH 1 FROM " + name, tag: "FETCH 0"},
 		{sql: u.sql("SELECT n, $c FROM $t WHERE id = $1"), args: []any{id}, want: [][]any{{after.n, u.value(after.v[u.i])}}},
 		{sql: "COMMIT", tag: "COMMIT"},
 	} {
