@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type operator struct {
 	t    *track
 	rnd  *rand.Rand
 	conn *pgx.Conn // nil while it is lost
+	wg   sync.WaitGroup
 }
 
 // standing is how the track's migration stands.
@@ -89,6 +91,7 @@ func (o *operator) standing(ctx context.Context) (s standing, err error) {
 
 // run changes phases until stop is closed.
 func (o *operator) run(ctx context.Context, stop <-chan struct{}) {
+	defer o.wg.Wait()
 	for {
 		select {
 		case <-stop:
@@ -183,10 +186,11 @@ func (o *operator) request(ctx context.Context, action string, body any) string 
 		}()
 	}
 	text := o.ended(ctx, s, action, body)
-	if armed {
-		o.disarm(ctx, s)
-	}
 	o.judge(ctx, s, action, text, begun)
+	if armed { // who has stopped wakes up when another one has gone on, perhaps
+		stopped, down := upTo(o.rnd, 3*(lease+leaseMargin)), upTo(o.rnd, 2*time.Second)
+		o.wg.Go(func() { o.disarm(ctx, s, stopped, down) })
+	}
 	return text
 }
 
@@ -234,8 +238,8 @@ func (o *operator) arm(s *slot) bool {
 	return true
 }
 
-// disarm brings the proxy back, where it has done what it was to do.
-func (o *operator) disarm(ctx context.Context, s *slot) {
+// disarm brings the proxy back, where it has done what it was to do: after those times, where it has stopped or killed itself.
+func (o *operator) disarm(ctx context.Context, s *slot, stopped, down time.Duration) {
 	defer s.turn.Unlock()
 	defer s.calm()
 	_ = os.Remove(s.armed()) // it may have fired
@@ -245,7 +249,7 @@ func (o *operator) disarm(ctx context.Context, s *slot) {
 		o.w.count(action + " at a boundary")
 		o.w.count(action + " at: " + strings.TrimRight(point, "\n"))
 		if action == "stop" {
-			sleep(ctx, upTo(o.rnd, 2*(lease+leaseMargin)))
+			sleep(ctx, stopped)
 			p.signal(syscall.SIGCONT)
 		}
 		_ = os.Remove(s.fired()) // it is there
@@ -256,7 +260,7 @@ func (o *operator) disarm(ctx context.Context, s *slot) {
 		return
 	}
 	<-p.done
-	sleep(ctx, upTo(o.rnd, 2*time.Second))
+	sleep(ctx, down)
 	if err := s.start(ctx); err != nil && ctx.Err() == nil {
 		o.w.fail("starting %s again: %v", s, err)
 	}
@@ -285,6 +289,7 @@ func (o *operator) judge(ctx context.Context, s *slot, action, text string, begu
 		{"another proxy has taken over", "taken over"},
 		{"is gone", "cut off"},
 		{"is stopped", "cut off"},
+		{"context deadline exceeded", "not answered in time"}, // it waits for another one
 		{"stopped: ", "cut off"},
 	} {
 		if strings.Contains(text, x.part) {
