@@ -49,7 +49,7 @@ func TestClientEncodings(t *testing.T) {
 		res, err := conn.Exec(ctx, "SELECT name, '"+c.client+"' AS \""+c.client+"\" FROM users WHERE id = "+id).ReadAll()
 		if err != nil {
 			t.Errorf("%s: %v", c.encoding, err)
-		} else if got := string(res[0].Rows[0][0]); got != c.client+c.client || string(res[0].FieldDescriptions[1].Name) != c.client {
+		} else if got := string(res[0].Rows[0][0]); got != c.client+c.client || res[0].FieldDescriptions[1].Name != c.client {
 			t.Errorf("%s: reads %q", c.encoding, got)
 		}
 		read := conn.ExecParams(ctx, "SELECT name FROM users WHERE name = '"+c.client+c.client+"' AND id = $1::text::int", [][]byte{[]byte(id)}, nil, nil, nil).Read()
