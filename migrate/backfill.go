@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,43 +196,52 @@ const batchLockTimeout = "200ms"
 // asWriter makes a transaction of the control connection one that writes the table's rows: it gives way to the applications', and the table's own
 // triggers run in it, which find what they name by the search path that the role and the database are set up with. The key's operators are found behind it.
 func asWriter(ctx context.Context, tx pgx.Tx, keys *keyset) error {
-	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+batchLockTimeout+"'"); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `SELECT set_config('search_path', concat_ws(', ',
-		NULLIF((SELECT reset_val FROM pg_settings WHERE name = 'search_path'), ''), NULLIF($1, '')), true)`, keys.schemas)
+	_, err := tx.Exec(ctx, writerSQL, batchLockTimeout, keys.writer)
 	return err
 }
 
+const writerSQL = "SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('search_path', $2, true)"
+
 // fill writes one batch and its progress; end is nil for the last one of a relation.
 func (f *filling) fill(ctx context.Context, r relative, keys *keyset, from, end []string, seen int64) (filled int64, err error) {
+	cond, args := keys.bounds(from, end, nil)
+	progress := "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = $6"
+	if end == nil {
+		progress += ", filled = array_append(filled, $3)"
+	}
+	if end == nil && f.last {
+		progress = strings.Replace(progress, "rows_done = $4", "backfilled = true, rows_done = greatest(rows_total, $4)", 1)
+	}
 	err = inTx(ctx, f.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := asWriter(ctx, tx, keys); err != nil {
-			return err
-		}
-		cond, args := keys.bounds(from, end, nil)
 		var what, sql string
 		if f.split != nil {
 			what, sql = f.split.to, f.split.fillSQL(cond)
+			if err := asWriter(ctx, tx, keys); err != nil {
+				return err
+			}
 			if err := f.split.holdingSource(ctx, tx); err != nil {
 				return err
 			}
 		} else {
 			what, sql = names(f.group.new), fmt.Sprintf("UPDATE ONLY %s AS r SET %s WHERE %s AND %s", keys.table, f.group.assignNew("r"), cond, f.group.unfilled("r"))
 		}
-		tag, err := tx.Exec(ctx, sql, args...)
+		// In one go, since every answer that is waited for costs as much as some hundred rows.
+		b := &pgx.Batch{}
+		b.Queue(writerSQL, batchLockTimeout, keys.writer)
+		b.Queue(sql, args...)
+		b.Queue(progress+" WHERE name = $1", f.name, end, r.oid, f.done+seen, f.speed.rate, f.slow.text)
+		answers := tx.SendBatch(ctx, b)
+		if _, err := answers.Exec(); err != nil {
+			return errors.Join(err, answers.Close())
+		}
+		tag, err := answers.Exec()
 		if err != nil {
+			_ = answers.Close() // it says the same again
 			return fmt.Errorf("backfilling %s past (%s): %w", what, keyText(from), err)
 		}
 		filled = tag.RowsAffected()
-		sql = "UPDATE segue.migration SET cursor = $2, cursor_of = $3, rows_done = $4, rows_total = greatest(rows_total, $4), rate = $5, throttled = $6"
-		if end == nil {
-			sql += ", filled = array_append(filled, $3)"
-		}
-		if end == nil && f.last {
-			sql = strings.Replace(sql, "rows_done = $4", "backfilled = true, rows_done = greatest(rows_total, $4)", 1)
-		}
-		if _, err := tx.Exec(ctx, sql+" WHERE name = $1", f.name, end, r.oid, f.done+seen, f.speed.rate, f.slow.text); err != nil {
+		_, err = answers.Exec()
+		if err = errors.Join(err, answers.Close()); err != nil {
 			return fmt.Errorf("noting the backfill's progress: %w", err)
 		}
 		return nil

@@ -14,7 +14,7 @@ import (
 
 // keyset walks a table by its primary key, of any types: each key is kept as text, and compared as a row.
 type keyset struct {
-	schemas string // of the operators of its types, beside pg_catalog, as SQL
+	writer  string // the search path of who writes the table's rows: the role's and the database's own, and then the schemas of the operators of the key's types
 	table   string
 	columns []string // as SQL
 	types   []string
@@ -70,7 +70,10 @@ func readKeyset(ctx context.Context, q queryer, table uint32, name string) (*key
 	if _, err := q.Exec(ctx, "SET search_path = "+strings.Join(append([]string{"pg_catalog"}, schemas...), ", ")); err != nil {
 		return nil, fmt.Errorf("reading the primary key: %w", err)
 	}
-	k := &keyset{table: name, schemas: strings.Join(schemas, ", ")}
+	k := &keyset{table: name}
+	if err := q.QueryRow(ctx, "SELECT concat_ws(', ', NULLIF((SELECT reset_val FROM pg_settings WHERE name = 'search_path'), ''), NULLIF($1, ''))", strings.Join(schemas, ", ")).Scan(&k.writer); err != nil {
+		return nil, fmt.Errorf("reading the search path: %w", err)
+	}
 	rows, err := q.Query(ctx, `
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num
