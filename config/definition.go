@@ -10,11 +10,6 @@ import (
 	"segue/rewrite/lens"
 )
 
-// notYet are the words of migration definitions that are known and that this build does not carry out.
-var notYet = map[string]string{
-	"proof": "this build proves by a scan only; remove it",
-}
-
 var migrationName = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 // maxIdentifier is PostgreSQL's NAMEDATALEN - 1, in bytes: longer names are cut off by the server without a word.
@@ -32,7 +27,7 @@ func ReadDefinition(path string) (*lens.Definition, error) {
 // ParseDefinition reads a migration's definition from TOML text; file is what errors call it.
 func ParseDefinition(file, text string) (*lens.Definition, error) {
 	def := &lens.Definition{}
-	doc, err := decode(file, text, def, notYet)
+	doc, err := decode(file, text, def, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +91,12 @@ func ValidateDefinition(def *lens.Definition) error {
 	}
 	if (g.Adding || g.Dropping) && slices.Contains(def.Allow, HazardLossy) {
 		return &Error{Key: "allow", Problem: "a migration whose columns only come, or only go, is not lossy; remove it"}
+	}
+	switch {
+	case def.Proof != "" && def.Proof != "scan" && def.Proof != "check":
+		return &Error{Key: "proof", Problem: fmt.Sprintf("%q is neither \"scan\" nor \"check\"", def.Proof)}
+	case def.Proof == "check" && (def.SplitTable != nil || g.Dropping):
+		return &Error{Key: "proof", Problem: "has no two columns of one row that a CHECK could compare; remove it"}
 	}
 	if g := def.Backfill.MaxLatencyGrowth; g != 0 && !(g > 1) {
 		return &Error{Key: "backfill.max_latency_growth", Problem: "is a factor, so more than 1; leave it out for 1.2"}

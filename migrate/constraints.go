@@ -83,6 +83,9 @@ func readStanding(ctx context.Context, q queryer, m *migration, g *group) ([]old
 	}
 	var out []oldConstraint
 	for _, x := range rows {
+		if x.name == proofName(m.Name) {
+			continue // it goes with either side
+		}
 		if g.Dropping { // it goes with its column
 			x.exists, x.loose, x.kept = true, true, true
 			out = append(out, x.oldConstraint)

@@ -194,7 +194,8 @@ func completeGate(ctx context.Context, q queryer, m *migration, yes bool) ([]str
 					mirrored(d) || d.class == "pg_statistic_ext" && c.oid == m.Table || d.class == "pg_constraint" && slices.ContainsFunc(standing, func(s oldConstraint) bool { return s.oid == d.oid && s.ready() }) ||
 					d.class == "pg_constraint" && d.inherited ||
 					d.class == "pg_trigger" && (m.Guard != nil && d.oid == m.Guard.Trigger || d.oid == guards[c.oid].Trigger) ||
-					d.class == "pg_constraint" && d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), c.name)
+					d.class == "pg_constraint" && (d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(notNullName(m.Name, name)), c.name) ||
+						d.name == fmt.Sprintf("constraint %s on table %s", catalog.QuoteIdent(proofName(m.Name)), c.name))
 				if !known {
 					missing = append(missing, fmt.Sprintf("the %s uses column %s: let it use %s", d.name, c.text, instead))
 				}

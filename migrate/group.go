@@ -16,6 +16,7 @@ import (
 type group struct {
 	*lens.Group
 	migration string
+	relation  string        // the table's name, as SQL, where a CHECK is to compare its columns; else ""
 	old, new  []groupColumn // in the order of Group's Old and New
 }
 
@@ -42,6 +43,11 @@ func readGroup(ctx context.Context, q queryer, m *migration) (*group, error) {
 		lg = &c
 	}
 	g := &group{Group: lg, migration: m.Name}
+	if m.Definition.Proof == "check" {
+		if err := q.QueryRow(ctx, "SELECT COALESCE((SELECT quote_ident(relname) FROM pg_class WHERE oid = $1), '')", m.Table).Scan(&g.relation); err != nil {
+			return nil, fmt.Errorf("looking for the table: %w", err)
+		}
+	}
 	for _, o := range lg.Old {
 		c, err := readColumn(ctx, q, m.Table, o.Name)
 		if err != nil {
@@ -289,6 +295,9 @@ func (g *group) demands() []demand {
 		if c := g.New[i].Check; c != nil {
 			out = append(out, demand{name: checkName(g.migration, n.name), cond: c.Expand(catalog.QuoteIdent), what: "that " + n.name + " is as `check` says"})
 		}
+	}
+	if g.relation != "" {
+		out = append(out, demand{name: proofName(g.migration), cond: "NOT (" + g.apart(g.relation) + ")", what: "that every row agrees"})
 	}
 	if g.single() || g.Lossy {
 		return out

@@ -244,6 +244,9 @@ func (w *work) planComplete(p *plan, g *group, mirrors []mirror) error {
 			p.add(accessExclusive, together, "%s DROP CONSTRAINT %s", alter, catalog.QuoteIdent(d.name))
 		}
 	}
+	if g.relation != "" && g.Final() {
+		p.add(accessExclusive, together, "%s DROP CONSTRAINT %s", alter, catalog.QuoteIdent(proofName(w.name)))
+	}
 	if !g.Adding {
 		if !g.Dropping {
 			p.add(accessExclusive, together, "DROP TRIGGER %s ON %s", catalog.QuoteIdent(guardTrigger(w.name)), w.table)

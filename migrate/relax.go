@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/proxy"
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
@@ -57,6 +58,9 @@ func (w *work) writeNew() change {
 				// The validated CHECK proves it without a scan, so it must go in a command after this one.
 				sqls = append(sqls, alter+catalog.QuoteIdent(d.column)+" SET NOT NULL", "ALTER TABLE "+w.table+" DROP CONSTRAINT "+catalog.QuoteIdent(d.name))
 			}
+		}
+		if g.relation != "" && g.Final() { // from here on the sides may differ
+			sqls = append(sqls, "ALTER TABLE "+w.table+" DROP CONSTRAINT IF EXISTS "+catalog.QuoteIdent(proofName(w.name)))
 		}
 		if err := execAll(ctx, tx, sqls); err != nil {
 			return err
@@ -177,6 +181,9 @@ func keptName(migration, column string) string {
 	return fmt.Sprintf("segue_%s_%04x_kept", migration, uint16(lockKey(column)))
 }
 
+// proofName names the CHECK that the old and the new columns agree, where the definition asks for it.
+func proofName(migration string) string { return "segue_" + migration + "_proof" }
+
 // makeSure makes a demand's CHECK and validates it, without keeping writers waiting for the scan.
 func (w *work) makeSure(ctx context.Context, d demand) error {
 	var exists, valid bool
@@ -209,6 +216,9 @@ func (w *work) makeSure(ctx context.Context, d demand) error {
 		return err
 	}
 	if _, err := w.conn.Exec(ctx, "ALTER TABLE "+w.table+" VALIDATE CONSTRAINT "+catalog.QuoteIdent(d.name)); err != nil {
+		if sqlState(err) == "23514" && d.name == proofName(w.name) {
+			return &proxy.GateError{Gate: "proved", Missing: []string{fmt.Sprintf("some rows are apart: `segue verify %s --repair` makes them agree", w.name)}}
+		}
 		return fmt.Errorf("validating %s: %w", d.what, err)
 	}
 	return nil

@@ -25,6 +25,8 @@ type Definition struct {
 	Backfill     Backfill      `toml:"backfill" json:"backfill,omitzero"`
 	// LookupIndexes asks for indexes on what new code reads before reads switch, for as long as the old columns are there.
 	LookupIndexes bool `toml:"lookup_indexes" json:"lookup_indexes,omitempty"`
+	// Proof says what proves that every row agrees: "scan" (the default), or "check" for a CHECK constraint besides, for as long as both sides stand.
+	Proof string `toml:"proof" json:"proof,omitempty"`
 	// Allow names hazards that are taken knowingly: "lossy".
 	Allow []string `toml:"allow" json:"allow,omitempty"`
 }
