@@ -41,7 +41,6 @@ func TestStartRefuses(t *testing.T) {
 		{"no key", "CREATE TABLE users (id int, name text);", "no primary key"},
 		{"key", "CREATE TABLE users (id int, name text, PRIMARY KEY (id, name));", "in the primary key"},
 		{"deferrable", plain + "ALTER TABLE users ADD UNIQUE (name) DEFERRABLE;", "is DEFERRABLE"},
-		{"replica identity", "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, other text); CREATE UNIQUE INDEX u ON users (name); ALTER TABLE users REPLICA IDENTITY USING INDEX u;", "is the replica identity"},
 		{"exclusion", plain + "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =);", "which this build does not mirror"},
 		{
 			"referenced", plain + "ALTER TABLE users ADD UNIQUE (name); CREATE TABLE names (name text REFERENCES users (name));", "the foreign key names_name_fkey of public.names references an old column",

@@ -36,9 +36,12 @@ type mirror struct {
 	exists bool   // the mirror is there
 	valid  bool
 
-	unique     bool   // the old one is UNIQUE
-	constraint uint32 // the constraint that the old one belongs to; 0: none
-	comment    string // on the old one, or its constraint
+	unique     bool    // the old one is UNIQUE
+	constraint uint32  // the constraint that the old one belongs to; 0: none
+	comment    string  // on the old one, or its constraint
+	clustered  bool    // the table is CLUSTERed on the old one
+	identity   bool    // the old one is the table's replica identity
+	targets    []int32 // statistics targets of the old one's columns, -1 for the default; nil where all are
 	// Of a UNIQUE one: name of the mirror that is UNIQUE itself, which comes at contract and in whose place the other one goes.
 	strict                    string
 	strictExists, strictValid bool
@@ -194,7 +197,8 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 			WHERE b.attname = ANY ($2) AND k.place > i.indnkeyatts),
 		       COALESCE((SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = c.oid), 0::oid),
 		       ARRAY(SELECT b.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place) JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.num
-			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts ORDER BY k.place)
+			WHERE b.attname = ANY ($2) AND k.place <= i.indnkeyatts ORDER BY k.place),
+		       i.indisclustered, i.indisreplident, (SELECT array_agg(COALESCE(b.attstattarget, -1)::int ORDER BY b.attnum) FROM pg_attribute b WHERE b.attrelid = c.oid HAVING max(b.attstattarget) >= 0)
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 		JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) AND NOT a.attisdropped
@@ -204,7 +208,7 @@ func readIndexes(ctx context.Context, q queryer, m *migration, r relative) ([]ol
 		ORDER BY 2`, func(row pgx.CollectableRow) (x oldIndex, err error) {
 		var predicate string
 		x.table, x.partitioned = r, !r.stores()
-		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included, &x.above, &x.keys)
+		err = row.Scan(&x.index, &x.name, &x.schema, &x.def, &x.space, &x.unique, &x.constraint, &x.comment, &predicate, &x.plain, &x.included, &x.above, &x.keys, &x.clustered, &x.identity, &x.targets)
 		x.plain = x.plain && !namesAny(predicate, m.oldNames())
 		return x, err
 	}, r.oid, m.oldNames())

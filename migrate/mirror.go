@@ -382,11 +382,30 @@ func (x mirror) takeName(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "ALTER INDEX "+catalog.QuoteQualified(x.schema, x.own)+" RENAME TO "+catalog.QuoteIdent(x.name)); err != nil {
 		return fmt.Errorf("renaming the index %s: %w", x.own, err)
 	}
-	if x.comment == "" || x.constraint != 0 {
-		return nil
+	if err := x.takeRest(ctx, tx); err != nil || x.comment == "" || x.constraint != 0 {
+		return err
 	}
 	if _, err := tx.Exec(ctx, "COMMENT ON INDEX "+catalog.QuoteQualified(x.schema, x.name)+" IS "+quoteLiteral(x.comment)); err != nil {
 		return fmt.Errorf("commenting on the index %s: %w", x.name, err)
+	}
+	return nil
+}
+
+// takeRest gives the mirror, under its last name, what else the old index had: the table's CLUSTER ON, and statistics targets of its expressions.
+func (x mirror) takeRest(ctx context.Context, tx pgx.Tx) error {
+	var sqls []string
+	if x.clustered {
+		sqls = append(sqls, "ALTER TABLE "+x.table.name+" CLUSTER ON "+catalog.QuoteIdent(x.name))
+	}
+	if x.kind == sameMirror {
+		for i, target := range x.targets {
+			if target >= 0 {
+				sqls = append(sqls, fmt.Sprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d", catalog.QuoteQualified(x.schema, x.name), i+1, target))
+			}
+		}
+	}
+	if err := execAll(ctx, tx, sqls); err != nil {
+		return fmt.Errorf("making the index %s like the one whose place it takes: %w", x.name, err)
 	}
 	return nil
 }

@@ -129,3 +129,51 @@ func TestCommentsGoOver(t *testing.T) {
 	e.want("SELECT obj_description('users_name_idx'::regclass, 'pg_class')", "by 'name'")
 	e.want("SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'named'", "not empty")
 }
+
+// TestRestGoesOver has what else an index can have, there and back from each step, and in the end: CLUSTER ON, the table's replica identity, statistics targets of expressions, and
+// comments on statistics objects.
+func TestRestGoesOver(t *testing.T) {
+	for _, c := range []struct{ name, index, describe string }{
+		{
+			"unique index", "CREATE UNIQUE INDEX by_name ON users (name); ALTER TABLE users REPLICA IDENTITY USING INDEX by_name; ALTER TABLE users CLUSTER ON by_name;",
+			"SELECT string_agg(concat(indexrelid::regclass, indisclustered, indisreplident), ' ' ORDER BY 1) FROM pg_index WHERE indisclustered OR indisreplident",
+		},
+		{
+			"unique constraint", "ALTER TABLE users ADD CONSTRAINT by_name UNIQUE (name); ALTER TABLE users REPLICA IDENTITY USING INDEX by_name; ALTER TABLE users CLUSTER ON by_name; COMMENT ON CONSTRAINT by_name ON users IS 'x';",
+			"SELECT string_agg(concat(indexrelid::regclass, indisclustered, indisreplident), ' ' ORDER BY 1) FROM pg_index WHERE indisclustered OR indisreplident",
+		},
+		{
+			"others", "CREATE INDEX by_name ON users (email, lower(name)); ALTER INDEX by_name ALTER COLUMN 2 SET STATISTICS 77; ALTER TABLE users CLUSTER ON by_name; CREATE STATISTICS of_name ON name, email FROM users; COMMENT ON STATISTICS of_name IS 'it''s known';",
+			"SELECT concat((SELECT string_agg(attrelid::regclass || ' ' || attnum || ' ' || attstattarget, ' ') FROM pg_attribute WHERE attrelid = 'by_name'::regclass AND attstattarget >= 0), (SELECT indexrelid::regclass FROM pg_index WHERE indisclustered), (SELECT obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext WHERE stxname = 'of_name'))",
+		},
+		{
+			"unique expression", "CREATE UNIQUE INDEX by_name ON users (lower(name)); ALTER INDEX by_name ALTER COLUMN 1 SET STATISTICS 77;",
+			"SELECT string_agg(attrelid::regclass || ' ' || attnum || ' ' || attstattarget, ' ') FROM pg_attribute WHERE attrelid = 'by_name'::regclass AND attstattarget >= 0",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEnv(t, "CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL, email text); INSERT INTO users VALUES (1, 'a', 'b'); "+c.index)
+			before, want := e.dump(), e.value(c.describe)
+			if want == "NULL" {
+				t.Fatal("there is nothing to go over")
+			}
+			p := e.proxy(0)
+			p.start()
+			p.advance(lens.Contract)
+			p.hooks.on("settled write-new", die)
+			if err := p.goTo(lens.Complete); err != nil {
+				t.Fatal(err)
+			}
+			p.finished()
+			p.hooks.on("settled write-new", nil)
+			p.rollback(lens.Pending)
+			p.drop()
+			if got := e.dump(); got != before {
+				t.Fatalf("the schema is not what it was:\n%s", got)
+			}
+			p.start()
+			p.advance(lens.Complete)
+			e.want(c.describe, want)
+		})
+	}
+}

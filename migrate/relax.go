@@ -37,7 +37,7 @@ func (w *work) writeNew() change {
 		}
 		saved := relaxed{Old: map[string]constraints{}}
 		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
-		var sqls []string
+		var sqls, after []string // after: once no index of theirs is the table's replica identity
 		for _, o := range g.old {
 			if g.Adding {
 				break
@@ -47,7 +47,7 @@ func (w *work) writeNew() change {
 				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP DEFAULT")
 			}
 			if o.notNull {
-				sqls = append(sqls, alter+catalog.QuoteIdent(o.name)+" DROP NOT NULL")
+				after = append(after, alter+catalog.QuoteIdent(o.name)+" DROP NOT NULL")
 			}
 		}
 		if g.newDefaults() {
@@ -66,6 +66,9 @@ func (w *work) writeNew() change {
 			return err
 		}
 		if saved.Unique, err = w.takeUnique(ctx, tx); err != nil {
+			return err
+		}
+		if err := execAll(ctx, tx, after); err != nil {
 			return err
 		}
 		return w.remakeGuard(ctx, tx, &saved)
@@ -137,7 +140,7 @@ func (w *work) tighten(ctx context.Context) error {
 	}
 	return w.alter(ctx, "tighten", func(tx pgx.Tx) error {
 		alter := "ALTER TABLE " + w.table + " ALTER COLUMN "
-		var sqls []string
+		var sqls, after []string
 		for _, n := range g.new {
 			if n.def != "" {
 				sqls = append(sqls, alter+catalog.QuoteIdent(n.name)+" DROP DEFAULT")
@@ -145,7 +148,7 @@ func (w *work) tighten(ctx context.Context) error {
 		}
 		for _, d := range g.demands() {
 			if d.column != "" {
-				sqls = append(sqls, alter+catalog.QuoteIdent(d.column)+" DROP NOT NULL")
+				after = append(after, alter+catalog.QuoteIdent(d.column)+" DROP NOT NULL")
 			}
 		}
 		for _, o := range g.old {
@@ -160,6 +163,9 @@ func (w *work) tighten(ctx context.Context) error {
 			return err
 		}
 		if err := w.giveBack(ctx, tx); err != nil {
+			return err
+		}
+		if err := execAll(ctx, tx, after); err != nil {
 			return err
 		}
 		return w.remakeGuard(ctx, tx, nil)

@@ -19,13 +19,14 @@ type statistics struct {
 	columns      []string // of the mirror
 	target       int      // -1 for the default
 	exists       bool     // the mirror is there
+	comment      string   // on the old one
 }
 
 var statisticsKinds = map[string]string{"d": "ndistinct", "f": "dependencies", "m": "mcv"}
 
 func readStatistics(ctx context.Context, q queryer, m *migration, g *group) ([]statistics, error) {
 	out, err := collect(ctx, q, `
-		SELECT n.nspname, s.stxname, COALESCE(s.stxstattarget, -1), s.stxkind::text[], to_jsonb(s)->>'stxexprs' IS NULL,
+		SELECT n.nspname, s.stxname, COALESCE(s.stxstattarget, -1), s.stxkind::text[], to_jsonb(s)->>'stxexprs' IS NULL, COALESCE(obj_description(s.oid, 'pg_statistic_ext'), ''),
 		       COALESCE((SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(s.stxkeys::int2[]) WITH ORDINALITY AS k (num, place)
 		                 JOIN pg_attribute a ON a.attrelid = s.stxrelid AND a.attnum = k.num), '{}')
 		FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
@@ -34,7 +35,7 @@ func readStatistics(ctx context.Context, q queryer, m *migration, g *group) ([]s
 		ORDER BY s.stxname`, func(row pgx.CollectableRow) (x statistics, err error) {
 		var kinds []string
 		var plain bool
-		if err := row.Scan(&x.schema, &x.name, &x.target, &kinds, &plain, &x.columns); err != nil || !plain || !g.preserves() {
+		if err := row.Scan(&x.schema, &x.name, &x.target, &kinds, &plain, &x.comment, &x.columns); err != nil || !plain || !g.preserves() {
 			return x, err
 		}
 		x.own = mirrorName(x.name, m.Name)
@@ -101,6 +102,12 @@ func (x statistics) takeName(ctx context.Context, tx pgx.Tx) error {
 	}
 	if _, err := tx.Exec(ctx, "ALTER STATISTICS "+catalog.QuoteQualified(x.schema, x.own)+" RENAME TO "+catalog.QuoteIdent(x.name)); err != nil {
 		return fmt.Errorf("renaming the statistics object %s: %w", x.own, err)
+	}
+	if x.comment == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "COMMENT ON STATISTICS "+catalog.QuoteQualified(x.schema, x.name)+" IS "+quoteLiteral(x.comment)); err != nil {
+		return fmt.Errorf("commenting on the statistics object %s: %w", x.name, err)
 	}
 	return nil
 }

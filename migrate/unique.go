@@ -20,13 +20,17 @@ import (
 
 // keptUnique is a unique index that (a3) has taken off the old columns, and the one that has taken its place and its name.
 type keptUnique struct {
-	Name       string `json:"name"` // of both, at their times, and of the constraint
-	Schema     string `json:"schema"`
-	Def        string `json:"def"`   // pg_get_indexdef of the old one
-	Space      string `json:"space"` // its tablespace; "" for the database's
-	Constraint bool   `json:"constraint"`
-	Comment    string `json:"comment"`
-	Strict     string `json:"strict"` // the name of the new one while the old one stands
+	Name       string  `json:"name"` // of both, at their times, and of the constraint
+	Schema     string  `json:"schema"`
+	Def        string  `json:"def"`   // pg_get_indexdef of the old one
+	Space      string  `json:"space"` // its tablespace; "" for the database's
+	Constraint bool    `json:"constraint"`
+	Comment    string  `json:"comment"`
+	Clustered  bool    `json:"clustered,omitempty"` // the table is CLUSTERed on it
+	Identity   bool    `json:"identity,omitempty"`  // it is the table's replica identity
+	Targets    []int32 `json:"targets,omitempty"`   // statistics targets of its columns
+	Same       bool    `json:"same,omitempty"`      // both have the same columns, but for their names
+	Strict     string  `json:"strict"`              // the name of the new one while the old one stands
 }
 
 // hasUnique says whether a unique index stands on the old columns, with a mirror.
@@ -133,6 +137,18 @@ func (w *work) giveName(ctx context.Context, tx pgx.Tx, u keptUnique, have, want
 	if _, err := tx.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("giving the index %s the name %s: %w", have, want, err)
 	}
+	like := mirror{name: want, schema: u.Schema, clustered: u.Clustered, targets: u.Targets, table: relative{name: w.table}, kind: newMirror}
+	if u.Same {
+		like.kind = sameMirror
+	}
+	if err := like.takeRest(ctx, tx); err != nil {
+		return err
+	}
+	if u.Identity {
+		if _, err := tx.Exec(ctx, alter+" REPLICA IDENTITY USING INDEX "+n); err != nil {
+			return fmt.Errorf("making the index %s the table's replica identity: %w", want, err)
+		}
+	}
 	if u.Comment == "" {
 		return nil
 	}
@@ -161,7 +177,10 @@ func (w *work) takeUnique(ctx context.Context, tx pgx.Tx) ([]keptUnique, error) 
 		if !x.strictExists || !x.strictValid {
 			return nil, fmt.Errorf("the unique index %s has no valid mirror: `segue rollback %s --to contract`, then `segue advance %s` builds it", x.name, w.name, w.name)
 		}
-		u := keptUnique{Name: x.name, Schema: x.schema, Def: x.def, Space: x.space, Constraint: x.constraint != 0, Comment: x.comment, Strict: x.strict}
+		u := keptUnique{
+			Name: x.name, Schema: x.schema, Def: x.def, Space: x.space, Constraint: x.constraint != 0, Comment: x.comment, Strict: x.strict,
+			Clustered: x.clustered, Identity: x.identity, Targets: x.targets, Same: x.kind == sameMirror,
+		}
 		sql := "DROP INDEX " + catalog.QuoteQualified(x.schema, x.name)
 		if u.Constraint {
 			sql = "ALTER TABLE " + w.table + " DROP CONSTRAINT " + catalog.QuoteIdent(x.name)
@@ -218,7 +237,7 @@ func (w *work) dropRemade(ctx context.Context) error {
 func (w *work) giveBack(ctx context.Context, tx pgx.Tx) error {
 	for _, u := range w.m.Relaxed.Unique {
 		plain := u
-		plain.Constraint, plain.Comment = false, ""
+		plain.Constraint, plain.Comment, plain.Clustered, plain.Identity, plain.Targets = false, "", false, false, nil
 		if err := w.giveName(ctx, tx, plain, u.Name, u.Strict); err != nil {
 			return err
 		}
@@ -266,9 +285,8 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 				return err
 			}
 		}
-		var primary, exclusion, deferrable, identity bool
-		if err := q.QueryRow(ctx, "SELECT indisprimary, indisexclusion, NOT indimmediate, indisreplident FROM pg_index WHERE indexrelid = $1", x.index).Scan(
-			&primary, &exclusion, &deferrable, &identity); err != nil {
+		var primary, exclusion, deferrable bool
+		if err := q.QueryRow(ctx, "SELECT indisprimary, indisexclusion, NOT indimmediate FROM pg_index WHERE indexrelid = $1", x.index).Scan(&primary, &exclusion, &deferrable); err != nil {
 			return fmt.Errorf("reading the index %s: %w", x.name, err)
 		}
 		name := catalog.QuoteIdent(x.name)
@@ -281,8 +299,6 @@ func checkUnique(ctx context.Context, q queryer, def *lens.Definition, f *findin
 		case primary, exclusion: // checkDependents has said so
 		case deferrable:
 			f.refuse("the unique constraint %s is DEFERRABLE, and an index that is built without keeping writers waiting is not, so it would refuse what the constraint allows for a moment: this build does not migrate it", name)
-		case identity:
-			f.refuse("the unique index %s is the replica identity of %s: let it have another one (ALTER TABLE ... REPLICA IDENTITY)", name, def.Table)
 		case g.Same:
 		case why != "":
 			f.refuse("the unique index %s cannot be mirrored: %s", name, why)
