@@ -267,7 +267,7 @@ func (c *client) any(table int) (int64, *row) {
 // act does one thing. touched are the rows that it writes, as they are afterwards.
 func (c *client) act(ctx context.Context, table int, u use) (what string, touched map[int64]*row, err error) {
 	id, r := c.any(table)
-	kind := c.rnd.IntN(23)
+	kind := c.rnd.IntN(24)
 	if r == nil || len(c.ids) < 20 || kind == 0 && len(c.ids) < 60 {
 		return c.insert(ctx, table, u)
 	}
@@ -324,6 +324,10 @@ func (c *client) act(ctx context.Context, table int, u use) (what string, touche
 	case 22:
 		if len(c.ids) < 60 {
 			return c.copyIn(ctx, table, u)
+		}
+	case 23:
+		if c.rnd.IntN(4) == 0 { // there may be a few at once only
+			return "two-phase commit", wrote, done(c.twoPhase(ctx, write))
 		}
 	}
 	return c.transaction(ctx, u, id, after, read(r), write, read(after))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // cursor reads a row by a cursor that is open over a write and some time; what it shows is of before.
@@ -98,4 +100,43 @@ func (c *client) copyIn(ctx context.Context, table int, u use) (string, map[int6
 		}
 	}
 	return "copying in", rows, err
+}
+
+// twoPhase prepares a transaction and commits it after a while. One that was prepared and whose commit failed is brought to an end around the proxies, or it would keep
+// changes waiting for ever: it is not known then which end it had.
+func (c *client) twoPhase(ctx context.Context, write statement) (err error) {
+	c.next++
+	name := fmt.Sprintf("'chaos %d'", c.next)
+	if err := c.do(ctx, statement{sql: "BEGIN"}, write); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			c.w.count("prepared transactions ended around the proxies")
+			c.w.endPrepared(name)
+		}
+	}()
+	if _, err := c.raw(ctx, "PREPARE TRANSACTION "+name); err != nil {
+		return err
+	}
+	sleep(ctx, upTo(c.rnd, 300*time.Millisecond))
+	_, err = c.raw(ctx, "COMMIT PREPARED "+name)
+	return err
+}
+
+// endPrepared rolls a prepared transaction back. It tries for a while: what was sent to prepare it may still be on its way, and the server may be down.
+func (w *world) endPrepared(name string) {
+	for until := time.Now().Add(grace); ; {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		conn, err := pgx.Connect(ctx, w.primary().DSN("chaos"))
+		if err == nil {
+			_, err = conn.Exec(ctx, "ROLLBACK PREPARED "+name)
+			_ = conn.Close(ctx) // it has said what it had to
+		}
+		cancel()
+		if err == nil || time.Now().After(until) {
+			return
+		}
+		sleep(context.Background(), 100*time.Millisecond)
+	}
 }
