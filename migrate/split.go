@@ -129,11 +129,6 @@ func (s *split) joined(source, target string) string {
 	return each(s.key, " AND ", func(c splitColumn) string { return c.targ(target) + " = " + c.source(source) })
 }
 
-// keyed is true where a row has the key of another one. Both sides are asked for: which columns they have.
-func keyed(key []splitColumn, a func(splitColumn) string, b func(splitColumn) string) string {
-	return each(key, " AND ", func(c splitColumn) string { return a(c) + " = " + b(c) })
-}
-
 // apart is true where a row of the source and its row of the target differ.
 func (s *split) apart(source, target string) string {
 	return each(s.moved, " OR ", func(c splitColumn) string { return c.differs(c.source(source), c.targ(target)) })

@@ -99,6 +99,9 @@ func TestSplitBesideOtherTriggers(t *testing.T) {
 		CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.users SET address = NEW.address || ''!'' WHERE id = NEW.id; RETURN NULL; END';
 		CREATE TRIGGER again AFTER UPDATE ON users FOR EACH ROW WHEN (NEW.name = 'again' AND right(NEW.address, 1) <> '!') EXECUTE FUNCTION again();
 		CREATE FUNCTION write_other(i bigint) RETURNS text LANGUAGE sql AS 'UPDATE public.users SET address = ''function'' WHERE id = 1; SELECT ''outer'' || i';
+		CREATE TABLE audit (what text);
+		CREATE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit VALUES (TG_TABLE_NAME); RETURN NULL; END';
+		CREATE TRIGGER log_it AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION log_it();
 		CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 		CREATE FUNCTION upper_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := upper(NEW.address); RETURN NEW; END';`)
 	p := e.proxy(0)
@@ -115,6 +118,8 @@ func TestSplitBesideOtherTriggers(t *testing.T) {
 	content("1=a 2=b / 1=a 2=b")
 	e.exec("UPDATE addresses SET address = 'NEW' WHERE user_id = 1")
 	content("1=new 2=b / 1=new 2=b")
+	e.exec("CREATE TRIGGER log_it AFTER INSERT OR UPDATE ON addresses FOR EACH ROW EXECUTE FUNCTION log_it()", "UPDATE users SET address = 'BB' WHERE id = 2")
+	e.want("SELECT string_agg(what, ' ') FROM audit", "users users addresses") // found by the writer's search path, from within the guard, too
 	e.exec("UPDATE users SET name = 'again', address = 'c' WHERE id = 2", "UPDATE users SET name = 'x'")
 	content("1=new 2=c! / 1=new 2=c!")
 	e.exec("UPDATE users SET address = CASE id WHEN 2 THEN write_other(id) ELSE 'first' END WHERE id IN (1, 2)")
