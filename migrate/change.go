@@ -17,7 +17,8 @@ import (
 type change struct {
 	name  string // for people, events and hooks
 	to    stand
-	fixed bool // it cannot be given up: what ddl does cannot be undone, or nothing would be won
+	fixed bool     // it cannot be given up: what ddl does cannot be undone, or nothing would be won
+	why   []string // what was waited for in vain, where that is the reason; for the history
 	ddl   func(ctx context.Context, tx pgx.Tx) error
 }
 
@@ -166,7 +167,11 @@ func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bo
 	if _, err := tx.Exec(ctx, "SELECT pg_notify($1, $2)", epochChannel, fmt.Sprint(current+1)); err != nil {
 		return err
 	}
-	return w.c.note(ctx, tx, w.name, ch.name, map[string]any{"epoch": current + 1, "from": from.String(), "to": ch.to.String()})
+	detail := map[string]any{"epoch": current + 1, "from": from.String(), "to": ch.to.String()}
+	if ch.why != nil {
+		detail["waited for"] = ch.why
+	}
+	return w.c.note(ctx, tx, w.name, ch.name, detail)
 }
 
 // late decides what becomes of a change that has been waited for long enough.
@@ -190,7 +195,7 @@ func (w *work) late(ctx context.Context, err error) error {
 	case agree.GiveUp:
 	}
 	reached := w.m.Stand
-	if err := w.giveUp(ctx); err != nil {
+	if err := w.giveUp(ctx, late.waiting); err != nil {
 		return err
 	}
 	return fmt.Errorf("gave %s up after %v, back at %s: %w; end what is waited for, or use --terminate", reached, w.opt.MaxWait, w.m.Stand, late)
@@ -198,12 +203,12 @@ func (w *work) late(ctx context.Context, err error) error {
 
 // giveUp goes back to what the unsettled epoch came from, by an epoch with the old stand: at most these two are alive. It is the one change that starts from an
 // unsettled epoch, and it cannot be given up itself.
-func (w *work) giveUp(ctx context.Context) error {
+func (w *work) giveUp(ctx context.Context, waited []string) error {
 	w.deadline = time.Time{}
 	if err := w.rest(ctx); err != nil {
 		return err
 	}
-	if err := w.write(ctx, change{name: "give up", to: *w.m.Prior, fixed: true}, true); err != nil {
+	if err := w.write(ctx, change{name: "give up", to: *w.m.Prior, fixed: true, why: waited}, true); err != nil {
 		return err
 	}
 	if err := w.c.opt.Hooks.at(ctx, "written give up"); err != nil {
@@ -236,7 +241,7 @@ func (w *work) catchUp(ctx context.Context) error {
 			return err
 		}
 		if m := w.m; w.backOut && m.Prior != nil && m.Prior.rank() < m.Stand.rank() && row.Late(m.Changed, true) == agree.GiveUp {
-			return w.giveUp(ctx)
+			return w.giveUp(ctx, nil)
 		}
 		if err := w.settle(ctx); err != nil {
 			return w.late(ctx, err)

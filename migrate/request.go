@@ -80,6 +80,9 @@ func (c *Controller) Carry(ctx context.Context, def *lens.Definition, opt proxy.
 
 // register checks a definition and inserts its row, which no proxy takes notice of before the first epoch.
 func (w *work) register(ctx context.Context, def *lens.Definition) (map[string]any, error) {
+	if err := sameFormats(ctx, w.conn); err != nil {
+		return nil, err
+	}
 	def, err := canonicalTypes(ctx, w.conn, def)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ type Status struct {
 	Proxies    []ProxyStatus     `json:"proxies"`
 	Bypass     []SessionStatus   `json:"bypass"` // sessions on the database that are no proxy's
 	Events     []EventStatus     `json:"events"` // the last ones, newest first
+	Notes      []string          `json:"notes"`  // what is good to know of the proxies and the database
 }
 
 // MigrationStatus is how a migration stands.
@@ -43,6 +44,7 @@ type MigrationStatus struct {
 	Verify   VerifyStatus     `json:"verify"`
 	OldNames []OldNamesStatus `json:"old_names"`
 	Blocked  []BlockerStatus  `json:"blocked_by"` // what keeps the change under way waiting
+	History  []EventStatus    `json:"history"`    // the last events of this migration, newest first
 }
 
 // GateStatus is the gate that comes next.
@@ -89,6 +91,7 @@ type ProxyStatus struct {
 	ID           string  `json:"id"`
 	Host         string  `json:"host"`
 	Build        string  `json:"build"`
+	Format       int     `json:"format"`        // of the state that the build knows
 	Epoch        int64   `json:"epoch"`         // acknowledged
 	LeaseSeconds float64 `json:"lease_seconds"` // left, by the database's clock; below 0 it has run out
 	Sessions     int64   `json:"sessions"`
@@ -101,19 +104,6 @@ type SessionStatus struct {
 	Application string `json:"application"`
 	User        string `json:"user"`
 }
-
-// EventStatus is something that happened.
-type EventStatus struct {
-	At        time.Time       `json:"at"`
-	Host      string          `json:"host"`
-	Role      string          `json:"role"`
-	Migration string          `json:"migration"`
-	Action    string          `json:"action"`
-	Detail    json.RawMessage `json:"detail"`
-}
-
-// lastEvents is how many events status shows.
-const lastEvents = 20
 
 // Status reads how everything stands, from the database.
 func (c *Controller) Status(ctx context.Context) (json.RawMessage, error) {
@@ -151,9 +141,9 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 		s.Migrations = append(s.Migrations, *x)
 	}
 	self := c.self()
-	if s.Proxies, err = collect(ctx, q, `SELECT id::text, host, build, ack, lease - extract(epoch FROM clock_timestamp() - renewed_at)::float8, sessions
+	if s.Proxies, err = collect(ctx, q, `SELECT id::text, host, build, format, ack, lease - extract(epoch FROM clock_timestamp() - renewed_at)::float8, sessions
 		FROM segue.proxy ORDER BY joined_at, id`, func(row pgx.CollectableRow) (p ProxyStatus, err error) {
-		err = row.Scan(&p.ID, &p.Host, &p.Build, &p.Epoch, &p.LeaseSeconds, &p.Sessions)
+		err = row.Scan(&p.ID, &p.Host, &p.Build, &p.Format, &p.Epoch, &p.LeaseSeconds, &p.Sessions)
 		p.Self = p.ID == self
 		return p, err
 	}); err != nil {
@@ -162,10 +152,11 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 	if s.Bypass, err = bypassing(ctx, q); err != nil {
 		return nil, err
 	}
-	if s.Events, err = collect(ctx, q, "SELECT at, host, role, COALESCE(migration, ''), action, COALESCE(detail, '{}') FROM segue.event ORDER BY id DESC LIMIT $1",
-		func(row pgx.CollectableRow) (e EventStatus, err error) {
-			return e, row.Scan(&e.At, &e.Host, &e.Role, &e.Migration, &e.Action, &e.Detail)
-		}, lastEvents); err != nil {
+	if s.Events, err = events(ctx, q, ""); err != nil {
+		return nil, err
+	}
+	s.Notes, err = s.remarks(ctx, q)
+	if err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -251,6 +242,9 @@ func migrationStatus(ctx context.Context, q queryer, m *migration, settled int64
 	}
 	// The table's locks are in the way only while the work says so.
 	if x.Blocked, err = blockedBy(ctx, q, m, settled, strings.Contains(x.Working, waitingForLock)); err != nil {
+		return nil, err
+	}
+	if x.History, err = events(ctx, q, m.Name); err != nil {
 		return nil, err
 	}
 	x.OldNames, err = collect(ctx, q, "SELECT application, username, version, count, last_seen FROM segue.old_names WHERE migration = $1 ORDER BY last_seen DESC LIMIT 100",

@@ -145,7 +145,7 @@ func (w *work) run(ctx context.Context, action string, detail map[string]any, f 
 	if c.works.Err() != nil {
 		return w.drop(fmt.Errorf("%w: this proxy is stopping", proxy.ErrConflict))
 	}
-	works, cancel := context.WithCancelCause(c.works)
+	works, cancel := context.WithCancelCause(proxy.WithActor(c.works, proxy.ActorOf(ctx)))
 	w.cancel = cancel
 	c.running[w.name] = w
 	c.workers.Go(func() {
@@ -155,7 +155,7 @@ func (w *work) run(ctx context.Context, action string, detail map[string]any, f 
 		if cause := context.Cause(works); err != nil && cause != nil {
 			err = cause
 		}
-		w.finish(action, err)
+		w.finish(proxy.ActorOf(works), action, err)
 		c.workMu.Lock()
 		defer c.workMu.Unlock()
 		if c.running[w.name] == w {
@@ -188,7 +188,7 @@ func (w *work) say(ctx context.Context, format string, args ...any) error {
 }
 
 // finish tells how the work ended and gives the connection up, and the locks with it.
-func (w *work) finish(action string, err error) {
+func (w *work) finish(actor, action string, err error) {
 	c := w.c
 	log := c.log.With(zap.String("migration", w.name), zap.String("action", action))
 	var gate *proxy.GateError
@@ -217,7 +217,7 @@ func (w *work) finish(action string, err error) {
 		text = err.Error()
 		log.Error("failed", zap.Error(err))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(proxy.WithActor(context.Background(), actor), closeTimeout)
 	defer cancel()
 	tell := func(conn *pgx.Conn) error {
 		// On another connection than the work's own, somebody else may be at work already, or may even have ended his: what became of that must not be written over.
@@ -243,22 +243,6 @@ func (w *work) finish(action string, err error) {
 	if err := closeConn(w.conn); err != nil {
 		log.Warn("closing the work's connection failed", zap.Error(err))
 	}
-}
-
-// note writes an event.
-func (c *Controller) note(ctx context.Context, q queryer, migration, action string, detail map[string]any) error {
-	var name, self *string
-	if migration != "" {
-		name = &migration
-	}
-	if id := c.self(); id != "" {
-		self = &id
-	}
-	if _, err := q.Exec(ctx, "INSERT INTO segue.event (proxy, host, migration, action, detail) VALUES ($1, $2, $3, $4, $5)",
-		self, c.opt.Host, name, action, detail); err != nil {
-		return fmt.Errorf("noting what happened: %w", err)
-	}
-	return nil
 }
 
 // rank orders the stands as a migration goes through them; what rolls back has its place before what it undoes.

@@ -28,13 +28,13 @@ func TestLateWordOfALostWork(t *testing.T) {
 		return w
 	}
 	w := lost()
-	w.finish("advance", errors.New("the connection broke"))
+	w.finish("", "advance", errors.New("the connection broke"))
 	if got := p.migration().Error; got != "the connection broke" {
 		t.Fatalf("the error is %q", got)
 	}
 	w = lost()
 	q.advance(lens.Backfilling)
-	w.finish("advance", errors.New("the connection broke"))
+	w.finish("", "advance", errors.New("the connection broke"))
 	if got := p.migration(); got.Error != "" || got.Working != "" {
 		t.Fatalf("the error is %q, at work: %q", got.Error, got.Working)
 	}

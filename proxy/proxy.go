@@ -213,7 +213,7 @@ func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
 // serveHTTP starts the admin socket's server and that of the metrics.
 func (p *Proxy) serveHTTP(group *sync.WaitGroup) []*http.Server {
 	start := func(l net.Listener, h http.Handler, what string) *http.Server {
-		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(p.log)}
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(p.log), ConnContext: withPeer}
 		group.Go(func() {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				p.log.Error("serving stopped", zap.String("what", what), zap.Error(err))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -151,6 +152,9 @@ func (f *fakeControl) Retire(_ context.Context, name string, opt RetireOptions) 
 }
 
 func (f *fakeControl) Drop(ctx context.Context, name string) error {
+	if want := fmt.Sprintf("uid %d, pid %d", os.Getuid(), os.Getpid()); !strings.Contains(ActorOf(ctx), want) {
+		return fmt.Errorf("asked by %q, not by one who is %s", ActorOf(ctx), want)
+	}
 	if b := OnBusyOf(ctx); b != BusyQueue {
 		return f.call("drop %s, on busy %s", name, b)
 	}

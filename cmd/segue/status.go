@@ -34,6 +34,7 @@ type status struct {
 		Application string `json:"application"`
 		User        string `json:"user"`
 	} `json:"bypass"`
+	Notes []string `json:"notes"`
 }
 
 type migration struct {
@@ -88,6 +89,8 @@ type migration struct {
 		Count       int64  `json:"count"`
 		LastSeen    string `json:"last_seen"`
 	} `json:"old_names"`
+
+	History []event `json:"history"`
 
 	raw json.RawMessage // as the proxy sent it, with the fields that are not known here
 }
@@ -211,6 +214,7 @@ func statusPage(ctx context.Context, c *client, name string, asJSON bool) ([]byt
 			return append(bytes.TrimSpace(m.raw), '\n'), nil
 		}
 		m.print(&b)
+		printHistory(&b, m.History)
 		return b.Bytes(), nil
 	}
 	if asJSON {
@@ -247,6 +251,9 @@ func (s *status) print(w *bytes.Buffer) {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		_, _ = t.Write([]byte(table.String())) // it writes to a buffer
 		_ = t.Flush()
+	}
+	for _, note := range s.Notes {
+		fmt.Fprintf(w, "\nnote: %s\n", note)
 	}
 	if len(s.Bypass) > 0 {
 		fmt.Fprintln(w, "\nsessions that bypass the proxies:")
