@@ -41,7 +41,7 @@ type blocker struct {
 	age         float64 // seconds; below 0 where it is not seen
 	state       string  // as pg_stat_activity has it
 	statement   string  // the kind of its last statement
-	old         bool    // it began before the proxy said so; a later one of the same session is not in the way
+	old         bool    // it began before the proxy said so: a later one of the same session is not in the way; for a lock's holder, it is a client's
 }
 
 // blockerColumns are those of a row a of pg_stat_activity; what comes after them says whether the transaction is old.
@@ -158,9 +158,9 @@ const waitingForLock = "waiting for a lock on "
 // lockHolders gives the transactions that hold locks on a table or its relatives, the oldest first.
 func lockHolders(ctx context.Context, q queryer, table uint32) ([]blocker, error) {
 	found, err := collect(ctx, q, `
-		SELECT DISTINCT ON (4, 1) `+blockerColumns+`, true FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+		SELECT DISTINCT ON (4, 1) `+blockerColumns+`, COALESCE(a.backend_type = 'client backend', false) AND a.application_name <> $2 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 		WHERE l.locktype = 'relation' AND l.relation IN (SELECT oid FROM `+fmt.Sprintf(familySQL, "$1")+` f) AND l.granted AND l.pid <> pg_backend_pid()
-		ORDER BY 4 DESC, 1 LIMIT 10`, scanBlocker, table)
+		ORDER BY 4 DESC, 1 LIMIT 10`, scanBlocker, table, applicationName)
 	if err != nil {
 		return nil, fmt.Errorf("looking for who holds locks: %w", err)
 	}

@@ -103,35 +103,11 @@ func (w *work) isLate() bool { return !w.deadline.IsZero() && time.Now().After(w
 
 // write writes the next epoch. Waiting for a lock on the table is cut short, since all others wait behind it, and tried again.
 func (w *work) write(ctx context.Context, ch change, unsettled bool) error {
-	retry := backoff{next: firstLockPause, longest: longestLockPause}
-	var vacuums vacuums
-	for {
-		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-			if err := w.limitWait(ctx, tx, &vacuums); err != nil {
-				return err
-			}
-			return w.writeOnce(ctx, tx, ch, unsettled)
-		})
-		switch {
-		case err == nil:
-			return w.read(ctx)
-		case sqlState(err) != "55P03" && sqlState(err) != "40P01":
-			return fmt.Errorf("%s: %w", ch.name, err)
-		}
-		holders, herr := w.lockHolders(ctx)
-		if herr != nil {
-			return herr
-		}
-		if w.isLate() {
-			return fmt.Errorf("%s: waited %v for a lock on %s, held by %s; nothing has changed: try again later, or end those transactions", ch.name, w.opt.MaxWait, w.table, holders)
-		}
-		if err := w.say(ctx, "%s: "+waitingForLock+"%s, held by %s", ch.name, w.table, holders); err != nil {
-			return err
-		}
-		if err := retry.pause(ctx); err != nil {
-			return err
-		}
+	err := w.locking(ctx, ch.name, ch.ddl != nil, w.isLate, func(tx pgx.Tx) error { return w.writeOnce(ctx, tx, ch, unsettled) })
+	if err != nil {
+		return err
 	}
+	return w.read(ctx)
 }
 
 func (w *work) writeOnce(ctx context.Context, tx pgx.Tx, ch change, unsettled bool) error {

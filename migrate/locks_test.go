@@ -1,8 +1,12 @@
 package migrate
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
+	"segue/internal/pgtest"
+	"segue/proxy"
 	"segue/rewrite/lens"
 )
 
@@ -19,4 +23,40 @@ func TestAutovacuumGivesWay(t *testing.T) {
 	p := e.proxy(0)
 	p.start()
 	p.at(lens.DualWrite, lens.NoStep, false)
+}
+
+// A lock that cannot be had soon is not asked for: whoever wants to write meanwhile would queue behind the request.
+func TestNoQueueBehindALongTransaction(t *testing.T) {
+	e := newEnv(t, smallTable+"GRANT ALL ON users TO web;")
+	p := e.proxy(0)
+	long := e.client(p, "report")
+	pgtest.Exec(t, long, "BEGIN", "SELECT name FROM public.users")
+	until(t, "the transaction to be long", func() bool {
+		return e.value(fmt.Sprintf("SELECT clock_timestamp() - xact_start > '1.1 s' FROM pg_stat_activity WHERE pid = %d", long.PgConn().PID())) == "true"
+	})
+	if err := p.Start(context.Background(), renameUsers()); err != nil {
+		t.Fatal(err)
+	}
+	p.working("waiting for a lock on public.users", "report")
+	e.exec("SET lock_timeout = '1ms'")
+	for i := range 200 {
+		e.exec(fmt.Sprintf("UPDATE users SET email = '%d' WHERE id = 1", i))
+	}
+	pgtest.Exec(t, long, "COMMIT")
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	// With leave, it is ended.
+	pgtest.Exec(t, long, "BEGIN", "SELECT name FROM public.users")
+	to := lens.Complete
+	if err := p.Advance(context.Background(), "users_full_name", proxy.AdvanceOptions{To: &to, Yes: true, Terminate: true}); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.finished(); text != "" {
+		t.Fatal(text)
+	}
+	p.at(lens.Complete, lens.NoStep, true)
+	if e.alive(long) {
+		t.Error("the transaction was not ended")
+	}
 }

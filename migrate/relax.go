@@ -235,33 +235,11 @@ func (w *work) alter(ctx context.Context, what string, f func(tx pgx.Tx) error) 
 	if err := w.c.opt.Hooks.at(ctx, "before "+what); err != nil {
 		return err
 	}
-	retry := backoff{next: firstLockPause, longest: longestLockPause}
-	var vacuums vacuums
-	for {
-		err := inTx(ctx, w.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-			if err := w.limitWait(ctx, tx, &vacuums); err != nil {
-				return err
-			}
-			return f(tx)
-		})
-		switch {
-		case err == nil:
-			if err := w.read(ctx); err != nil {
-				return err
-			}
-			return w.c.opt.Hooks.at(ctx, "after "+what)
-		case sqlState(err) != "55P03" && sqlState(err) != "40P01":
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		holders, err := w.lockHolders(ctx)
-		if err != nil {
-			return err
-		}
-		if err := w.say(ctx, "%s: "+waitingForLock+"%s, held by %s", what, w.table, holders); err != nil {
-			return err
-		}
-		if err := retry.pause(ctx); err != nil {
-			return err
-		}
+	if err := w.locking(ctx, what, true, func() bool { return false }, f); err != nil {
+		return err
 	}
+	if err := w.read(ctx); err != nil {
+		return err
+	}
+	return w.c.opt.Hooks.at(ctx, "after "+what)
 }
