@@ -82,6 +82,12 @@ func isBroken(conn net.Conn) bool {
 	}
 	broken := false
 	err = raw.Control(func(fd uintptr) {
+		// A server that is shut down at once says so in a notice, behind which is the end of file.
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(poll, 0); err == nil && n > 0 {
+			broken = true
+			return
+		}
 		first := []byte{0}
 		n, _, err := unix.Recvfrom(int(fd), first, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		switch {

@@ -17,7 +17,7 @@ func TestIsBroken(t *testing.T) {
 		says   string
 		closes bool
 		broken bool
-	}{{"", false, false}, {"N\x00\x00\x00\x05\x00", false, false}, {"E\x00\x00\x00\x05\x00", false, true}, {"", true, true}} {
+	}{{"", false, false}, {"N\x00\x00\x00\x05\x00", false, false}, {"E\x00\x00\x00\x05\x00", false, true}, {"", true, true}, {"N\x00\x00\x00\x05\x00", true, true}} {
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)

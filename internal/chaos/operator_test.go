@@ -202,7 +202,7 @@ func (o *operator) ended(ctx context.Context, s *slot, action string, body any) 
 	}
 	path += "?if_busy=" + []string{"", "", "wait", "fail"}[o.rnd.IntN(4)]
 	if err := post(ctx, s.process().admin, path, body); err != nil {
-		return err.Error()
+		return "asking: " + err.Error()
 	}
 	for {
 		st, err := o.standing(ctx)
@@ -304,7 +304,7 @@ func (o *operator) judge(ctx context.Context, s *slot, action, text string, begu
 	case s.disturbed(begun, time.Now()) || o.w.outage(begun, time.Now()):
 		o.w.count("requests cut off")
 	default:
-		o.w.fail("%s of %s at %s: %s", action, o.t.migration(), s, text)
+		o.w.fail("%s of %s at %s, %v after it was asked for: %s", action, o.t.migration(), s, time.Since(begun).Round(time.Millisecond), text)
 	}
 }
 

@@ -66,6 +66,9 @@ func (w window) meets(from, to time.Time) bool {
 func (w *world) fail(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if n := len(w.outages); n > 0 {
+		format += fmt.Sprintf(" (the server was last ended %v ago)", time.Since(w.outages[n-1].from).Round(time.Millisecond))
+	}
 	if len(w.problems) < 20 {
 		w.problems = append(w.problems, time.Now().UTC().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 	}
