@@ -79,7 +79,9 @@ func (a *attempt) fromItem(n *pg.Node, sc, outer *scope, ctes *cte) *fromNode {
 		if x.RangeVar.Schemaname != "" || ctes.find(x.RangeVar.Relname) == nil {
 			a.lockable(it.alias)
 		}
-		a.lockTable(x.RangeVar, it)
+		if hidden := a.lockTable(x.RangeVar, it); hidden != nil {
+			sc.items = append(sc.items, hidden)
+		}
 		return add(it)
 	case *pg.Node_RangeTableSample:
 		if rv := x.RangeTableSample.Relation.GetRangeVar(); rv != nil {
@@ -249,6 +251,11 @@ func (a *attempt) join(j *pg.JoinExpr, sc, outer *scope, ctes *cte) *fromNode {
 	}
 	if j.IsNatural {
 		node.using, node.unsure = natural(left, right)
+	}
+	if len(node.using) > 0 && a.frame != nil && a.frame.bare != nil {
+		a.uncovered(a.joinPlace(j), nil, "a join by columns' names in a query that locks rows, for a moment,", "Try it again when the migration is complete, or join with ON.")
+		a.need(*a.frame.bare)
+		return nil
 	}
 	if a.usingUnknown(j, node) {
 		return nil

@@ -21,7 +21,8 @@ type lockFrame struct {
 	items  []*item // what was joined to
 	// names are what the clause's OF can name: the tables and sub-selects of FROM.
 	names []string
-	odd   bool // a join's alias stands over some of them
+	bare  *int32 // the place of a table in FROM to which one was joined whose columns have their own names; nil for none
+	odd   bool   // a join's alias stands over some of them
 }
 
 // lockJoin is a table that was joined, to be locked.
@@ -46,10 +47,11 @@ func (a *attempt) lockable(alias string) {
 	}
 }
 
-// lockTable joins the table that columns of a split leave to the new one, where the query locks that one's rows.
-func (a *attempt) lockTable(rv *pg.RangeVar, it *item) {
+// lockTable joins the table that columns of a split leave to the new one, where the query locks that one's rows. It gives an item that has that table's names, from which the client's have to be
+// told. Where the query joins by names, the joined columns get names that no name of the client's means instead: all of them must be known for that, and none may go.
+func (a *attempt) lockTable(rv *pg.RangeVar, it *item) (hidden *item) {
 	if a.refusal != nil || !a.frame.affects(it.alias) {
-		return
+		return nil
 	}
 	for _, h := range it.halves {
 		if !h.Target || h.Lock == "" || h.Other == nil {
@@ -58,7 +60,7 @@ func (a *attempt) lockTable(rv *pg.RangeVar, it *item) {
 		from, to := a.tableTokens(rv)
 		if from < 0 {
 			a.lost(rv.Location, "a table in FROM")
-			return
+			return nil
 		}
 		n := len(a.frame.joined) + 1
 		alias := "segue_lock"
@@ -66,20 +68,31 @@ func (a *attempt) lockTable(rv *pg.RangeVar, it *item) {
 			alias += fmt.Sprint(n)
 		}
 		var columns, on []string
+		names := map[string]bool{}
+		renamed := a.derived[rv.Location] && !h.Going
 		for i := range h.Other.Columns {
-			name := fmt.Sprintf("segue_%d_%d", n, i+1) // which no name of the client's means
+			own := h.Other.Columns[i].Name
+			name := fmt.Sprintf("segue_%d_%d", n, i+1)
+			if !renamed {
+				name = catalog.QuoteIdent(own)
+				names[own] = true
+			}
 			columns = append(columns, name)
-			for k, key := range h.OtherKey {
-				if key == h.Other.Columns[i].Name {
-					on = append(on, alias+"."+name+" = "+catalog.QuoteIdent(it.alias)+"."+catalog.QuoteIdent(a.aliased(rv, h, k)))
-				}
+			if k := slices.Index(h.OtherKey, own); k >= 0 {
+				on = append(on, alias+"."+name+" = "+catalog.QuoteIdent(it.alias)+"."+catalog.QuoteIdent(a.aliased(rv, h, k)))
 			}
 		}
-		a.add(before, from, from, sqlText("(", catalog.QuoteQualified(h.Other.Schema, h.Other.Name), " AS ", alias, " (", strings.Join(columns, ", "), ") JOIN "))
+		list := " (" + strings.Join(columns, ", ") + ")"
+		if !renamed {
+			list, a.frame.bare = "", &rv.Location
+			hidden = &item{alias: alias, lens: &lens.Lens{Relation: h.Other, Names: names, Migrations: []string{h.Migration}}}
+		}
+		a.add(before, from, from, sqlText("(", catalog.QuoteQualified(h.Other.Schema, h.Other.Name), " AS ", alias, list, " JOIN "))
 		a.add(after, to, to, sqlText(" ON ", strings.Join(on, " AND "), ")"))
 		a.frame.joined = append(a.frame.joined, lockJoin{alias, it.alias})
 		a.frame.items = append(a.frame.items, it)
 	}
+	return hidden
 }
 
 // aliased gives the name of the k-th column of the key behind the table's list of column aliases.

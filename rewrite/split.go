@@ -19,7 +19,11 @@ func (a *attempt) targetHalves(rel *catalog.Relation) []lens.Half {
 	for _, i := range a.state.targets[rel.OID] {
 		x := a.applied(i)
 		a.touched[x.Name] = true
-		halves = append(halves, x.Half(a.state.Catalog.ByOID(a.state.roots[i]), true))
+		h := x.Half(a.state.Catalog.ByOID(a.state.roots[i]), true)
+		for _, k := range a.state.tables[a.state.roots[i]] {
+			h.Going = h.Going || a.state.migrations[k].Stage.Drops()
+		}
+		halves = append(halves, h)
 	}
 	return halves
 }

@@ -17,11 +17,12 @@ type dialect struct {
 	app    string   // "old" or "new"
 	column string   // what it calls the column
 	star   []string // what `SELECT *` gives it, in order
+	works  []work   // what it does
 }
 
 var (
-	oldDialect = dialect{"old", "name", []string{"id", "name", "email", "logins", "created_at"}}
-	newDialect = dialect{"new", "full_name", []string{"id", "email", "logins", "created_at", "full_name"}}
+	oldDialect = dialect{"old", "name", []string{"id", "name", "email", "logins", "created_at"}, works}
+	newDialect = dialect{"new", "full_name", []string{"id", "email", "logins", "created_at", "full_name"}, works}
 )
 
 // hotKeys is how many rows all workers of both applications write at once.

@@ -20,6 +20,7 @@ type Options struct {
 	Workers int           // connections of each application; default 5
 	Rate    float64       // statements a second that each application aims at; default 1,200
 	Hold    time.Duration // how long the applications work in each phase before the next step; default 2 s
+	Pattern string        // what is carried out: one of PatternNames; "": the rename
 	Keep    bool          // at the end, leave the server, the proxies and the new application running until ctx ends
 	Out     io.Writer     // where the demo shows itself; default os.Stdout
 
@@ -67,6 +68,9 @@ func Run(ctx context.Context, opt Options) error {
 	if err := opt.defaults(); err != nil {
 		return err
 	}
+	if _, err := patternOf(opt.Pattern); err != nil {
+		return err
+	}
 	s, err := start(ctx, opt)
 	if err == nil {
 		err = s.play(ctx)
@@ -82,7 +86,7 @@ func Run(ctx context.Context, opt Options) error {
 }
 
 func (s *scene) play(ctx context.Context) error {
-	if err := s.rename(ctx); err != nil {
+	if err := s.migrate(ctx); err != nil {
 		return err
 	}
 	sum, err := s.finish(ctx)
@@ -159,22 +163,22 @@ func (s *scene) application(ctx context.Context, d dialect, through *proxyProces
 
 // startNew starts the new application. Its code uses `*`, so it says which version it is.
 func (s *scene) startNew(ctx context.Context) (err error) {
-	if s.new, err = s.application(ctx, newDialect, s.b, "new", s.opt.Rows/2+1); err != nil {
+	if s.new, err = s.application(ctx, s.pattern.new, s.b, "new", s.opt.Rows/2+1); err != nil {
 		return err
 	}
-	s.event("the new application, written for users (id, full_name), works through proxy-b")
+	s.event("the new application, written for %s, works through proxy-b", s.pattern.says)
 	return nil
 }
 
-// rename carries the applications through the whole migration.
-func (s *scene) rename(ctx context.Context) error {
+// migrate carries the applications through the whole migration.
+func (s *scene) migrate(ctx context.Context) error {
 	if err := s.hold(ctx); err != nil {
 		return err
 	}
 	// The new application begins as soon as the proxies know of the migration: before there is a new column.
 	err := s.do(ctx, s.a, func() error {
 		st := s.watch.standing()
-		if s.new != nil || !st.known || (st.stage.Phase == lens.Pending && !st.settled) {
+		if s.new != nil || s.pattern.from > lens.Pending || !st.known || (st.stage.Phase == lens.Pending && !st.settled) {
 			return nil
 		}
 		return s.startNew(ctx)
@@ -182,7 +186,7 @@ func (s *scene) rename(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.new == nil { // start was through before the watcher looked
+	if s.new == nil && s.pattern.from == lens.Pending { // start was through before the watcher looked
 		if err := s.startNew(ctx); err != nil {
 			return err
 		}
@@ -197,30 +201,56 @@ func (s *scene) rename(ctx context.Context) error {
 		{"advance", migrationName, "--to", "backfill"},
 		{"advance", migrationName, "--to", "switch-reads"},
 		{"advance", migrationName, "--to", "contract"},
-		{"advance", migrationName, "--to", "complete", "--yes"},
 	} {
 		if err := s.do(ctx, s.b, nil, step...); err != nil {
 			return err
+		}
+		if s.new == nil && s.pattern.from > lens.Pending && step[len(step)-1] == s.pattern.from.String() {
+			if err := s.startNew(ctx); err != nil {
+				return err
+			}
 		}
 		if err := s.hold(ctx); err != nil {
 			return err
 		}
 	}
-	s.stopApp(s.old)
-	s.event("the old application has stopped")
+	complete := []string{"advance", migrationName, "--to", "complete", "--yes"}
+	stop := func() {
+		s.stopApp(s.old)
+		s.event("the old application has stopped")
+	}
+	if s.pattern.quiet {
+		stop()
+		if err := s.whenQuiet(ctx, append(complete, "--quiet-for", "2s")...); err != nil {
+			return err
+		}
+	} else if err := s.do(ctx, s.b, nil, complete...); err != nil {
+		return err
+	}
+	if err := s.hold(ctx); err != nil {
+		return err
+	}
+	if !s.pattern.quiet {
+		stop()
+	}
 	if err := s.retire(ctx); err != nil {
 		return err
 	}
 	return s.hold(ctx)
 }
 
-// retire asks until the gate is satisfied that old code is quiet.
+// retire has the migration forgotten once old code is quiet.
 func (s *scene) retire(ctx context.Context) error {
+	return s.whenQuiet(ctx, "retire", migrationName, "--quiet-for", "2s")
+}
+
+// whenQuiet runs a subcommand until the gate is satisfied that old code is quiet.
+func (s *scene) whenQuiet(ctx context.Context, args ...string) error {
 	const patience = 20 * time.Second
 	deadline := time.Now().Add(patience)
 	told := false
 	for {
-		err := s.do(ctx, s.b, nil, "retire", migrationName, "--quiet-for", "2s")
+		err := s.do(ctx, s.b, nil, args...)
 		var refused *commandError
 		const gateRefused = 3 // the exit code of the command line
 		if !errors.As(err, &refused) || refused.code != gateRefused || time.Now().After(deadline) {

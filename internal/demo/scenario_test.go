@@ -2,10 +2,12 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -87,6 +89,23 @@ func TestDemo(t *testing.T) {
 	}
 	if !strings.Contains(out.all.String(), "Both applications worked through every phase") {
 		t.Error("no good word at the end")
+	}
+}
+
+// Another pattern of the demo from its beginning to its end; those that SEGUE_DEMO names, apart by commas, where it is set.
+func TestPatterns(t *testing.T) {
+	for _, name := range strings.Split(cmp.Or(os.Getenv("SEGUE_DEMO"), "split"), ",") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opt := scenarioOptions(t, &logged{t: t})
+			opt.Pattern, opt.Rate, opt.Hold = name, 200, 200*time.Millisecond
+			if err := Run(t.Context(), opt); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if err := Run(t.Context(), Options{Pattern: "merge"}); err == nil || !strings.Contains(err.Error(), "rename, type, split") {
+		t.Errorf("a pattern that there is not: %v", err)
 	}
 }
 

@@ -49,11 +49,11 @@ func summarise(ctx context.Context, w *world, seen standing, took time.Duration,
 	if seen.apart > 0 {
 		s.Problems = append(s.Problems, fmt.Sprintf("the columns differed in %d rows", seen.apart))
 	}
-	column := "name"
+	from := finalOld
 	if seen.known && seen.stage.Phase >= lens.Complete {
-		column = "full_name"
+		from = w.pattern.final
 	}
-	wrong, err := s.compare(ctx, w, column, apps)
+	wrong, err := s.compare(ctx, w, from, apps)
 	if err != nil {
 		return nil, fmt.Errorf("comparing the table with the applications' records: %w", err)
 	}
@@ -64,7 +64,7 @@ func summarise(ctx context.Context, w *world, seen standing, took time.Duration,
 }
 
 // compare reads the whole table, around the proxies, and compares it with all workers' records, both ways.
-func (s *Summary) compare(ctx context.Context, w *world, column string, apps []*application) ([]string, error) {
+func (s *Summary) compare(ctx context.Context, w *world, from string, apps []*application) ([]string, error) {
 	type known struct {
 		user
 		id int64
@@ -92,8 +92,7 @@ func (s *Summary) compare(ctx context.Context, w *world, column string, apps []*
 		}
 	}
 	err := w.as(ctx, controlRole, database, func(c *pgx.Conn) error {
-		rows, err := c.Query(ctx, `SELECT u.id, u.`+column+`, u.email, u.logins, count(o.id), coalesce(sum(o.total), 0)::bigint
-			FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id`)
+		rows, err := c.Query(ctx, "SELECT u.id, n.name, u.email, u.logins, count(o.id), coalesce(sum(o.total), 0)::bigint "+from)
 		if err != nil {
 			return err
 		}

@@ -187,13 +187,12 @@ func (o *watcher) compare(ctx context.Context) error {
 	var apart int64
 	var both bool
 	err := o.world.as(ctx, controlRole, database, func(c *pgx.Conn) error {
-		const columns = `SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('name', 'full_name') AND NOT attisdropped`
-		if err := c.QueryRow(ctx, columns).Scan(&both); err != nil || !both {
+		if err := c.QueryRow(ctx, o.world.pattern.both).Scan(&both); err != nil || !both {
 			return err
 		}
-		err := c.QueryRow(ctx, `SELECT count(*) FROM users WHERE name IS DISTINCT FROM full_name AND ($1 OR full_name IS NOT NULL)`, before.Proved).Scan(&apart)
+		err := c.QueryRow(ctx, o.world.pattern.apart, before.Proved).Scan(&apart)
 		var undefined *pgconn.PgError
-		if errors.As(err, &undefined) && undefined.Code == "42703" {
+		if errors.As(err, &undefined) && (undefined.Code == "42703" || undefined.Code == "42P01") {
 			both, err = false, nil // dropped in the meantime, by complete or by a rollback
 		}
 		return err

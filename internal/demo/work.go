@@ -40,12 +40,12 @@ var works = []work{
 	{4, (*worker).readHot},
 }
 
-var worksWeight = func() (n int) {
+func weight(works []work) (n int) {
 	for _, w := range works {
 		n += w.weight
 	}
 	return n
-}()
+}
 
 // step does one thing, picked at random.
 func (w *worker) step(ctx context.Context) error {
@@ -54,13 +54,13 @@ func (w *worker) step(ctx context.Context) error {
 			return fmt.Errorf("connecting again: %w", err)
 		}
 	}
-	n := w.rnd.IntN(worksWeight)
-	for _, work := range works {
+	n := w.rnd.IntN(weight(w.app.works))
+	for _, work := range w.app.works {
 		if n -= work.weight; n < 0 {
 			return work.do(w, ctx)
 		}
 	}
-	panic("unreachable: the weights add up to worksWeight")
+	panic("unreachable: the weights are added up")
 }
 
 // sql puts what this application calls the column into a statement. $c stands for it.
@@ -398,8 +398,12 @@ func (w *worker) upsertHot(ctx context.Context) error {
 }
 
 func (w *worker) readHot(ctx context.Context) error {
+	return w.readHotBy(ctx, w.app.sql("SELECT $c FROM users WHERE email = $1"))
+}
+
+// readHotBy reads a contended row by a statement whose parameter is its e-mail address.
+func (w *worker) readHotBy(ctx context.Context, sql string) error {
 	key := 1 + w.rnd.IntN(hotKeys)
-	sql := w.app.sql("SELECT $c FROM users WHERE email = $1")
 	a := w.query(ctx, sql, hotEmail(key))
 	if a.failed != nil {
 		return a.failed

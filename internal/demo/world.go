@@ -32,9 +32,6 @@ const (
 	migrationTOML = `name  = "users_full_name"
 table = "public.users"
 
-[rename_column]
-from = "name"
-to   = "full_name"
 `
 )
 
@@ -60,10 +57,11 @@ var indexes = []string{
 
 // world is a throwaway server with the demo's tables, and the proxies in front of it. Its owner calls close.
 type world struct {
-	exe   string   // the segue binary
-	serve []string // flags of `segue serve` besides those that every proxy needs
-	dir   string   // admin sockets, logs, the definition
-	toml  string   // the definition's file
+	pattern *pattern
+	exe     string   // the segue binary
+	serve   []string // flags of `segue serve` besides those that every proxy needs
+	dir     string   // admin sockets, logs, the definition
+	toml    string   // the definition's file
 
 	server  *pgtest.Server
 	version string             // the server's
@@ -76,7 +74,11 @@ type world struct {
 
 // newWorld starts the server and fills the tables.
 func newWorld(ctx context.Context, opt *Options) (_ *world, err error) {
-	w := &world{exe: opt.Exe, serve: opt.serve}
+	p, err := patternOf(opt.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{pattern: p, exe: opt.Exe, serve: opt.serve}
 	w.proc, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -87,7 +89,7 @@ func newWorld(ctx context.Context, opt *Options) (_ *world, err error) {
 		return nil, fmt.Errorf("making a directory for the demo: %w", err)
 	}
 	w.toml = filepath.Join(w.dir, migrationName+".toml")
-	if err := os.WriteFile(w.toml, []byte(migrationTOML+opt.definition), 0o600); err != nil {
+	if err := os.WriteFile(w.toml, []byte(migrationTOML+p.toml+opt.definition), 0o600); err != nil {
 		return nil, err
 	}
 	if w.server, err = pgtest.Start(ctx, pgtest.Options{}); err != nil {

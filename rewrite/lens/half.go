@@ -17,6 +17,7 @@ type Half struct {
 	// Of the table that the columns move to.
 	Target bool
 	Refuse string // why the code, which knows the table, cannot use it now; "" where it can
+	Going  bool   // columns of the other table may go at any moment
 	Lock   string // the function that is called with the key before a row is locked, so that the other table's row comes first; "" where there is no need
 
 	// Of the table that the columns leave.
@@ -35,6 +36,9 @@ type Alone struct {
 func (s Stage) Serves() bool {
 	return s.Phase == SwitchReads || s.Phase == Contract || s.Phase == Complete
 }
+
+// Drops says whether the next step takes columns away, perhaps before it is known that it has.
+func (s Stage) Drops() bool { return s.Step == WriteNew || s.Step == WriteOld }
 
 // Splits says whether a split is something that statements are to know of: once the columns have gone, both tables are what they are.
 func (s Stage) Splits() bool { return s.Phase < Complete || s.Step == WriteNew }
