@@ -94,6 +94,10 @@ func (c *copying) columns() (cols []*lens.Column, ok bool) {
 			c.refuse(&Refusal{Code: "42701", Message: `column "` + name + `" specified more than once`})
 			return nil, false
 		}
+		if col.Generated {
+			c.refuse(&Refusal{Code: "42P10", Message: `column "` + name + `" is a generated column`, Detail: "Generated columns cannot be used in COPY."})
+			return nil, false
+		}
 		if col.Migrates() {
 			c.wrote(c.off(), col)
 		}

@@ -293,3 +293,21 @@ func TestSidesOfTwoTablesAreTriedTogether(t *testing.T) {
 		t.Errorf("got %v %s %v", p.Kind, p.SQL, p.Refusal)
 	}
 }
+
+// COPY of a generated column by its name is an error, which a query in its place would not be.
+func TestCopyOfAGeneratedColumn(t *testing.T) {
+	s := lens.Stage{Phase: lens.SwitchReads}
+	rel, m := tables["users"](s)
+	m.Stage, m.Seq = s, 1
+	rel.Columns = append(rel.Columns, catalog.Column{Name: "shout", Num: 9, Type: rel.Columns[1].Type, Generated: true})
+	st, err := NewState(7, catalog.New([]*catalog.Relation{rel}, nil, nil), []Migration{m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := st.Plan("COPY users (id, name, shout) TO STDOUT", settings(lens.Old)); p.Kind != Refuse || p.Refusal.Code != "42P10" {
+		t.Errorf("got %s", describe(p))
+	}
+	if p := st.Plan("COPY users (id, name) TO STDOUT", settings(lens.Old)); p.Kind != Rewrite {
+		t.Errorf("got %s", describe(p))
+	}
+}

@@ -497,12 +497,12 @@ func (l *WorldLab) judge(a *attempt, ref, got *Outcome, columns map[origin]strin
 	}
 }
 
-// eitherConstraint says that both failed at the same text, each of two constraints that it breaks: NOT NULL may be looked at earlier.
+// eitherConstraint says that both failed at the same text, each of two constraints that it breaks, or at a NULL and something else: NOT NULL may be looked at earlier.
 func eitherConstraint(ref, got *Outcome) bool {
 	for i := range got.Steps {
 		e, right := failure(got.Steps[i]), failure(ref.Steps[i])
 		if e != nil || right != nil {
-			return e != nil && right != nil && strings.HasPrefix(e.Code, "23") && strings.HasPrefix(right.Code, "23") && e.Code != right.Code
+			return e != nil && right != nil && e.Code != right.Code && (e.Code == "23502" || strings.HasPrefix(e.Code, "23") && strings.HasPrefix(right.Code, "23"))
 		}
 	}
 	return false
@@ -578,7 +578,7 @@ func (l *WorldLab) sameButTies(st scriptStep, ref, got []Event, want, have []str
 var limited = regexp.MustCompile(`(?i)\b(limit|offset|fetch)\b`)
 
 // merging finds what gives one of several values that are equal: which of 1 and 1.0 is left open.
-var merging = regexp.MustCompile(`(?i)\b(distinct|union|except|intersect|group by|max|min|greatest|least|recursive|partition|execute|fetch)\b`)
+var merging = regexp.MustCompile(`(?i)\b(distinct|union|except|intersect|group by|max|min|greatest|least|recursive|partition|execute|fetch|\w+_agg)\b`)
 
 // scaled finds numbers with zeros at the end of their decimals, and pointed those of which then a point is left.
 var (
@@ -586,9 +586,8 @@ var (
 	pointed = regexp.MustCompile(`(\d+)\.(\D|$)`)
 )
 
-// withoutScales drops the zeros at the end of numerics.
+// withoutScales drops the zeros at the end of decimals, also of those within other values.
 func withoutScales(events []Event) []Event {
-	const numeric = 1700
 	out := slices.Clone(events)
 	var fields []Field
 	for i, e := range out {
@@ -597,13 +596,9 @@ func withoutScales(events []Event) []Event {
 			fields = e.Fields
 		case DataRow:
 			out[i].Values = slices.Clone(e.Values)
-			if len(fields) == 0 && len(e.Values) == 1 && e.Values[0] != nil { // COPY does not say which are numbers
-				short := pointed.ReplaceAllString(scaled.ReplaceAllString(*e.Values[0], "$1.$2"), "$1$2")
-				out[i].Values[0] = &short
-			}
 			for j, v := range e.Values {
-				if j < len(fields) && fields[j].Type == numeric && fields[j].Format == 0 && v != nil && strings.Contains(*v, ".") {
-					short := strings.TrimRight(strings.TrimRight(*v, "0"), ".")
+				if v != nil && (j >= len(fields) || fields[j].Format == 0) {
+					short := pointed.ReplaceAllString(scaled.ReplaceAllString(*v, "$1.$2"), "$1$2")
 					out[i].Values[j] = &short
 				}
 			}
