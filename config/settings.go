@@ -12,13 +12,15 @@ import (
 
 // Settings are the proxy's own settings. Flags go over the file, the file over the environment, the environment over Default.
 type Settings struct {
-	Listen  Listen  `toml:"listen"`
-	Server  Server  `toml:"server"`
-	Control Control `toml:"control"`
-	Admin   Admin   `toml:"admin"`
-	Metrics Metrics `toml:"metrics"`
-	Log     Log     `toml:"log"`
-	Limits  Limits  `toml:"limits"`
+	Listen Listen `toml:"listen"`
+	// Listeners are beside Listen; what one leaves out is as Listen has it.
+	Listeners []Listen `toml:"listeners"`
+	Server    Server   `toml:"server"`
+	Control   Control  `toml:"control"`
+	Admin     Admin    `toml:"admin"`
+	Metrics   Metrics  `toml:"metrics"`
+	Log       Log      `toml:"log"`
+	Limits    Limits   `toml:"limits"`
 
 	HoldTimeout  lens.Duration `toml:"hold_timeout"`  // how long a statement is held while the proxy has no lease
 	DrainTimeout lens.Duration `toml:"drain_timeout"` // how long a stopping proxy waits for transactions to end
@@ -71,7 +73,12 @@ type Log struct {
 
 // Limits bound what clients can take.
 type Limits struct {
-	MaxConnections int `toml:"max_connections"`
+	MaxConnections     int           `toml:"max_connections"`
+	MaxUserConnections int           `toml:"max_user_connections"` // 0: no limit for one user
+	ClientLoginTimeout lens.Duration `toml:"client_login_timeout"` // how long a client may take to say who it is
+	ClientIdleTimeout  lens.Duration `toml:"client_idle_timeout"`  // how long it may be idle outside of a transaction; 0: for ever
+	MaxPacketSize      int           `toml:"max_packet_size"`      // bytes of a client's message
+	MaxStatementSize   int           `toml:"max_statement_size"`   // bytes of a statement that is held whole
 }
 
 // DefaultAdmin is the admin socket where nothing else is said.
@@ -85,7 +92,7 @@ func Default(getenv func(string) string) *Settings {
 		Control:      Control{DSN: getenv("SEGUE_CONTROL_DSN")},
 		Admin:        Admin{Socket: DefaultAdmin},
 		Log:          Log{Level: "info", Format: "json"},
-		Limits:       Limits{MaxConnections: 10000},
+		Limits:       Limits{MaxConnections: 10000, ClientLoginTimeout: lens.Duration(time.Minute), MaxPacketSize: 0x3fffffff, MaxStatementSize: 64 << 20},
 		HoldTimeout:  lens.Duration(10 * time.Second),
 		DrainTimeout: lens.Duration(30 * time.Second),
 		Lease:        lens.Duration(10 * time.Second),
@@ -131,16 +138,19 @@ func (s *Settings) Validate() error {
 
 // validateSet checks all but whether the control connection, which a flag may still give, is set.
 func (s *Settings) validateSet() error {
-	if err := listenAddr("listen.addr", s.Listen.Addr); err != nil {
+	if err := s.Listen.validate("listen"); err != nil {
 		return err
 	}
-	if v := s.Listen.Version; !reservedVersion(string(v)) && !migrationName.MatchString(string(v)) {
-		return &Error{Key: "listen.version", Problem: fmt.Sprintf("%q is no version: use old, new, auto or a migration's name", v)}
+	for i, l := range s.AllListeners()[1:] {
+		key := fmt.Sprintf("listeners[%d]", i)
+		if s.Listeners[i].Addr == "" {
+			return &Error{Key: key + ".addr", Problem: "is not set: write host:port, or the path of a unix socket"}
+		}
+		if err := l.validate(key); err != nil {
+			return err
+		}
 	}
 	if _, err := s.Server.Addrs(); err != nil {
-		return err
-	}
-	if err := s.Listen.validateTLS(); err != nil {
 		return err
 	}
 	if err := s.Server.validateTLS(); err != nil {
@@ -170,11 +180,25 @@ func (s *Settings) validateSet() error {
 	if s.Limits.MaxConnections < 1 {
 		return &Error{Key: "limits.max_connections", Problem: fmt.Sprintf("is %d; it must be at least 1", s.Limits.MaxConnections)}
 	}
+	for _, n := range []struct {
+		key             string
+		value, min, max int
+	}{
+		{"limits.max_user_connections", s.Limits.MaxUserConnections, 0, 1 << 30},
+		{"limits.max_packet_size", s.Limits.MaxPacketSize, 1 << 10, 0x3fffffff},
+		{"limits.max_statement_size", s.Limits.MaxStatementSize, 1 << 10, 0x3fffffff},
+	} {
+		if n.value < n.min || n.value > n.max {
+			return &Error{Key: n.key, Problem: fmt.Sprintf("is %d; it must be between %d and %d", n.value, n.min, n.max)}
+		}
+	}
 	for _, d := range []struct {
 		key      string
 		value    lens.Duration
 		min, max time.Duration
 	}{
+		{"limits.client_login_timeout", s.Limits.ClientLoginTimeout, time.Millisecond, time.Hour},
+		{"limits.client_idle_timeout", s.Limits.ClientIdleTimeout, 0, 365 * 24 * time.Hour},
 		{"hold_timeout", s.HoldTimeout, 0, time.Hour},
 		{"drain_timeout", s.DrainTimeout, 0, 24 * time.Hour},
 		{"lease", s.Lease, time.Second, 10 * time.Minute},
@@ -204,6 +228,41 @@ func (s *Server) Addrs() ([]string, error) {
 		addrs = append(addrs, addr)
 	}
 	return addrs, nil
+}
+
+// AllListeners gives the listeners with what each leaves out, the first one in front.
+func (s *Settings) AllListeners() []Listen {
+	all := []Listen{s.Listen}
+	for _, l := range s.Listeners {
+		for _, word := range []struct{ own, first *string }{
+			{&l.TLS, &s.Listen.TLS},
+			{&l.Cert, &s.Listen.Cert},
+			{&l.Key, &s.Listen.Key},
+			{&l.ClientCA, &s.Listen.ClientCA},
+			{&l.ClientCert, &s.Listen.ClientCert},
+			{(*string)(&l.Version), (*string)(&s.Listen.Version)},
+		} {
+			if *word.own == "" {
+				*word.own = *word.first
+			}
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+func (l *Listen) validate(key string) error {
+	if strings.HasPrefix(l.Addr, "/") {
+		if n := len(l.Addr); n > 100 {
+			return &Error{Key: key + ".addr", Problem: fmt.Sprintf("has %d bytes; the path of a unix socket can have 100", n)}
+		}
+	} else if err := listenAddr(key+".addr", l.Addr); err != nil {
+		return err
+	}
+	if v := l.Version; !reservedVersion(string(v)) && !migrationName.MatchString(string(v)) {
+		return &Error{Key: key + ".version", Problem: fmt.Sprintf("%q is no version: use old, new, auto or a migration's name", v)}
+	}
+	return l.validateTLS(key)
 }
 
 func listenAddr(key, addr string) error {

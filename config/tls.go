@@ -15,24 +15,24 @@ func oneOf(key, word, what string, words ...string) error {
 	return &Error{Key: key, Problem: fmt.Sprintf("%q is no %s: use %s or %s", word, what, strings.Join(words[:last], ", "), words[last])}
 }
 
-func (l *Listen) validateTLS() error {
-	if err := oneOf("listen.tls", l.TLS, "use of TLS", "off", "optional", "required"); err != nil {
+func (l *Listen) validateTLS(key string) error {
+	if err := oneOf(key+".tls", l.TLS, "use of TLS", "off", "optional", "required"); err != nil {
 		return err
 	}
-	if err := oneOf("listen.client_cert", l.ClientCert, "demand on clients' certificates", "optional", "verify-ca", "verify-full"); err != nil {
+	if err := oneOf(key+".client_cert", l.ClientCert, "demand on clients' certificates", "optional", "verify-ca", "verify-full"); err != nil {
 		return err
 	}
 	switch {
 	case l.TLS != "off" && l.Cert == "":
-		return &Error{Key: "listen.cert", Problem: fmt.Sprintf("is not set, and listen.tls is %q: name the file of the certificate that clients are shown, in PEM form", l.TLS)}
+		return &Error{Key: key + ".cert", Problem: fmt.Sprintf("is not set, and tls is %q: name the file of the certificate that clients are shown, in PEM form", l.TLS)}
 	case l.TLS != "off" && l.Key == "":
-		return &Error{Key: "listen.key", Problem: fmt.Sprintf("is not set, and listen.tls is %q: name the file of the certificate's private key, in PEM form", l.TLS)}
+		return &Error{Key: key + ".key", Problem: fmt.Sprintf("is not set, and tls is %q: name the file of the certificate's private key, in PEM form", l.TLS)}
 	case l.ClientCert != "optional" && l.ClientCA == "":
-		return &Error{Key: "listen.client_ca", Problem: fmt.Sprintf("is not set, and listen.client_cert is %q: name the file of the root certificates that vouch for clients, in PEM form", l.ClientCert)}
+		return &Error{Key: key + ".client_ca", Problem: fmt.Sprintf("is not set, and client_cert is %q: name the file of the root certificates that vouch for clients, in PEM form", l.ClientCert)}
 	case l.ClientCA != "" && l.TLS == "off":
-		return &Error{Key: "listen.client_ca", Problem: "is set, and listen.tls is \"off\": certificates of clients need TLS; write tls = \"required\""}
+		return &Error{Key: key + ".client_ca", Problem: "is set, and tls is \"off\": certificates of clients need TLS; write tls = \"required\""}
 	case l.ClientCert != "optional" && l.TLS != "required":
-		return &Error{Key: "listen.client_cert", Problem: fmt.Sprintf("is %q, and listen.tls is %q: a client without TLS would need no certificate; write tls = \"required\"", l.ClientCert, l.TLS)}
+		return &Error{Key: key + ".client_cert", Problem: fmt.Sprintf("is %q, and tls is %q: a client without TLS would need no certificate; write tls = \"required\"", l.ClientCert, l.TLS)}
 	}
 	return nil
 }

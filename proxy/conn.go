@@ -18,8 +18,9 @@ import (
 // is held over a write and neither direction waits for the other.
 type conn struct {
 	hub    *hub
-	tls    *listenTLS // nil: the listener has none
-	client net.Conn   // changed by meet alone, with mu held, when it becomes a TLS connection
+	tls    *listenTLS    // nil: the listener has none
+	idle   time.Duration // how long the client may be idle outside of a transaction; 0: for ever
+	client net.Conn      // changed by meet alone, with mu held, when it becomes a TLS connection
 	log    *zap.Logger
 
 	mu      sync.Mutex // guards what follows, and every call of session
@@ -50,6 +51,7 @@ type conn struct {
 type fatal struct{ code, message, hint string }
 
 var (
+	idled    = &fatal{"57P05", "terminating connection due to the proxy's client_idle_timeout", "Connect again, or raise limits.client_idle_timeout in the proxy's settings."}
 	shutdown = &fatal{"57P01", "terminating connection: the proxy is shutting down", "Connect again."}
 	lost     = &fatal{"57P01", "terminating connection: the server has ended the session", "Connect again."}
 	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}

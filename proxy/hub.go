@@ -36,7 +36,8 @@ type hub struct {
 	state  *rewrite.State
 	conns  map[*conn]struct{}
 	keys   map[string]*conn
-	change *change // the last Apply, until it is through
+	users  map[string]int // clients that have said who they are
+	change *change        // the last Apply, until it is through
 
 	holdMu sync.Mutex
 	held   map[*conn]struct{} // connections with a statement that waits for the gate
@@ -45,7 +46,7 @@ type hub struct {
 func newHub(log *zap.Logger, state *rewrite.State, holdTimeout func() time.Duration, registrar *registrar, counters *counters) *hub {
 	return &hub{
 		log: log, holdTimeout: holdTimeout, registrar: registrar, counters: counters, state: state,
-		conns: map[*conn]struct{}{}, keys: map[string]*conn{}, held: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, keys: map[string]*conn{}, users: map[string]int{}, held: map[*conn]struct{}{},
 		usage: usage{counts: map[usageKey]int64{}}, latency: latencies{since: time.Now()},
 	}
 }
@@ -70,6 +71,25 @@ func (h *hub) remove(c *conn) {
 	delete(h.conns, c)
 	if key := string(c.session.Key()); h.keys[key] == c {
 		delete(h.keys, key)
+	}
+}
+
+// enter counts a client of a user. It says false where there are limit of them already; 0: there is no limit.
+func (h *hub) enter(user string, limit int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if limit > 0 && h.users[user] >= limit {
+		return false
+	}
+	h.users[user]++
+	return true
+}
+
+func (h *hub) leave(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users[user]--; h.users[user] == 0 {
+		delete(h.users, user)
 	}
 }
 

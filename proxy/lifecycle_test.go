@@ -248,9 +248,9 @@ func TestAcceptGoesOnAfterFailures(t *testing.T) {
 	opt := options(t)
 	opt.Log = zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
 	p := open(t, opt, newControl(noMigrations(t)))
-	tired := &tiredListener{Listener: p.clients}
+	tired := &tiredListener{Listener: p.clients[0].Listener}
 	tired.failures.Store(3)
-	p.clients = tired
+	p.clients[0].Listener = tired
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- p.Serve(ctx) }()

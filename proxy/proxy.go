@@ -20,11 +20,14 @@ type Options struct {
 	Listen         string // host:port of the clients' listener; port 0: any
 	Version        lens.Version
 	TLS            ListenTLS
-	Server         []string // host:port each; the first that can be reached is used
+	Listeners      []Listener     // beside that one
+	Sockets        []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
+	Server         []string       // host:port, or the path of a unix socket, each; the first that can be reached is used
 	ServerTLS      ServerTLS
 	Admin          string // path of the admin socket
 	Metrics        string // host:port; "": none
 	MaxConnections int
+	Limits         Live          // the limits beside that one
 	HoldTimeout    time.Duration // how long a statement is held while the proxy has no lease
 	DrainTimeout   time.Duration // how long Serve waits for transactions to end; 0: not at all
 	// CheckDefinition judges a definition that came in over the admin socket, as far as it can be without the database; its errors are the
@@ -40,8 +43,7 @@ type Proxy struct {
 	live     atomic.Pointer[Live] // never nil
 	log      *zap.Logger
 	counters counters
-	clients  net.Listener
-	tls      *listenTLS // nil: the listener has none
+	clients  []*listener
 	server   *serverTLS
 	admin    *socket
 	metrics  net.Listener // nil where there are none
@@ -57,22 +59,23 @@ type Proxy struct {
 // database is not touched: where a port is in use, nothing has been changed.
 func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{})}
-	p.Reload(Live{Version: opt.Version, MaxConnections: opt.MaxConnections, HoldTimeout: opt.HoldTimeout, DrainTimeout: opt.DrainTimeout})
+	if opt.Limits.MaxConnections == 0 {
+		opt.Limits.MaxConnections = opt.MaxConnections
+	}
+	opt.Limits.Version, opt.Limits.HoldTimeout, opt.Limits.DrainTimeout = opt.Version, opt.HoldTimeout, opt.DrainTimeout
+	p.Reload(opt.Limits)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	if p.tls, err = openListenTLS(opt.TLS, p.log); err != nil {
-		return nil, err
-	}
 	if p.server, err = openServerTLS(opt.ServerTLS, p.log); err != nil {
 		return nil, err
 	}
 	if p.admin, err = listenAdmin(opt.Admin); err != nil {
 		return nil, err
 	}
-	if p.clients, err = listen(ctx, opt.Listen, "clients", "--listen"); err != nil {
+	if err = p.openListeners(ctx); err != nil {
 		return nil, err
 	}
 	if opt.Metrics != "" {
@@ -94,15 +97,6 @@ func (p *Proxy) Join(ctx context.Context, control Control) error {
 	return nil
 }
 
-func listen(ctx context.Context, addr, what, setting string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listening for %s on %s: %s; stop what uses it, or choose another with %s", what, addr, bindReason(err), setting)
-	}
-	return l, nil
-}
-
 func bindReason(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -111,8 +105,17 @@ func bindReason(err error) string {
 	return err.Error()
 }
 
-// Addr is where clients connect.
-func (p *Proxy) Addr() net.Addr { return p.clients.Addr() }
+// Addr is where clients connect, on the first listener.
+func (p *Proxy) Addr() net.Addr { return p.clients[0].Addr() }
+
+// Addrs are all places where clients connect.
+func (p *Proxy) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(p.clients))
+	for i, l := range p.clients {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
 
 // Serve carries clients until ctx ends; Join must have succeeded. Then it drains: it takes no more clients, ends each at its next transaction boundary, after
 // DrainTimeout (or Kill) wherever it is, and leaves the proxies. When it returns, all that it started has ended.
@@ -137,11 +140,13 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	dialing, hangUp := context.WithCancel(background)
 	defer hangUp()
 	var clients sync.WaitGroup
-	group.Go(func() { p.accept(dialing, &clients) })
+	for _, l := range p.clients {
+		group.Go(func() { p.accept(dialing, l, &clients) })
+	}
 
 	<-ctx.Done()
 	p.log.Info("shutting down", zap.Int64("clients", p.hub.sessions.Load()))
-	err := p.clients.Close()
+	err := p.closeListeners()
 	p.drain(&clients, hangUp)
 	for _, s := range servers {
 		err = errors.Join(err, closeHTTP(s))
@@ -158,11 +163,11 @@ func (p *Proxy) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
 
 // accept takes clients until the listener is closed. Where that fails for another reason (such as too many open files), it waits a
 // little, longer each time, instead of giving up or spinning.
-func (p *Proxy) accept(ctx context.Context, clients *sync.WaitGroup) {
+func (p *Proxy) accept(ctx context.Context, l *listener, clients *sync.WaitGroup) {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
-		client, err := p.clients.Accept()
+		client, err := l.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -177,7 +182,7 @@ func (p *Proxy) accept(ctx context.Context, clients *sync.WaitGroup) {
 		}
 		pause = shortest
 		p.counters.accepted.Add(1)
-		clients.Go(func() { p.serveClient(ctx, client) })
+		clients.Go(func() { p.serveClient(ctx, l, client) })
 	}
 }
 
@@ -244,10 +249,7 @@ func closeHTTP(s *http.Server) error {
 
 // Close closes what Open has opened, of a proxy that is not served.
 func (p *Proxy) Close() error {
-	var err error
-	if p.clients != nil {
-		err = p.clients.Close()
-	}
+	err := p.closeListeners()
 	if p.metrics != nil {
 		err = errors.Join(err, p.metrics.Close())
 	}

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,10 +62,34 @@ func (c *conn) fromClient(in *reader, rest []byte) {
 		case len(rest) == 0:
 			in.release()
 			var err error
-			if rest, err = in.read(); err != nil {
+			if rest, err = c.read(in); err != nil {
 				return // the client's end of file, or the connection is ended
 			}
 			c.hub.counters.fromClient.Add(int64(len(rest)))
+		}
+	}
+}
+
+// read reads from the client, and ends the connection of one that is idle for too long.
+func (c *conn) read(in *reader) ([]byte, error) {
+	for {
+		if c.idle > 0 {
+			c.deadline(time.Now().Add(c.idle))
+		}
+		data, err := in.read()
+		if c.idle == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return data, err
+		}
+		over := false
+		c.locked(func() *change {
+			if !c.ending && !c.cut && c.session.AtBoundary() {
+				c.end(idled)
+			}
+			over = c.ending || c.cut
+			return nil
+		})
+		if over {
+			return nil, err
 		}
 	}
 }

@@ -129,6 +129,9 @@ func (p *Proxy) dial(ctx context.Context, secure bool) (*dialled, error) {
 func (p *Proxy) dialOne(ctx context.Context, addr string, secure bool) (net.Conn, error) {
 	// TCP_NODELAY is what package net sets of itself.
 	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	if isSocket(addr) {
+		return d.DialContext(ctx, "unix", addr) // where libpq uses no TLS either
+	}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil || !secure {
 		return conn, err

@@ -26,11 +26,11 @@ const (
 )
 
 // serveClient carries one client from its first byte to its last. It owns both sockets and waits for both loops.
-func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
-	c := &conn{hub: p.hub, client: client, tls: p.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
-	defer func() { _ = c.client.Close() }() // whatever is wrong with it then, it is over
+func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 	live := p.live.Load()
-	if !p.hub.add(c, live.MaxConnections+extraConnections, session.Options{Version: live.Version, TLS: p.opt.TLS.Offer, Gate: c}) {
+	c := &conn{hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
+	defer func() { _ = c.client.Close() }() // whatever is wrong with it then, it is over
+	if !p.hub.add(c, live.MaxConnections+extraConnections, session.Options{Version: l.version(), TLS: l.offer, MaxMessage: live.MaxPacketSize, MaxStatement: live.MaxStatementSize, Gate: c}) {
 		p.counters.refused.Add(1)
 		return
 	}
@@ -41,7 +41,7 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 
 	in := newReader(client)
 	defer in.release()
-	start, rest := c.meet(ctx, in)
+	start, rest := c.meet(ctx, in, live.ClientLoginTimeout)
 	switch {
 	case start == nil:
 		return
@@ -60,10 +60,18 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 		})
 		return
 	}
-	if no := p.tls.admits(c.client, start.User); no != nil {
+	if no := l.tls.admits(c.client, start.User); no != nil {
 		p.turnAway(c, no)
 		return
 	}
+	if !p.hub.enter(start.User, live.MaxUserConnections) {
+		p.turnAway(c, &fatal{
+			"53300", fmt.Sprintf("the proxy has its limit of %d clients for the user %q already", live.MaxUserConnections, start.User),
+			"Raise limits.max_user_connections in the proxy's settings, or connect with fewer clients.",
+		})
+		return
+	}
+	defer p.hub.leave(start.User)
 	server, err := p.reach(ctx, c)
 	if err != nil {
 		c.log.Warn("the server cannot be reached", zap.Error(err))
@@ -76,8 +84,11 @@ func (p *Proxy) serveClient(ctx context.Context, client net.Conn) {
 
 // meet reads the client's bytes until the session knows who it is. It gives what the session has not taken yet. It gives nil where
 // there is nobody to carry; the client has been told why, where it could be.
-func (c *conn) meet(ctx context.Context, in *reader) (start *session.Startup, rest []byte) {
-	c.deadline(time.Now().Add(startupTimeout))
+func (c *conn) meet(ctx context.Context, in *reader, patience time.Duration) (start *session.Startup, rest []byte) {
+	if patience == 0 {
+		patience = startupTimeout
+	}
+	c.deadline(time.Now().Add(patience))
 	for {
 		data, err := in.read()
 		if err != nil { // it left, was too slow, or the proxy is shutting down
@@ -134,7 +145,7 @@ func (c *conn) secure(ctx context.Context, begun []byte, direct bool) error {
 func (c *conn) deadline(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ending {
+	if !c.ending && !c.cut {
 		_ = c.client.SetReadDeadline(t) // an error means that it is closed: the next read tells
 	}
 }

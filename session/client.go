@@ -1,6 +1,9 @@
 package session
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Client takes bytes that the client sent and says how many it consumed: all, unless the session is Blocked when it returns. After a wait it
 // is called again with the rest, or with nil where there is none. An error ends the session: the owner writes what ToClient gives
@@ -50,6 +53,10 @@ func (s *Session) clientStep() (bool, error) {
 	typ, length := h[0], binary.BigEndian.Uint32(h[1:])
 	if length < 4 || length > largeFrame {
 		return false, s.violation("08P01", "invalid message length %d in a message of type %q", length, typ)
+	}
+	if int(length) > s.largest {
+		return false, s.fail("54000", fmt.Sprintf("a message of %d bytes is more than the proxy takes (%d bytes)", length, s.largest),
+			"Raise limits.max_packet_size in the proxy's settings, or send less in one message.")
 	}
 	size := 1 + int(length)
 	if s.phase == authenticating && typ != 'p' && typ != 'X' {

@@ -26,6 +26,8 @@ type Options struct {
 	// MaxStatement bounds, in bytes, each message that is held whole, and the texts of a session's prepared statements all together. Larger
 	// statements are refused with 54000. 0: 64 MiB.
 	MaxStatement int
+	// MaxMessage bounds, in bytes, each message of the client, whose connection ends at it. 0: PostgreSQL's own limit, 1 GiB.
+	MaxMessage int
 }
 
 // Block says whether and for what a session has stopped consuming the client's bytes.
@@ -90,6 +92,7 @@ type Session struct {
 	planner planner
 	version lens.Version // the listener's, or what the startup packet says instead
 	limit   int
+	largest int   // message of the client
 	err     error // why the session ended; given again by every later call
 
 	client, server     flow
@@ -153,6 +156,9 @@ func New(o Options) *Session {
 	s := &Session{
 		gate: o.Gate, planner: rewriter{}, version: o.Version, limit: o.MaxStatement, state: o.State, tls: o.TLS, dirty: true,
 		statements: map[string]*record{}, portals: map[string]*record{},
+	}
+	if s.largest = o.MaxMessage; s.largest == 0 {
+		s.largest = largeFrame
 	}
 	if s.limit == 0 {
 		s.limit = 64 << 20

@@ -12,12 +12,14 @@ import (
 )
 
 // reloadable are the settings that SIGHUP puts into force; the others are named, and wait for a restart. The files of certificates are read again by themselves.
-var reloadable = []string{"listen.version", "limits.max_connections", "hold_timeout", "drain_timeout", "log.level"}
+var reloadable = []string{"listen.version", "limits.max_connections", "limits.max_user_connections", "limits.client_login_timeout", "limits.client_idle_timeout", "limits.max_packet_size", "limits.max_statement_size", "hold_timeout", "drain_timeout", "log.level"}
 
 // live gives those of the proxy.
 func live(s *config.Settings) proxy.Live {
 	return proxy.Live{
 		Version: s.Listen.Version, MaxConnections: s.Limits.MaxConnections, HoldTimeout: time.Duration(s.HoldTimeout), DrainTimeout: time.Duration(s.DrainTimeout),
+		MaxUserConnections: s.Limits.MaxUserConnections, ClientLoginTimeout: time.Duration(s.Limits.ClientLoginTimeout), ClientIdleTimeout: time.Duration(s.Limits.ClientIdleTimeout),
+		MaxPacketSize: s.Limits.MaxPacketSize, MaxStatementSize: s.Limits.MaxStatementSize,
 	}
 }
 

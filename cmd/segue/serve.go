@@ -131,8 +131,13 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	if err != nil {
 		return fmt.Errorf("asking for the host's name: %w", err)
 	}
+	sockets, err := handedOver(os.Getenv)
+	if err != nil {
+		return err
+	}
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
+		Listeners: listeners(settings), Sockets: sockets, Limits: live(settings),
 		Admin: settings.Admin.Socket, Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
 		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
 		CheckDefinition: config.ValidateDefinition, Log: log,
@@ -154,9 +159,13 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 		level.SetLevel(logLevel(s))
 	}}
 	defer r.on(hangups)()
-	if _, err := fmt.Fprintf(stdout, "segue: listening on %s, server %s, admin %s\n", p.Addr(), strings.Join(servers, ","), settings.Admin.Socket); err != nil {
+	if _, err := fmt.Fprintf(stdout, "segue: listening on %s, server %s, admin %s\n", addresses(p.Addrs()), strings.Join(servers, ","), settings.Admin.Socket); err != nil {
 		log.Warn("telling that the proxy accepts failed", zap.Error(err))
 	}
+	if err := notify(os.Getenv, "READY=1"); err != nil {
+		log.Warn("telling the service manager that the proxy accepts failed", zap.Error(err))
+	}
+	defer func() { _ = notify(os.Getenv, "STOPPING=1") }() // nobody minds
 	return p.Serve(ctx)
 }
 

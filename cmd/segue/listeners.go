@@ -1,0 +1,26 @@
+package main
+
+import (
+	"net"
+	"strings"
+
+	"segue/config"
+	"segue/proxy"
+)
+
+// listeners gives those beside the first one as package proxy has them.
+func listeners(s *config.Settings) []proxy.Listener {
+	var out []proxy.Listener
+	for _, l := range s.AllListeners()[1:] {
+		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l)})
+	}
+	return out
+}
+
+func addresses(addrs []net.Addr) string {
+	words := make([]string, len(addrs))
+	for i, a := range addrs {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ",")
+}
