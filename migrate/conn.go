@@ -58,7 +58,7 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 
 // settings make a session independent of how the role and the database are set up. search_path is pg_catalog so that what the server
 // writes for us (defaults, types, index definitions) is qualified; row_security is off so that a policy gives an error instead of
-// hiding rows from the backfill.
+// hiding rows from the backfill. What the proxies agree on must outlive a crash of the server, so a commit is waited for.
 const settings = `
 SET search_path = pg_catalog;
 SET row_security = off;
@@ -81,7 +81,8 @@ SET tcp_keepalives_interval = 5;
 SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = 10000;
 SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '1s' ELSE '0' END, false) FROM pg_settings
-WHERE name IN ('client_connection_check_interval', 'idle_session_timeout', 'transaction_timeout')`
+WHERE name IN ('client_connection_check_interval', 'idle_session_timeout', 'transaction_timeout');
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
 
 // connect opens a control connection. The caller closes it.
 func (c *Controller) connect(ctx context.Context) (*pgx.Conn, error) { return c.dial(ctx, nil) }

@@ -1,0 +1,78 @@
+package migrate
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap/zaptest"
+
+	"segue/internal/pgtest"
+	"segue/migrate/agree"
+)
+
+// Clients' sessions have to be on the server that the control connection reaches, and that has to be the primary.
+func TestSessionsOfAnotherServer(t *testing.T) {
+	ctx := context.Background()
+	server := func(s *pgtest.Server, err error) *pgtest.Server {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	primary := server(pgtest.Start(ctx, pgtest.Options{}))
+	super, err := pgx.Connect(ctx, primary.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(t, super, "CREATE ROLE control LOGIN", "CREATE ROLE web LOGIN", "GRANT CREATE ON DATABASE postgres TO control")
+	if err := super.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	standby := server(primary.Standby(ctx))
+	const db = "postgres"
+	p, err := Open(ctx, Options{DSN: primary.DSNAs("control", db), Host: "here", Build: "test", Log: zaptest.NewLogger(t, zaptest.Level(zapLevel))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := p.Join(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx, Options{DSN: standby.DSNAs("control", db), Log: zaptest.NewLogger(t)}); err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write") {
+		t.Errorf("the control connection reaches a standby: %v", err)
+	}
+	there := pgtest.Connect(t, standby.DSNAs("web", db)).PgConn().PID()
+	here := pgtest.Connect(t, primary.DSNAs("web", db)).PgConn().PID()
+	register := func(want string, servers []string, pids ...uint32) {
+		t.Helper()
+		p.opt.Servers = servers
+		err := p.Register(ctx, pids)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+	elsewhere := []string{standby.Addr()}
+	register("is a standby", elsewhere, here, there)
+	register("", elsewhere, here)
+	if err := standby.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	register("timeline 2) is not the one", elsewhere, there)
+	register("", []string{primary.Addr()}, there) // as behind a pooler, whose sessions have PIDs of its own
+	p.opt.Servers = elsewhere
+	if err := p.sameSystems(ctx, agree.History{System: "7", Timeline: 1}); err == nil || !strings.Contains(err.Error(), "another one") {
+		t.Errorf("another system: %v", err)
+	}
+}
