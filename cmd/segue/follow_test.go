@@ -111,8 +111,8 @@ func TestFollow(t *testing.T) {
 		{"advance m", []string{""}, exitFailed, "segue: m is gone: it was dropped meanwhile; see segue status\n"},
 		{"drop m", []string{done, ""}, exitFailed, "segue: drop m: it is still there, at backfill, proved; see segue status m\n"},
 		{"drop m", []string{analyze, ""}, exitDone, "m: backfill: analyzing\nm: forgotten\n"},
-		{"verify m", []string{apart}, exitFailed, "segue: verify m: verified: 10 rows, 2 apart, the first: 3, 7; make them agree with --repair\n"},
-		{"verify m --repair", []string{apart}, exitDone, "m: backfill; verified: 10 rows, 2 apart, the first: 3, 7\n"},
+		{"verify m", []string{apart}, exitFailed, "segue: verify m: verified: 10 rows, 2 apart, the first: 3; 7; make them agree with --repair\n"},
+		{"verify m --repair", []string{apart}, exitDone, "m: backfill; verified: 10 rows, 2 apart, the first: 3; 7\n"},
 	} {
 		admin := scriptedProxy(t, c.script, nil)
 		code, out, err := command(context.Background(), append(strings.Fields(c.args), "--admin", admin)...)
