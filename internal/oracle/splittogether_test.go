@@ -59,7 +59,7 @@ func TestSplitTogether(t *testing.T) {
 	for _, v := range []*Variant{&Cascading, &Referring} {
 		t.Run(v.Name, func(t *testing.T) {
 			ctx := context.Background()
-			direct, connect := splitSwitched(t, v)
+			direct, connect, _ := splitSwitched(t, v)
 			var done sync.WaitGroup
 			for i := range 6 {
 				side := Side(i % 2)
@@ -80,14 +80,14 @@ func TestSplitTogether(t *testing.T) {
 }
 
 // splitSwitched starts a split and brings it to switch-reads. It gives a connection to the database itself, and what connects code of a side to a proxy.
-func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(Side) *pgx.Conn) {
+func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(version any) *pgx.Conn, l *liveWorld) {
 	t.Helper()
 	ctx := context.Background()
 	name := pgtest.Database(t)
 	direct = pgtest.Connect(t, pgtest.Shared().DSN(name))
 	pgtest.Exec(t, direct, append(v.splitTables(OldSide), v.splitSeed(false, false)...)...)
 	addr, control := startProxy(t, pgtest.Shared().DSN(name))
-	l := &liveWorld{t: t, control: control}
+	l = &liveWorld{t: t, control: control}
 	to := lens.SwitchReads
 	if err := control.Start(ctx, v.Definition()); err != nil {
 		t.Fatal(err)
@@ -97,10 +97,10 @@ func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(Sid
 		t.Fatal(err)
 	}
 	l.settle(func(ms []migrate.MigrationStatus) bool { return ms[0].Phase == to })
-	return direct, func(s Side) *pgx.Conn {
+	return direct, func(version any) *pgx.Conn {
 		t.Helper()
-		return pgtest.Connect(t, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&options=-csegue.version%%3D%s", addr, name, s))
-	}
+		return pgtest.Connect(t, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&options=-csegue.version%%3D%s", addr, name, version))
+	}, l
 }
 
 // agreeing fails the test where the two tables do not say the same.
@@ -129,7 +129,7 @@ var swaps = [2]string{
 // of them but the first 40001.
 func TestSplitSwap(t *testing.T) {
 	ctx := context.Background()
-	direct, connect := splitSwitched(t, &Cascading)
+	direct, connect, _ := splitSwitched(t, &Cascading)
 	conns := []*pgx.Conn{connect(OldSide), connect(NewSide), connect(OldSide), connect(NewSide)}
 	for _, level := range []string{"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"} {
 		for range 40 {
@@ -196,4 +196,71 @@ func oneTogether(ctx context.Context, conn *pgx.Conn, rnd *rand.Rand, side Side,
 		return err
 	}
 	return nil
+}
+
+// TestSplitBesideOthers renames a column of a table that is being split, to its end: code of each version, and of one that knows the split and not the rename, works meanwhile, and
+// rows are locked by the old table's other columns as they come and go.
+func TestSplitBesideOthers(t *testing.T) {
+	ctx := context.Background()
+	direct, connect, l := splitSwitched(t, &Cascading)
+	const split, rename = "users_full_name", "users_mail"
+	at := func(p lens.Phase) {
+		t.Helper()
+		l.settle(func(ms []migrate.MigrationStatus) bool { return len(ms) == 2 && ms[1].Phase == p })
+	}
+	if err := l.control.Start(ctx, &lens.Definition{Name: rename, Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "email", To: "mail"}}); err != nil {
+		t.Fatal(err)
+	}
+	at(lens.DualWrite)
+	sessions := []struct {
+		conn               *pgx.Conn
+		email              string // what the code calls it
+		star               string // the columns of users
+		write, read, locks string
+	}{
+		{connect(lens.Old), "email", "id address phone email age created_at", "UPDATE users SET address = $1 WHERE id = 2", "SELECT address FROM users WHERE id = 2", "SELECT address FROM users WHERE id = 2 FOR UPDATE"},
+		{connect(split), "email", "id email age created_at", "UPDATE addresses SET address = $1 WHERE user_id = 2", "SELECT address FROM addresses WHERE user_id = 2", "SELECT address FROM addresses WHERE user_id = 2 FOR UPDATE"},
+		{connect(lens.New), "mail", "", "UPDATE addresses SET address = $1 FROM users WHERE users.id = user_id AND mail = 'bob@x'", "SELECT address FROM addresses JOIN users ON id = user_id WHERE mail = 'bob@x'", "SELECT address FROM addresses a JOIN users u ON u.id = a.user_id WHERE mail = 'bob@x' FOR UPDATE OF a"},
+	}
+	n := 0
+	all := func() {
+		t.Helper()
+		for i, s := range sessions {
+			n++
+			value := fmt.Sprint("value ", n)
+			if _, err := s.conn.Exec(ctx, s.write, value); err != nil {
+				t.Errorf("session %d: %s: %v", i, s.write, err)
+			}
+			for k, o := range sessions {
+				for _, sql := range []string{o.read, o.locks} {
+					var got string
+					if err := o.conn.QueryRow(ctx, sql).Scan(&got); err != nil || got != value {
+						t.Errorf("session %d wrote %q, and session %d reads %q by %s (%v)", i, value, k, got, sql, err)
+					}
+				}
+			}
+			rows, err := s.conn.Query(ctx, "SELECT * FROM users WHERE "+s.email+" = 'bob@x'")
+			if err != nil {
+				t.Errorf("session %d: %v", i, err)
+				continue
+			}
+			var names []string
+			for _, f := range rows.FieldDescriptions() {
+				names = append(names, f.Name)
+			}
+			rows.Close()
+			if got := strings.Join(names, " "); s.star != "" && got != s.star {
+				t.Errorf("session %d sees the columns %s, want %s", i, got, s.star)
+			}
+		}
+	}
+	all()
+	for _, p := range []lens.Phase{lens.SwitchReads, lens.Contract, lens.Complete} {
+		if err := l.control.Advance(ctx, rename, proxy.AdvanceOptions{To: &p, Yes: true}); err != nil {
+			t.Fatal(err)
+		}
+		at(p)
+		all()
+	}
+	agreeing(t, direct)
 }
