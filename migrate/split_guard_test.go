@@ -57,6 +57,9 @@ func TestSplitGuardMatrix(t *testing.T) {
 				{"INSERT INTO users VALUES (3, 'x', 'z') ON CONFLICT (id) DO UPDATE SET address = EXCLUDED.address", "1=a 2=b 3=z / 1=a:n1 2=b 3=z"},
 				{"MERGE INTO users u USING (VALUES (1, 'm'), (4, 'n')) v (id, a) ON u.id = v.id WHEN MATCHED THEN UPDATE SET address = a WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'x', a)", "1=m 2=b 3=- 4=n / 1=m:n1 2=b 4=n"},
 				{"WITH d AS (DELETE FROM users WHERE id = 1 RETURNING *) INSERT INTO users SELECT 7, name, address FROM d", "2=b 3=- 7=a / 2=b 7=a"},
+				{"WITH d AS (DELETE FROM users WHERE id = 1 RETURNING *) INSERT INTO users SELECT id, name, 'again' FROM d", "1=again 2=b 3=- / 1=again 2=b"},
+				{"WITH d AS (DELETE FROM users WHERE id = 1 RETURNING *) UPDATE users u SET id = 1 FROM d WHERE u.id = 2", "1=b 3=- / 1=b"},
+				{"WITH d AS (DELETE FROM users WHERE id = 1 RETURNING *) UPDATE users u SET id = 1 FROM d WHERE u.id = 3", "1=- 2=b / 2=b"},
 				{"WITH u AS (UPDATE users SET address = 'w' WHERE id = 1) UPDATE users SET address = 'v' WHERE id = 2", "1=w 2=v 3=- / 1=w:n1 2=v"},
 				{"TRUNCATE users, addresses", " / "},
 				// New code.
@@ -106,6 +109,19 @@ func TestSplitGuardMatrix(t *testing.T) {
 			if foreign == "" {
 				e.exec("INSERT INTO users VALUES (1, 'x', 'a'), (2, 'x', 'b')", "TRUNCATE users")
 				e.want("SELECT count(*) FROM addresses", "0")
+			}
+			// TRUNCATE takes rows that the transaction does not see.
+			e.exec("INSERT INTO users VALUES (1, 'x', 'a')")
+			for sql, want := range map[string]string{"TRUNCATE addresses": formless, "TRUNCATE users, addresses": "", "TRUNCATE users": map[bool]string{true: "", false: formless}[foreign == ""]} {
+				pgtest.Exec(t, web, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1")
+				e.exec("INSERT INTO users VALUES (7, 'x', 'later')")
+				_, err := web.Exec(context.Background(), sql)
+				if got := sqlState(err); got != want {
+					t.Errorf("%s with an old snapshot: %v, not %q", sql, err, want)
+				}
+				pgtest.Exec(t, web, "COMMIT")
+				e.agreed()
+				e.exec("TRUNCATE users, addresses")
 			}
 			// Logical replication applies as a replica, for which PostgreSQL's own foreign keys do nothing.
 			e.exec("SET session_replication_role = replica", "INSERT INTO users VALUES (1, 'x', 'a'), (2, 'x', 'b')", "UPDATE users SET address = 'z' WHERE id = 1", "UPDATE users SET id = 5 WHERE id = 2", "DELETE FROM users WHERE id = 1",

@@ -100,8 +100,13 @@ func (s *split) sourceBody() string {
 	})
 	columns := targets(s.key, "") + ", " + targets(s.moved, "")
 	update := fmt.Sprintf("UPDATE %s AS t SET %s FROM %s AS s WHERE %s AND %s AND %s AND %s;", s.to, set, s.table, at("NEW"), target("NEW"), s.filled("s"), unlike(s.moved, targetOf("t"), sourceOf("s")))
-	insert := fmt.Sprintf("INSERT INTO %s AS t (%s) SELECT %s, %s FROM %s AS s WHERE %s AND %s ON CONFLICT (%s) DO ", s.to, columns,
-		sources(s.key, "s"), sources(s.moved, "s"), s.table, at("NEW"), s.filled("s"), targets(s.key, ""))
+	insertOf := func(row string) string {
+		return fmt.Sprintf("INSERT INTO %s AS t (%s) SELECT %s, %s FROM %s AS s WHERE %s AND %s ON CONFLICT (%s) DO ", s.to, columns,
+			sources(s.key, "s"), sources(s.moved, "s"), s.table, at(row), s.filled("s"), targets(s.key, ""))
+	}
+	insert := insertOf("NEW")
+	// The statement may have given the key of a row that it deleted to another one: what the target has of it is the former row's, whatever the source has now.
+	former := func(row string) string { return fmt.Sprintf("%s AS t WHERE %s", s.to, target(row)) }
 	without := func(row string) string {
 		return fmt.Sprintf("%s AS t WHERE %s AND NOT EXISTS (SELECT FROM %s AS s WHERE %s AND %s)", s.to, target(row), s.table, at(row), s.filled("s"))
 	}
@@ -109,10 +114,12 @@ func (s *split) sourceBody() string {
 	keyMoved := unlike(s.key, sourceOf("NEW"), sourceOf("OLD"))
 	var b strings.Builder
 	b.WriteString("DECLARE\n  wrote pg_catalog.bool := false;\nBEGIN\n  " + s.open() + "\n")
-	fmt.Fprintf(&b, "  IF TG_OP = 'DELETE' THEN\n    %s\n    DELETE FROM %s;\n    wrote := FOUND;\n    %s\n", setTo(s.imageSetting(), s.image(sourceOf("OLD"), null)), without("OLD"), setTo(s.imageSetting(), "''"))
-	fmt.Fprintf(&b, "    IF NOT wrote THEN\n%s      IF EXISTS (SELECT FROM %s) THEN\n        %s\n      END IF;\n    END IF;\n    RETURN NULL;\n  END IF;\n", s.probe("      "), without("OLD"), s.raiseKept(s.to))
+	fmt.Fprintf(&b, "  IF TG_OP = 'DELETE' AND TG_NARGS > 0 THEN -- the key may have been given again before this row's turn came\n    %sNOTHING;\n    RETURN NULL;\n  END IF;\n", insertOf("OLD"))
+	fmt.Fprintf(&b, "  IF TG_OP = 'DELETE' THEN\n    %s\n    DELETE FROM %s;\n    wrote := FOUND;\n    %s\n", setTo(s.imageSetting(), s.image(sourceOf("OLD"), null)), former("OLD"), setTo(s.imageSetting(), "''"))
+	fmt.Fprintf(&b, "    IF NOT wrote THEN\n%s      IF EXISTS (SELECT FROM %s) THEN\n        %s\n      END IF;\n    END IF;\n    RETURN NULL;\n  END IF;\n", s.probe("      "), former("OLD"), s.raiseKept(s.to))
 	fmt.Fprintf(&b, "  IF TG_OP = 'INSERT' THEN\n    %s\n    %sNOTHING;\n    wrote := FOUND;\n    IF NOT wrote THEN\n      %s\n      wrote := FOUND;\n    END IF;\n  ELSE\n", announce, insert, update)
 	fmt.Fprintf(&b, "    IF %s THEN -- the row goes along, with what else it has\n", keyMoved)
+	fmt.Fprintf(&b, "      %s\n      DELETE FROM %s;\n", setTo(s.imageSetting(), s.image(sourceOf("NEW"), null)), former("NEW"))
 	fmt.Fprintf(&b, "      %s\n      UPDATE %s AS t SET %s WHERE %s;\n", setTo(s.movingSetting(), text(each(s.key, ", ", sourceOf("OLD")), each(s.key, ", ", sourceOf("NEW")))), s.to,
 		each(s.key, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.to) + " = " + c.source("NEW") }), target("OLD"))
 	fmt.Fprintf(&b, "      IF NOT FOUND THEN\n%s      END IF;\n      %s\n    END IF;\n    %s\n", s.probe("        "), setTo(s.movingSetting(), "''"), announce)
@@ -229,8 +236,15 @@ func (s *split) cutBody(required bool) string {
 		mark = fmt.Sprintf("    PERFORM pg_catalog.set_config(%s, 'on', true);\n", s.absentSetting())
 	}
 	nulls := each(s.moved, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.from) + " = NULL" })
-	return fmt.Sprintf("BEGIN\n  IF TG_ARGV[0] = 'source' THEN\n    IF EXISTS (SELECT FROM %[1]s) THEN\n      TRUNCATE %[1]s;\n    END IF;\n  ELSIF EXISTS (SELECT FROM %[2]s AS s WHERE %[3]s) THEN\n%[4]s    UPDATE %[2]s AS s SET %[5]s WHERE %[3]s;\n  END IF;\n  RETURN NULL;\nEND",
-		s.to, s.table, s.filled("s"), mark, nulls)
+	// TRUNCATE takes rows that the transaction's snapshot is too old for, which no statement could change: so the files are asked whether there are any.
+	empty := func(oid uint32) string {
+		return fmt.Sprintf("pg_catalog.pg_relation_size(%d::pg_catalog.oid::pg_catalog.regclass) OPERATOR(pg_catalog.=) 0", oid)
+	}
+	return fmt.Sprintf("BEGIN\n  IF TG_NARGS > 0 THEN\n    IF NOT %s THEN\n      TRUNCATE %s;\n    END IF;\n    RETURN NULL;\n  END IF;\n", empty(s.target.OID), s.to) +
+		fmt.Sprintf("  IF NOT %s AND pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN\n    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = %s, HINT = %s;\n  END IF;\n",
+			empty(s.source), quoteLiteral(fmt.Sprintf("%s cannot be truncated in a transaction with a snapshot of its own, for which rows of %s may be too new", s.to, s.table)),
+			quoteLiteral(fmt.Sprintf("Until migration %s is complete: TRUNCATE at READ COMMITTED, or DELETE.", s.migration))) +
+		fmt.Sprintf("  IF EXISTS (SELECT FROM %[1]s AS s WHERE %[2]s) THEN\n%[3]s    UPDATE %[1]s AS s SET %[4]s WHERE %[2]s;\n  END IF;\n  RETURN NULL;\nEND", s.table, s.filled("s"), mark, nulls)
 }
 
 // aloneBody raises where the target has a row of the key: what the foreign key would, or a refusal.

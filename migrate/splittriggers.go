@@ -52,6 +52,7 @@ func (s *split) triggers() []splitTrigger {
 	return []splitTrigger{
 		{name: s.early("delete"), table: s.table, sql: row("AFTER DELETE", s.table, s.filled("OLD")), function: guard},
 		{name: s.early("key"), table: s.table, sql: row("AFTER UPDATE", s.table, sourceKey), function: guard},
+		{name: s.late("delete"), table: s.table, sql: row("AFTER DELETE", s.table, s.filled("OLD")), function: guard, args: "'again'"},
 		{name: s.late("insert"), table: s.table, sql: row("AFTER INSERT", s.table, s.filled("NEW")), function: guard},
 		{name: s.late("update"), table: s.table, sql: row("AFTER UPDATE", s.table, "("+sourceMoved+") AND NOT ("+sourceKey+") AND "+source), function: guard},
 		{name: s.late("truncate"), table: s.table, sql: "AFTER TRUNCATE ON " + s.table, function: s.function("cut"), args: "'source'"},
