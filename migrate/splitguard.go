@@ -64,9 +64,9 @@ func (s *split) image(key, moved func(c splitColumn) string) string {
 
 func null(splitColumn) string { return "NULL" }
 
-// announced is true where a row is what the guard itself is making of it: for it, the guard need not be called again.
-func (s *split) announced(image string) string {
-	return "pg_catalog.pg_trigger_depth() > 0 AND pg_catalog.current_setting(" + s.imageSetting() + ", true) = " + image
+// announced ends a trigger's function for a row that is what the guard itself is making of it. Within such a write, the function is called at a depth of 2 or more.
+func (s *split) announced(event, image, result string) string {
+	return fmt.Sprintf("  IF pg_catalog.pg_trigger_depth() > 1%s THEN\n    IF pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) %s THEN\n      RETURN %s;\n    END IF;\n  END IF;\n", event, s.imageSetting(), image, result)
 }
 
 // sourceOf and targetOf give a function that qualifies a source's or a target's column.
@@ -111,14 +111,13 @@ func (s *split) sourceBody() string {
 		return fmt.Sprintf("%s AS t WHERE %s AND NOT EXISTS (SELECT FROM %s AS s WHERE %s AND %s)", s.to, target(row), s.table, at(row), s.filled("s"))
 	}
 	announce := setTo(s.imageSetting(), s.image(sourceOf("NEW"), sourceOf("NEW")))
-	keyMoved := unlike(s.key, sourceOf("NEW"), sourceOf("OLD"))
 	var b strings.Builder
-	b.WriteString("DECLARE\n  wrote pg_catalog.bool := false;\nBEGIN\n  " + s.open() + "\n")
+	b.WriteString("DECLARE\n  wrote pg_catalog.bool := false;\nBEGIN\n" + s.announced(" AND TG_OP = 'UPDATE'", s.image(sourceOf("NEW"), sourceOf("NEW")), "NULL") + "  " + s.open() + "\n")
 	fmt.Fprintf(&b, "  IF TG_OP = 'DELETE' AND TG_NARGS > 0 THEN -- the key may have been given again before this row's turn came\n    %sNOTHING;\n    RETURN NULL;\n  END IF;\n", insertOf("OLD"))
 	fmt.Fprintf(&b, "  IF TG_OP = 'DELETE' THEN\n    %s\n    DELETE FROM %s;\n    wrote := FOUND;\n    %s\n", setTo(s.imageSetting(), s.image(sourceOf("OLD"), null)), former("OLD"), setTo(s.imageSetting(), "''"))
 	fmt.Fprintf(&b, "    IF NOT wrote THEN\n%s      IF EXISTS (SELECT FROM %s) THEN\n        %s\n      END IF;\n    END IF;\n    RETURN NULL;\n  END IF;\n", s.probe("      "), former("OLD"), s.raiseKept(s.to))
 	fmt.Fprintf(&b, "  IF TG_OP = 'INSERT' THEN\n    %s\n    %sNOTHING;\n    wrote := FOUND;\n    IF NOT wrote THEN\n      %s\n      wrote := FOUND;\n    END IF;\n  ELSE\n", announce, insert, update)
-	fmt.Fprintf(&b, "    IF %s THEN -- the row goes along, with what else it has\n", keyMoved)
+	b.WriteString("    IF TG_NARGS > 0 THEN -- the key has changed: the row goes along, with what else it has\n")
 	fmt.Fprintf(&b, "      %s\n      DELETE FROM %s;\n", setTo(s.imageSetting(), s.image(sourceOf("NEW"), null)), former("NEW"))
 	fmt.Fprintf(&b, "      %s\n      UPDATE %s AS t SET %s WHERE %s;\n", setTo(s.movingSetting(), text(each(s.key, ", ", sourceOf("OLD")), each(s.key, ", ", sourceOf("NEW")))), s.to,
 		each(s.key, ", ", func(c splitColumn) string { return catalog.QuoteIdent(c.to) + " = " + c.source("NEW") }), target("OLD"))
@@ -174,7 +173,8 @@ func (s *split) targetBody(required bool) string {
 	at := matches(s.key, sourceOf("s"), variable)
 	var b strings.Builder
 	b.WriteString("DECLARE\n" + each(s.key, "\n", func(c splitColumn) string { return "  " + variable(c) + " " + s.targetType(c) + ";" }))
-	b.WriteString("\n  source_there pg_catalog.bool;\n  target_there pg_catalog.bool;\n  target_empty pg_catalog.bool;\n  agree pg_catalog.bool;\n  image pg_catalog.text;\nBEGIN\n  " + s.open() + "\n")
+	b.WriteString("\n  source_there pg_catalog.bool;\n  target_there pg_catalog.bool;\n  target_empty pg_catalog.bool;\n  agree pg_catalog.bool;\n  image pg_catalog.text;\nBEGIN\n")
+	b.WriteString(s.announced(" AND TG_OP = 'DELETE'", s.image(targetOf("OLD"), null), "NULL") + s.announced(" AND TG_OP <> 'DELETE'", s.image(targetOf("NEW"), targetOf("NEW")), "NULL") + "  " + s.open() + "\n")
 	fmt.Fprintf(&b, "  IF TG_OP = 'UPDATE' AND pg_catalog.pg_trigger_depth() > 1 THEN\n    IF pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) %s THEN\n      RETURN NULL; -- the source's row has moved, and this one with it\n    END IF;\n  END IF;\n",
 		s.movingSetting(), text(each(s.key, ", ", targetOf("OLD")), each(s.key, ", ", targetOf("NEW"))))
 	fmt.Fprintf(&b, "  FOR turn IN 1 .. 2 LOOP\n    IF turn = 1 THEN\n      CONTINUE WHEN TG_OP = 'INSERT';\n      IF TG_OP = 'UPDATE' THEN\n        CONTINUE WHEN NOT (%s);\n      END IF;\n      %s\n    ELSE\n      EXIT WHEN TG_OP = 'DELETE';\n      %s\n    END IF;\n",
@@ -225,8 +225,9 @@ func (s *split) nameOf() string   { return sqlName(s.to).Name }
 
 // intoBody locks the source's row before a row comes into the target: the order of locks is source, target.
 func (s *split) intoBody() string {
-	return fmt.Sprintf("BEGIN\n  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'on' THEN\n    PERFORM FROM %s AS s WHERE %s FOR NO KEY UPDATE;\n  END IF;\n  RETURN NEW;\nEND",
-		s.lockedSetting(), s.table, matches(s.key, sourceOf("s"), targetOf("NEW")))
+	return "BEGIN\n" + s.announced("", s.image(targetOf("NEW"), targetOf("NEW")), "NEW") +
+		fmt.Sprintf("  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'on' THEN\n    PERFORM FROM %s AS s WHERE %s FOR NO KEY UPDATE;\n  END IF;\n  RETURN NEW;\nEND",
+			s.lockedSetting(), s.table, matches(s.key, sourceOf("s"), targetOf("NEW")))
 }
 
 // cutBody brings one table to what TRUNCATE has made of the other.

@@ -38,28 +38,28 @@ type splitTrigger struct {
 	constraint       bool
 }
 
+// triggers lists them. The server reads WHEN from its text form in every statement, so it is kept small.
 func (s *split) triggers() []splitTrigger {
 	sourceMoved := each(s.moved, " OR ", func(c splitColumn) string { return c.differs(c.source("NEW"), c.source("OLD")) })
 	targetMoved := each(s.moved, " OR ", func(c splitColumn) string { return c.differs(c.targ("NEW"), c.targ("OLD")) })
 	sourceKey, targetKey := s.keyDiffers(sourceOf), s.keyDiffers(targetOf)
 	guard, to := s.function("source"), s.function("target")
 	row := func(event, table, when string) string {
-		return event + " ON " + table + " FOR EACH ROW WHEN (" + when + ")"
+		if when != "" {
+			when = " WHEN (" + when + ")"
+		}
+		return event + " ON " + table + " FOR EACH ROW" + when
 	}
-	source := "NOT (" + s.announced(s.image(sourceOf("NEW"), sourceOf("NEW"))) + ")"
-	target := "NOT (" + s.announced(s.image(targetOf("NEW"), targetOf("NEW"))) + ")"
-	gone := "NOT (" + s.announced(s.image(targetOf("OLD"), null)) + ")"
 	return []splitTrigger{
 		{name: s.early("delete"), table: s.table, sql: row("AFTER DELETE", s.table, s.filled("OLD")), function: guard},
-		{name: s.early("key"), table: s.table, sql: row("AFTER UPDATE", s.table, sourceKey), function: guard},
+		{name: s.early("key"), table: s.table, sql: row("AFTER UPDATE", s.table, sourceKey), function: guard, args: "'key'"},
 		{name: s.late("delete"), table: s.table, sql: row("AFTER DELETE", s.table, s.filled("OLD")), function: guard, args: "'again'"},
 		{name: s.late("insert"), table: s.table, sql: row("AFTER INSERT", s.table, s.filled("NEW")), function: guard},
-		{name: s.late("update"), table: s.table, sql: row("AFTER UPDATE", s.table, "("+sourceMoved+") AND NOT ("+sourceKey+") AND "+source), function: guard},
+		{name: s.late("update"), table: s.table, sql: row("AFTER UPDATE", s.table, sourceMoved), function: guard},
 		{name: s.late("truncate"), table: s.table, sql: "AFTER TRUNCATE ON " + s.table, function: s.function("cut"), args: "'source'"},
-		{name: s.late("into"), table: s.to, sql: row("BEFORE INSERT", s.to, target), function: s.function("into")},
-		{name: s.late("insert"), table: s.to, sql: row("AFTER INSERT", s.to, target), function: to},
-		{name: s.late("update"), table: s.to, sql: row("AFTER UPDATE", s.to, "("+targetMoved+" OR "+targetKey+") AND "+target), function: to},
-		{name: s.late("delete"), table: s.to, sql: row("AFTER DELETE", s.to, gone), function: to},
+		{name: s.late("into"), table: s.to, sql: row("BEFORE INSERT", s.to, ""), function: s.function("into")},
+		{name: s.late("change"), table: s.to, sql: row("AFTER INSERT OR DELETE", s.to, ""), function: to},
+		{name: s.late("update"), table: s.to, sql: row("AFTER UPDATE", s.to, targetMoved+" OR "+targetKey), function: to},
 		{name: s.late("truncate"), table: s.to, sql: "AFTER TRUNCATE ON " + s.to, function: s.function("cut")},
 	}
 }
