@@ -44,6 +44,8 @@ type attempt struct {
 	// frame is the query that is planned, as far as it locks rows; below says that the next one gives rows to one that locks them.
 	frame *lockFrame
 	below bool
+	// halved has the splits of which the statement that is planned takes rows of the new table away, or asks whether there are any.
+	halved map[halfUse]bool
 	// utility says that the statement is one whose errors about tables have no position.
 	utility bool
 	// kept says that a query is stored and not run: it reads the system catalogs as they are.
@@ -54,6 +56,12 @@ type attempt struct {
 	refusal *Refusal
 	// blame is the migration of which the other side has the name that was not found.
 	blame string
+}
+
+// halfUse is what a statement does about a split: it takes rows of the new table away, or asks whether there are any.
+type halfUse struct {
+	migration string
+	asks      bool
 }
 
 func (a *attempt) refuse(r *Refusal) {

@@ -182,7 +182,7 @@ func (s *State) choose(sql string, toks []token, tree *pg.ParseResult, set Setti
 			lenses: map[uint32]*lens.Lens{}, touched: map[string]bool{}, oldNames: map[string]bool{}, renamed: map[*pg.ColumnRef]bool{},
 		}
 		for i, raw := range tree.Stmts {
-			a.stmt, a.start = i, int(raw.StmtLocation)
+			a.stmt, a.start, a.halved = i, int(raw.StmtLocation), nil
 			a.statement(raw.Stmt)
 			if a.refusal != nil {
 				break

@@ -150,15 +150,29 @@ func call(function string, it *item, columns []string) string {
 	return text + ")"
 }
 
+// halves notes what a statement does about a split. Whether the new table has a row is asked in the middle of the statement, when what another part of it takes away is still there:
+// in its own schema the foreign key is looked at in the end.
+func (a *attempt) halves(h lens.Half, asks bool, off int, l *lens.Lens) {
+	if a.halved == nil {
+		a.halved = map[halfUse]bool{}
+	}
+	a.halved[halfUse{h.Migration, asks}] = true
+	if a.halved[halfUse{h.Migration, !asks}] {
+		a.uncovered(off, l, "a statement that takes rows of both tables of the split away", "Write to the new table in a statement of its own, before the other.")
+	}
+}
+
 // asksOnDelete gives what is to be asked of each row that a DELETE takes.
 func (a *attempt) asksOnDelete(target *item, off int) (asks []ask) {
 	for _, h := range target.halves {
 		switch {
 		case h.Target && h.Lock != "":
+			a.halves(h, false, off, target.lens)
 			asks = append(asks, ask{pieces: sqlText(call(h.Lock, target, h.Key))})
 		case h.OnDelete.Refuse != "":
 			a.uncovered(off, target.lens, "a DELETE whose rows the new table may refer to", "Now, "+h.OnDelete.Refuse+".")
 		case h.OnDelete.Function != "":
+			a.halves(h, true, off, target.lens)
 			asks = append(asks, ask{pieces: sqlText(call(h.OnDelete.Function, target, h.Key)), exact: true})
 		}
 	}
@@ -172,6 +186,9 @@ func (a *attempt) asksOnUpdate(target *item, list []*pg.Node, off int) (asks []a
 		switch {
 		case h.Target && h.Lock != "":
 			asks = append(asks, ask{pieces: sqlText(call(h.Lock, target, h.Key))})
+			if len(keys) > 0 {
+				a.halves(h, false, off, target.lens)
+			}
 			if len(keys) > 0 && ok {
 				asks = append(asks, ask{pieces: a.lockNew(h, target, keys)})
 			}
@@ -181,6 +198,7 @@ func (a *attempt) asksOnUpdate(target *item, list []*pg.Node, off int) (asks []a
 		case h.OnUpdate.Function != "" && !ok:
 			a.uncovered(off, target.lens, "this way of assigning a column of the key", "Assign it alone, from an expression that is not volatile and has no sub-select.")
 		case h.OnUpdate.Function != "":
+			a.halves(h, true, off, target.lens)
 			p := sqlText("CASE WHEN ")
 			for i, name := range h.Key {
 				toks, assigned := keys[name]
