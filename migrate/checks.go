@@ -112,7 +112,7 @@ func checkTable(ctx context.Context, q queryer, def *lens.Definition, f *finding
 		f.refuse("%s is a typed table, to which no column can be added", t)
 	}
 	if !keyed {
-		f.refuse("%s has no primary key, by which the backfill goes: add one", t)
+		f.refuse("%s has no primary key, by which the backfill goes: add one, where a unique index on NOT NULL columns stands by ALTER TABLE %[1]s ADD PRIMARY KEY USING INDEX ...", t)
 	}
 	return nil
 }
