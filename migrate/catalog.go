@@ -125,5 +125,9 @@ func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the operators: %w", err)
 	}
-	return catalog.New(relations, functions, operators), nil
+	cat := catalog.New(relations, functions, operators)
+	if err := q.QueryRow(ctx, "SELECT pg_catalog.current_database()").Scan(&cat.Database); err != nil {
+		return nil, fmt.Errorf("reading the database's name: %w", err)
+	}
+	return cat, nil
 }

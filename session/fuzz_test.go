@@ -26,6 +26,33 @@ var (
 	}
 )
 
+// FuzzStartup: whatever a client begins with, and in whatever pieces, the session keeps no more than a startup packet, and what goes to the server is what came.
+func FuzzStartup(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x08\x04\xd2\x16\x2f\x00\x00\x00\x10\x00\x03\x00\x00user\x00u\x00\x00"), byte(0), byte(3))
+	f.Add([]byte("\x00\x00\x00\x08\x04\xd2\x16\x30\x00\x00\x00\x0c\x04\xd2\x16.pid."), byte(1), byte(1))
+	f.Add([]byte("\x16\x03\x01"), byte(2), byte(9))
+	f.Add([]byte("\x00\x00\x00\x2a\x00\x03\x00\x00user\x00u\x00options\x00-c segue.version=a'b\x00\x00"), byte(0), byte(200))
+	f.Fuzz(func(t *testing.T, in []byte, tls, step byte) {
+		w := newWire(t, "auto", 2, false)
+		w.s.tls = TLSOffer(tls % 3)
+		var out []byte
+		for rest := in; len(rest) > 0 && w.s.Blocked() == NotBlocked; {
+			n := min(int(step)+1, len(rest))
+			used, err := w.s.Client(rest[:n])
+			out = append(out, w.s.ToServer()...)
+			if rest = rest[used:]; err != nil || w.s.Startup() != nil {
+				break
+			}
+		}
+		if n := len(w.s.client.held); n > maxStartup {
+			t.Fatalf("%d bytes are held", n)
+		}
+		if st := w.s.Startup(); st != nil && !st.Cancel && (!bytes.Contains(in, st.Raw) || !bytes.HasPrefix(out, st.Raw) || !validVersion(string(st.Version))) {
+			t.Fatalf("%q became %q with version %q", in, out, st.Version)
+		}
+	})
+}
+
 // FuzzSession feeds both sides with what no client and no server says: the session must neither panic nor keep more than it may, and its counts
 // must agree.
 func FuzzSession(f *testing.F) {

@@ -12,6 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"segue/internal/pgtest"
+	"segue/rewrite"
+	"segue/rewrite/catalog"
+	"segue/rewrite/lens"
 )
 
 func connect(t *testing.T, dsn string) *pgx.Conn {
@@ -203,6 +206,37 @@ func TestEndOfAFailedTransactionInFrontOfAStatement(t *testing.T) {
 				t.Fatalf("%s: %s at %d", end, pe.Code, pe.Position)
 			}
 			pgtest.Exec(t, conn, "ROLLBACK")
+		}
+	}
+}
+
+// A proxy carries sessions to any database of its server. Only one of them migrates, and a copy of it, made with it as the template, has the same tables with the same OIDs.
+func TestOtherDatabasesAreLeftAlone(t *testing.T) {
+	db := database(t)
+	elsewhere := *usersCatalog
+	elsewhere.Database = "elsewhere"
+	here := *usersCatalog
+	here.Database = db
+	for _, c := range []struct {
+		of   *catalog.Catalog
+		want string
+	}{{&elsewhere, "name 7"}, {&here, "two 7"}} {
+		st, err := rewrite.NewState(2, c.of, []rewrite.Migration{{
+			Definition: &lens.Definition{
+				Name: "users_full_name", Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"},
+			},
+			Stage: lens.Stage{Phase: lens.DualWrite}, OldNums: map[string]int16{"name": 2}, Seq: 1,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := openDoor(t, st, wordPlanner{})
+		conn := connect(t, d.dsn("postgres", db))
+		for range 2 {
+			var name string
+			if err := conn.QueryRow(background, "SELECT name FROM users WHERE id = $1", 7).Scan(&name); err != nil || name != c.want {
+				t.Errorf("with a migration in %q: %q, %v; want %q", c.of.Database, name, err, c.want)
+			}
 		}
 	}
 }

@@ -105,6 +105,7 @@ type Session struct {
 	secure         bool // the client speaks TLS
 	binds          bool // SCRAM's channel binding can hold
 	unbound        bool // it was taken out of the server's last request for authentication
+	foreign        bool // the session is in another database than the one that migrates
 	replication    bool // the server session is a walsender, which knows no extended protocol
 	pid            uint32
 	key            []byte

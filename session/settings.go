@@ -50,6 +50,7 @@ const probeSQL = `SELECT k, v FROM (` +
 	` GROUP BY c.oid, c.relname, c.relkind, n.nspname ORDER BY c.oid DESC LIMIT 500)` +
 	` UNION ALL SELECT 'encoding', 2, 0, pg_catalog.current_setting('client_encoding')` +
 	` UNION ALL SELECT 'strings', 2, 0, pg_catalog.current_setting('standard_conforming_strings')` +
+	` UNION ALL SELECT 'database', 2, 0, pg_catalog.current_database()::pg_catalog.text` +
 	` UNION ALL SELECT 'version', 2, 0, pg_catalog.current_setting('segue.version', true)`
 
 const probeEnd = `) AS q(k, o, n, v) ORDER BY o, n`
@@ -115,8 +116,10 @@ type probe struct {
 	size    int
 	got     rewrite.Settings
 	version string
-	failed  bool     // the error has been given to the client in the place of the message that it was asked for
-	refusal *refusal // why it failed otherwise
+	// database is the server session's.
+	database string
+	failed   bool     // the error has been given to the client in the place of the message that it was asked for
+	refusal  *refusal // why it failed otherwise
 }
 
 // ask sends the question, and waits.
@@ -223,6 +226,8 @@ func (s *Session) answer(m []byte) {
 		}
 	case "encoding":
 		p.got.Encoding = value[1]
+	case "database":
+		p.database = value[1]
 	case "strings":
 		p.got.Backslash = value[1] == "off"
 	case "means":
@@ -292,6 +297,10 @@ func (s *Session) answered() {
 	p := &s.probe
 	p.running = false
 	if p.refusal != nil || p.anew {
+		return
+	}
+	if db := s.state.Catalog.Database; db != "" && p.database != "" && p.database != db {
+		s.foreign = true
 		return
 	}
 	got := p.got

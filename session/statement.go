@@ -94,7 +94,7 @@ func (s *Session) note(made []string) {
 
 // mentions says whether a text may name a migrating table, or a partition of one that this session has made.
 func (s *Session) mentions(text string) bool {
-	return s.state.Mentions(text) || rewrite.MentionsAny(s.partitions, text)
+	return !s.foreign && (s.state.Mentions(text) || rewrite.MentionsAny(s.partitions, text))
 }
 
 // query deals with a Query. It says whether the message is dealt with.

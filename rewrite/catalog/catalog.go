@@ -74,6 +74,9 @@ type Function struct {
 
 // Catalog is the snapshot. It is never changed after New; all methods may be called at once from many goroutines.
 type Catalog struct {
+	// Database is the name of the database that it is of; "" where it is any. Set it before the catalog is used.
+	Database string
+
 	relations map[name]*Relation
 	byOID     map[uint32]*Relation
 	children  map[uint32][]*Relation // by the parent's OID
