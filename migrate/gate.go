@@ -350,7 +350,7 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 // passQuiet is pass for retired, where a request may want to wait until the gate opens.
 func (w *work) passQuiet(ctx context.Context) error {
 	// Each look has all proxies renew.
-	pause := min(max(w.quiet/20, 200*time.Millisecond), 30*time.Second)
+	pause := min(max(w.quiet/20, 200*time.Millisecond), w.c.opt.Silence/4) // a connection that is silent for longer than that is ended
 	for {
 		err := w.pass(ctx, lens.Retired)
 		var gate *proxy.GateError

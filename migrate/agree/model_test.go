@@ -44,8 +44,8 @@ func deep() []*model {
 		{name: "a late proxy and leases", start: proved, within: two, plain: 3, steady: 1, absent: 1, left: budget{crashes: 1, givings: 1}},
 		{name: "every stand and mishap without time", start: pending, within: all, plain: 2, timeless: true, locks: true, absent: 1, left: budget{deaths: 1, givings: 1, restarts: 1, prepares: 1}},
 		{name: "failover and a session", start: proved, within: two, plain: 2, epochs: 2, timeless: true, left: budget{failovers: 1, replications: 1}},
-		{name: "failover and leases", start: proved, within: two, plain: 2, steady: 2, epochs: 2, left: budget{failovers: 1, replications: 1}},
-		{name: "failover and a death", start: dualWrite, within: []stand{dualWrite, proved, switchReads}, plain: 2, epochs: 3, timeless: true, left: budget{failovers: 1, replications: 1, deaths: 1}},
+		{name: "failover and leases", start: proved, within: two, plain: 3, steady: 2, epochs: 1, left: budget{failovers: 1}},
+		{name: "failover and a death", start: dualWrite, within: []stand{dualWrite, proved, switchReads}, plain: 3, epochs: 3, timeless: true, left: budget{failovers: 1, replications: 1, deaths: 1}},
 	}
 }
 

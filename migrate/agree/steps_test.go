@@ -28,7 +28,7 @@ type model struct {
 	name   string
 	start  stand
 	within []stand // the stands that the migration may be at
-	plain  int     // how many proxies have no session
+	plain  int     // of how many proxies no session is looked at
 	steady int     // how many of these never fail to renew their lease
 	absent int     // how many join later
 	// foreign: the control role may not end the sessions of proxies that have some.

@@ -64,7 +64,7 @@ const (
 
 // member is everything about one proxy, so that proxies can be exchanged for each other.
 type member struct {
-	plain   bool // it has no session
+	plain   bool // its sessions are not looked at: it may send whatever one could that is registered
 	foreign bool // the control role may not end its session
 	late    bool // it was not there at the beginning
 	steady  bool // it renews whenever time passes
@@ -163,7 +163,7 @@ func name(coordinator int8) string { return [...]string{"", "first", "second"}[c
 func (m *model) alive(w *world, f func(stand, int)) {
 	for i := range w.members {
 		p := &w.members[i]
-		if p.leased() && (p.plain || p.row.registered || m.mayRegister(w, p)) {
+		if p.leased() && (p.row.registered || m.mayRegister(w, p)) {
 			f(p.stand, i)
 			if p.session != none {
 				f(p.session, i)
