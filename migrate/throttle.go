@@ -18,11 +18,13 @@ const (
 	// defaultLatencyGrowth is by how much statements may become slower, where the definition does not say.
 	defaultLatencyGrowth = 1.2
 	// latencyFloor is a growth that is never minded, in seconds: below it a machine's own unrest is larger.
-	latencyFloor = 0.0005
+	latencyFloor = 0.001
 	// fewStatements is how many a proxy must have counted for its figures to be minded.
 	fewStatements = 50
 	// leastShare is the smallest part of the time that the work takes for itself before it rests.
-	leastShare = 0.05
+	leastShare = 0.1
+	// shortestBatch is the shortest time that batches are sized for: below it, what each costs by itself is most of it.
+	shortestBatch = 25 * time.Millisecond
 	// patientRests is how often in a row the work is found too much at its least share before it rests, to see how long statements take without it.
 	patientRests = 3
 	// longestRest ends a rest in which the proxies tell nothing.
@@ -183,7 +185,7 @@ func (t *throttle) worked(ctx context.Context, took time.Duration, rows int64) e
 // bound holds a batch to what may be worked on: a smaller share takes smaller batches, too, since each holds locks for as long as it takes.
 func (t *throttle) bound(target time.Duration, rows int64) (time.Duration, int64) {
 	if t.share < 1 {
-		target = max(time.Duration(float64(target)*t.share), 5*time.Millisecond)
+		target = max(time.Duration(float64(target)*t.share), min(target, shortestBatch))
 	}
 	if t.limit > 0 {
 		rows = min(rows, max(t.limit/10, 1))

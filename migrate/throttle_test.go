@@ -177,7 +177,7 @@ func TestLatencyWatch(t *testing.T) {
 	share(0.5, "too few to judge by")
 	w.tell(1000, 10*time.Millisecond)
 	share(0.6, "as before")
-	for range 4 {
+	for range 3 {
 		w.tell(1000, 30*time.Millisecond)
 	}
 	share(leastShare, "slower for long")
@@ -221,7 +221,7 @@ func TestLatencyWatch(t *testing.T) {
 func TestBoundedBatches(t *testing.T) {
 	w := newWatched(1.2)
 	w.share = 0.1
-	if target, rows := w.bound(100*time.Millisecond, 1000); target != 10*time.Millisecond || rows != 1000 {
+	if target, rows := w.bound(100*time.Millisecond, 1000); target != shortestBatch || rows != 1000 {
 		t.Errorf("%v, %d", target, rows)
 	}
 	w.limit = 50
