@@ -96,7 +96,9 @@ func TestCrashOfKinds(t *testing.T) {
 					at := q.migration()
 					if at.Phase < lens.Complete || at.Step == lens.WriteNew && !final {
 						q.ok(q.Rollback(context.Background(), "m", proxy.AdvanceOptions{To: &pending}))
-						q.ok(q.Drop(context.Background(), "m"))
+						if q.migration().Name != "" { // a start that was given up is forgotten
+							q.ok(q.Drop(context.Background(), "m"))
+						}
 						if got := e.dump(); got != before {
 							t.Fatalf("the schema is not what it was:\n%s", got)
 						}
