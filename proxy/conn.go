@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"segue/migrate/agree"
 	"segue/rewrite"
 	"segue/session"
 )
@@ -63,6 +64,12 @@ func (c *conn) Admit(pid uint32) bool {
 		c.hub.registrar.request(c, pid)
 	}
 	return c.open(pid)
+}
+
+// Leased says whether the proxy's lease holds: then the lenses that it has are those in force. It is called by the session, with c.mu held.
+func (c *conn) Leased() bool {
+	const registered, keyless = true, false
+	return agree.Admit(Boottime(), time.Duration(c.hub.lease.Load()), registered, keyless)
 }
 
 // Used counts a statement on a migrating table. It is called by the session, with c.mu held.

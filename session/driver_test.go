@@ -42,6 +42,8 @@ type lockedGate struct {
 
 func (g *lockedGate) Admit(uint32) bool { return true }
 
+func (g *lockedGate) Leased() bool { return true }
+
 func (g *lockedGate) Used(_ *Session, p *rewrite.Plan) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -13,6 +13,9 @@ type Gate interface {
 	// Admit is asked before a message that plans or runs a statement on a migrating table goes to the server. pid is the server
 	// session's. false: the message is held, and with it all that the client sends after it, until Resume or Expire.
 	Admit(pid uint32) bool
+	// Leased is asked before a statement that names no migrating table but reads catalogs which tell of one. false: it goes as it came, since what a
+	// catalog says of columns is not worth a wait.
+	Leased() bool
 	// Used counts a statement that was sent, as a Query or by a Bind, under a plan that touches a migration.
 	Used(s *Session, p *rewrite.Plan)
 }

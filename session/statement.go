@@ -50,10 +50,11 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 	if s.badVersion != "" {
 		return verdict{refusal: &refusal{Code: "22023", Message: badVersion(s.badVersion), Hint: versionHint}}, true
 	}
-	if !s.gate.Admit(s.pid) {
-		if catalogsOnly {
-			return verdict{}, true // what a catalog says of columns is not worth a wait
+	if catalogsOnly {
+		if !s.gate.Leased() {
+			return verdict{}, true
 		}
+	} else if !s.gate.Admit(s.pid) {
 		s.block = OnGate
 		return verdict{}, false
 	}

@@ -93,6 +93,8 @@ type testGate struct {
 
 func (g *testGate) Admit(uint32) bool { return !g.shut }
 
+func (g *testGate) Leased() bool { return !g.shut }
+
 func (g *testGate) Used(_ *Session, p *rewrite.Plan) {
 	g.used = append(g.used, p.SQL)
 }
