@@ -229,15 +229,13 @@ func (c *copying) where(t *targets, change bool) bool {
 	return ok
 }
 
-// omitted gives the physical column that has what a column becomes which is left out; "" where there is none.
+// omitted gives the physical column that has what a column becomes which is left out; "" where there is none. It is the origin of what is read of the column, which is
+// not about to go.
 func (c *copying) omitted(col *lens.Column) string {
-	candidates := []string{col.Physical}
-	if col.Tie.Same {
-		candidates = append(candidates, col.Hides)
-	}
-	for _, name := range candidates {
-		if p := c.lens.Relation.Column(name); p != nil && p.Default == col.Default && !col.Tie.Moving {
-			return name
+	for i := range c.lens.Relation.Columns {
+		p := &c.lens.Relation.Columns[i]
+		if p.Num == col.Num && p.Default == col.Default && !col.Tie.Moving && (col.Tie.Same || p.Name == col.Physical) {
+			return p.Name
 		}
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"segue/internal/pgtest"
+	"segue/internal/wiretest"
 	"segue/rewrite"
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
@@ -207,6 +208,20 @@ func TestPartitionsMadeInTheSession(t *testing.T) {
 				d := openDoor(t, st, rewriter{})
 				runScript(t, connect(t, d.dsn("postgres", db)+"&options=-csegue.version%3Dold"), strings.ReplaceAll(script, "%s", "e1"), mode)
 			})
+		}
+	}
+}
+
+// A session's first statement may read the catalogs, as pg_dump's and mappers' do: it does not wait for what statements on tables wait for, and is planned all the same.
+func TestCatalogsBeforeTheGateOpens(t *testing.T) {
+	for _, leased := range []bool{true, false} {
+		w := newWire(t, "old", 2, false)
+		w.started(t)
+		w.gate.shut, w.gate.leased = true, leased
+		w.client(frames(t, wiretest.Client, `Query "SELECT attname FROM pg_attribute"`))
+		w.server(frames(t, wiretest.Server, settingsReply("")+"\nReady I"))
+		if got := strings.Contains(string(w.toS), "n2 FROM"); w.s.Blocked() != NotBlocked || got != leased {
+			t.Errorf("leased %v: %s, and the server gets %q", leased, w.s.Blocked(), w.toS)
 		}
 	}
 }

@@ -87,13 +87,14 @@ func (wordPlanner) position(_ *rewrite.Plan, server int) int { return server - 1
 
 // testGate is a gate that counts.
 type testGate struct {
-	shut bool
-	used []string
+	shut   bool
+	leased bool // although it is shut
+	used   []string
 }
 
 func (g *testGate) Admit(uint32) bool { return !g.shut }
 
-func (g *testGate) Leased() bool { return !g.shut }
+func (g *testGate) Leased() bool { return g.leased || !g.shut }
 
 func (g *testGate) Used(_ *Session, p *rewrite.Plan) {
 	g.used = append(g.used, p.SQL)

@@ -24,6 +24,7 @@ import (
 //	@@ ...           a comment
 //	@params [...]    the text's parameters, as JSON: strings and nulls; the text goes by the extended protocol only
 //	@types a, b      the types that Parse says for them
+//	@copy "..."      what the text's COPY FROM STDIN reads, as JSON: the simple protocol only
 //	@refused         the case may be refused with 0A000; one that is not marked must not be
 //	@refused V       the same, for variant V only
 //	@auto refused    the same, for sessions of version auto only
@@ -149,6 +150,12 @@ func (c *Case) directive(s *Step, line string) error {
 	switch word {
 	case "params":
 		return json.Unmarshal([]byte(rest), &s.Params)
+	case "copy":
+		var data string
+		if err := json.Unmarshal([]byte(rest), &data); err != nil {
+			return fmt.Errorf("@copy %s: give the data as a JSON string: %w", rest, err)
+		}
+		s.Copy, c.SimpleTo = []byte(data), true
 	case "types":
 		for _, t := range list() {
 			oid, ok := typeOIDs[t]
