@@ -209,11 +209,9 @@ func (c *copying) where(t *targets, change bool) bool {
 		if col == nil || !col.Migrates() {
 			return
 		}
-		to := ""
+		to := c.omitted(col)
 		if i := c.column(name); i >= 0 {
 			to = t.physical[i]
-		} else {
-			to = c.omitted(col)
 		}
 		if to == "" {
 			ok = false

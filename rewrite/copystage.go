@@ -61,7 +61,7 @@ func (c *copying) stage(named bool, spec *copydata.Spec) {
 	}
 	copied := len(c.cols)
 	cols := append(slices.Clone(c.cols), extra...)
-	w := &rowsToWrite{cols: cols, off: c.off(), fixed: true, wrap: &wrapping{from: -1, cols: make([]string, len(cols)), gone: make([]bool, len(cols))}}
+	w := &rowsToWrite{cols: cols, off: c.off(), fixed: true, wrap: &wrapping{from: -1, fits: true, cols: make([]string, len(cols)), gone: make([]bool, len(cols))}}
 	var create, list, names []string
 	overriding := ""
 	for i, col := range cols {

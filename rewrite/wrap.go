@@ -18,6 +18,7 @@ type wrapping struct {
 	gone     []bool   // columns that nothing takes the place of
 	more     []string // values behind the columns
 	changed  bool
+	fits     bool // the columns are of the types of those that they are written to
 }
 
 func sourceColumn(i int) string { return fmt.Sprintf("segue_source.c%d", i+1) }
@@ -240,7 +241,7 @@ func (a *attempt) writeWrapped(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []i
 	}
 	g := tied{tie: t, given: map[string]given{}}
 	for _, i := range at {
-		g.given[w.cols[i].Name] = given{col: w.cols[i], sql: sourceColumn(i)}
+		g.given[w.cols[i].Name] = given{col: w.cols[i], sql: sourceColumn(i), fits: w.wrap.fits}
 	}
 	var targets, values []string
 	for _, o := range t.Others {

@@ -16,6 +16,8 @@ type given struct {
 	node *pg.Node
 	toks [2]int
 	sql  string // stands for the tokens where the value is computed beforehand
+	// fits says that it is of the column's type already, as stored in a column of that type.
+	fits bool
 }
 
 func (g given) isDefault() bool { return g.sql == "" && g.node.GetSetToDefault() != nil }
@@ -146,7 +148,7 @@ func (a *attempt) stored(t *lens.Tie, g given) []piece {
 	base, length, isString := strings.Cut(typ, "(")
 	stringType := base == "character varying" || base == "character" || base == "text" || base == "bpchar"
 	switch {
-	case t.Own:
+	case t.Own || g.fits:
 		return []piece{lit("(("), value, lit(")::" + typ + ")")}
 	case stringType && isString:
 		// Any type can be assigned to a string; what is too long cannot.

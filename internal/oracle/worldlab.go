@@ -344,7 +344,7 @@ func (l *WorldLab) plan(s *Script, st *worldStand, v lens.Version) *attempt {
 func (d *worldDB) add(s *Script, texts []sent) *pending {
 	key := s.Code.String() + s.Name
 	for _, t := range texts {
-		key += fmt.Sprint("\x00", t.abort, t.Text, "\x00", t.Copy)
+		key += fmt.Sprint("\x00", t.abort, t.Text, "\x00", string(t.Copy))
 	}
 	p := d.runs[key]
 	if p == nil {
