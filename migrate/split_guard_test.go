@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"segue/internal/pgtest"
+	"segue/proxy"
 	"segue/rewrite/lens"
 )
 
@@ -176,5 +177,54 @@ func TestSplitKeys(t *testing.T) {
 			p.at(lens.SwitchReads, lens.NoStep, true)
 			p.splitTo(lens.Complete)
 		})
+	}
+}
+
+// TestSplitTargetWithKeyOfItsOwn splits into a table as mappers make it, with a key of its own, and takes another migration of it into account.
+func TestSplitTargetWithKeyOfItsOwn(t *testing.T) {
+	e := newEnv(t, emptyUsers+"INSERT INTO users VALUES (1, 'x', 'a'), (2, 'x', NULL);")
+	before := e.dump()
+	p := e.proxy(0)
+	p.split(splitOf(map[string]string{"id": "user_id"}, map[string]string{"address": "address"},
+		"id bigserial PRIMARY KEY, user_id bigint NOT NULL UNIQUE REFERENCES public.users ON DELETE CASCADE, address text, at timestamptz NOT NULL DEFAULT now(), n int GENERATED ALWAYS AS IDENTITY, note text", ""))
+	web := pgtest.Connect(t, pgtest.Shared().DSNAs("web", e.db))
+	pgtest.Exec(t, web, "UPDATE users SET address = 'b' WHERE id = 2")
+	p.splitTo(lens.SwitchReads)
+	pgtest.Exec(t, web, "UPDATE addresses SET address = 'c' WHERE user_id = 2", "DELETE FROM users WHERE id = 1", "INSERT INTO users VALUES (3, 'x', NULL)", "INSERT INTO addresses (user_id, address) VALUES (3, 'd')")
+	e.agreed()
+	e.want("SELECT count(DISTINCT id) || string_agg(address, '' ORDER BY user_id) FROM addresses", "2cd")
+	other := &lens.Definition{Name: "notes", Table: lens.TableName{Schema: "public", Name: "addresses"}, RenameColumn: &lens.RenameColumn{From: "note", To: "remark"}}
+	ended := func(name string, err error) (text string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the work on "+name+" to end", func() bool {
+			for _, m := range p.status().Migrations {
+				if m.Name == name && m.Working != "" {
+					return false
+				} else if m.Name == name {
+					text = m.Error
+				}
+			}
+			return true
+		})
+		return text
+	}
+	if text := ended("notes", p.Start(context.Background(), other)); text != "" {
+		t.Fatal(text)
+	}
+	back := lens.Pending
+	text := ended("user_addresses", p.Rollback(context.Background(), "user_addresses", proxy.AdvanceOptions{To: &back}))
+	if !strings.Contains(text, "migration notes is under way on public.addresses") {
+		t.Fatalf("the way back with another migration on the new table: %q", text)
+	}
+	if text := ended("notes", p.Rollback(context.Background(), "notes", proxy.AdvanceOptions{To: &back})) + ended("notes", p.Drop(context.Background(), "notes")); text != "" {
+		t.Fatal(text)
+	}
+	p.splitBack(lens.Pending)
+	p.ok(p.Drop(context.Background(), "user_addresses"))
+	if got := e.dump(); got != before {
+		t.Fatalf("the schema is not what it was:\n%s", got)
 	}
 }

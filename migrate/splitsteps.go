@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"segue/proxy"
 	"segue/rewrite/catalog"
 	"segue/rewrite/lens"
 )
@@ -279,6 +280,15 @@ func (w *work) completeSplit() change {
 // backSplit goes a step back from where a split alone can be; done is false where the way back is that of all migrations.
 func (w *work) backSplit(ctx context.Context) (done bool, err error) {
 	s := w.m.Stand
+	if g := w.m.Guard; g != nil && g.Target != nil { // which a way back to the end drops
+		others, err := collect(ctx, w.conn, "SELECT name FROM segue.migration WHERE table_oid = $1 AND live AND phase NOT IN ('pending', 'retired') ORDER BY 1", pgx.RowTo[string], g.Target.OID)
+		if err != nil {
+			return true, fmt.Errorf("looking for migrations of the new table: %w", err)
+		}
+		if len(others) > 0 {
+			return true, fmt.Errorf("%w: migration %s is under way on %s: `segue rollback %[2]s --to pending` comes first", proxy.ErrConflict, others[0], w.m.Definition.SplitTable.To)
+		}
+	}
 	switch {
 	case s.Phase == lens.Complete && s.Step == lens.WriteNew:
 		to := w.to(lens.Contract)

@@ -52,7 +52,7 @@ func (s *split) makeTarget(ctx context.Context, tx pgx.Tx, def *lens.SplitTable,
 type targetColumn struct {
 	name, typ, collation string
 	notNull, generated   bool
-	stable               bool // it is given a value that does not depend on when it is asked for
+	given                bool // a row that leaves it out has a value
 }
 
 // judge says in what the target cannot be kept in step, and notes its foreign key to the source. It is asked when the target is made, and again at each gate.
@@ -60,11 +60,10 @@ func (s *split) judge(ctx context.Context, q queryer) (problems []string, err er
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	columns, err := collect(ctx, q, `
 		SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attcollation::text, a.attnotnull, a.attgenerated <> '',
-		       a.attgenerated <> '' OR a.attidentity = '' AND d.adbin IS NOT NULL AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS m JOIN pg_proc f ON f.oid = m[1]::oid WHERE f.provolatile <> 'i')
-		         AND d.adbin::text !~ '\{(SQLVALUEFUNCTION|NEXTVALUEEXPR)'
+		       a.attgenerated <> '' OR a.attidentity <> '' OR d.adbin IS NOT NULL
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
 		func(row pgx.CollectableRow) (c targetColumn, err error) {
-			return c, row.Scan(&c.name, &c.typ, &c.collation, &c.notNull, &c.generated, &c.stable)
+			return c, row.Scan(&c.name, &c.typ, &c.collation, &c.notNull, &c.generated, &c.given)
 		}, s.target.OID)
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of %s: %w", s.to, err)
@@ -94,8 +93,8 @@ func (s *split) judge(ctx context.Context, q queryer) (problems []string, err er
 		}
 	}
 	for _, c := range columns {
-		if c.notNull && !c.stable && !slices.ContainsFunc(pairs, func(p splitColumn) bool { return p.to == c.name }) {
-			refuse("column %s of %s is NOT NULL, and old code's rows give it no value: let it be nullable, or have a DEFAULT that is IMMUTABLE", catalog.QuoteIdent(c.name), s.to)
+		if c.notNull && !c.given && !slices.ContainsFunc(pairs, func(p splitColumn) bool { return p.to == c.name }) {
+			refuse("column %s of %s is NOT NULL, and old code's rows give it no value: let it be nullable, or have a DEFAULT or an identity", catalog.QuoteIdent(c.name), s.to)
 		}
 	}
 	if len(problems) > 0 {
@@ -207,6 +206,11 @@ func (s *split) grants(ctx context.Context, q queryer) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	sequences, err := collect(ctx, q, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype = 'a' ORDER BY 1`, pgx.RowTo[string], s.target.OID)
+	if err != nil {
+		return nil, fmt.Errorf("reading the sequences of %s: %w", s.to, err)
+	}
 	moves := func(column string) bool {
 		return column == "" || slices.Contains(sourceNames(s.moved), column)
 	}
@@ -227,13 +231,21 @@ func (s *split) grants(ctx context.Context, q queryer) ([]string, error) {
 		case g.column == "" && slices.Contains([]string{"SELECT", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}, g.privilege):
 			privileges = []string{g.privilege}
 		}
-		for _, p := range privileges {
-			sql := "GRANT " + p + " ON " + s.to + " TO " + g.grantee
+		add := func(what string) {
+			sql := "GRANT " + what + " TO " + g.grantee
 			if g.option {
 				sql += " WITH GRANT OPTION"
 			}
 			if !slices.Contains(out, sql) {
 				out = append(out, sql)
+			}
+		}
+		for _, p := range privileges {
+			add(p + " ON " + s.to)
+			for _, sequence := range sequences { // a column that is serial asks it as the one who writes
+				if p == "INSERT" {
+					add("USAGE ON SEQUENCE " + sequence)
+				}
 			}
 		}
 	}
@@ -283,5 +295,18 @@ func (s *split) missingGrants(ctx context.Context, q queryer) (problems, notes [
 			notes = append(notes, fmt.Sprintf("%s may write %s and not UPDATE (%s): new code of that role can write %s once it may: GRANT UPDATE (%[3]s) ON %[2]s TO %[1]s", role, s.table, sources(s.moved, ""), s.to))
 		}
 	}
-	return problems, notes, nil
+	views, err := collect(ctx, q, `
+		SELECT DISTINCT v.oid::regclass::text, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, x.privilege_type
+		FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'v' CROSS JOIN LATERAL aclexplode(v.relacl) x
+		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE') AND x.grantee <> v.relowner
+		AND NOT CASE x.grantee WHEN 0 THEN has_table_privilege('public', $1, x.privilege_type) ELSE has_table_privilege(x.grantee, $1, x.privilege_type) END ORDER BY 1, 2, 3`,
+		func(row pgx.CollectableRow) (text string, err error) {
+			var view, role, privilege string
+			err = row.Scan(&view, &role, &privilege)
+			return fmt.Sprintf("%s may %s on the view %s of %s and not on %[4]s itself, and the guard runs as the one who writes: GRANT SELECT, %[2]s ON %[4]s TO %[1]s", role, privilege, view, s.table), err
+		}, s.source)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the views of %s: %w", s.table, err)
+	}
+	return append(problems, views...), notes, nil
 }
