@@ -339,6 +339,7 @@ DELETE FROM addresses WHERE user_id = (SELECT user_id FROM addresses WHERE addre
 
 SELECT count(*) FROM addresses FOR UPDATE
 
+@auto none
 SELECT address FROM addresses a (k, b) WHERE k = 1 FOR UPDATE
 
 SELECT b, k FROM addresses a (k, b) WHERE k = 1 FOR UPDATE
