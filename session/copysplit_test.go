@@ -33,7 +33,7 @@ func TestCopyCutAnywhere(t *testing.T) {
 		`CopyData "9\tx\n"` + "\nCopyDone\n" + `CopyData "\"a\nb\"\nc"` + "\nCopyDone"
 	const want = "1\tAnn\tAnn\n2\tB\\\tb\tB\\\tb" + "9\tx\n" + "\"a\nb\",\nc,c"
 	in := frames(t, wiretest.Client, query+"\n"+data)
-	for cut := range len(in) {
+	for cut := range in {
 		w := newWire(t, "old", 1, false)
 		w.s.planner = rewriter{}
 		w.started(t)
