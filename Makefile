@@ -77,7 +77,7 @@ oracle: setup ## compare generated statements in generated schemas with PostgreS
 
 .PHONY: chaos
 chaos: setup ## eight proxies, killed, stopped and cut off while phases change (CHAOS_TIME=5m CHAOS_SEED=...)
-	SEGUE_CHAOS_TIME=$(CHAOS_TIME) $(GO) test -race -v -count=1 -timeout 6h -run Chaos ./internal/chaos -seed $(CHAOS_SEED)
+	SEGUE_CHAOS_TIME=$(CHAOS_TIME) $(GO) test -race -v -count=1 -timeout 6h -run 'Chaos|Failover' ./internal/chaos -seed $(CHAOS_SEED)
 
 .PHONY: parity
 parity: setup build ## public suites (PostgreSQL's own, pgbench, pgx), directly and through the proxy, compared (SUITES="regress isolation" PHASES="dual-write")
