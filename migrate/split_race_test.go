@@ -199,7 +199,7 @@ func TestSplitBackfillRaces(t *testing.T) {
 					for _, first := range []bool{true, false} {
 						e.exec(unfilled...)
 						e.want("SELECT count(*) FROM addresses", "0")
-						got := ""
+						var got string
 						if first {
 							got = e.race(&racer{a.Conn, e, a.pid}, b, isolation, w, fill)
 						} else {
