@@ -21,6 +21,13 @@ type copying struct {
 	forced   []forcedColumns
 }
 
+// namesForced says whether an option such as FORCE_QUOTE names one of those columns.
+func namesForced(options []*pg.Node, names map[string]bool) bool {
+	return slices.ContainsFunc(options, func(o *pg.Node) bool {
+		return slices.ContainsFunc(o.GetDefElem().GetArg().GetList().GetItems(), func(n *pg.Node) bool { return names[strOf(n)] })
+	})
+}
+
 // off is where messages point to.
 func (c *copying) off() int { return int(c.stmt.Relation.Location) }
 
@@ -36,7 +43,13 @@ func (a *attempt) copyStmt(s *pg.CopyStmt) {
 	a.utility = true
 	_, rel, l := a.relation(s.Relation, nil)
 	a.utility = false
-	if l == nil || !s.IsFrom && rel.Kind == catalog.PartitionedTable { // the server has an error for the latter, whatever the columns
+	switch {
+	case l == nil:
+		return
+	case !s.IsFrom && rel.Kind == catalog.PartitionedTable: // the server has an error for it, whatever the columns, but for names that it does not know
+		if namesForced(s.Options, l.Names) {
+			a.refuse(&Refusal{Code: "42809", Message: `cannot copy from partitioned table "` + rel.Name + `"`, Hint: "Try the COPY (SELECT ...) TO variant."})
+		}
 		return
 	}
 	c := &copying{attempt: a, stmt: s, lens: l, from: a.tokenAt(s.Relation.Location)}
