@@ -294,9 +294,6 @@ INSERT INTO {t} ({c}) SELECT 'x', 'y' FROM generate_series(1, 2) LIMIT 1
 
 INSERT INTO {t} ({c}, email) SELECT 'x' FROM generate_series(1, 2) LIMIT 1
 
-@refused
-INSERT INTO {t} ({c}) SELECT * FROM (SELECT 'x' AS a, 'y' AS b) s LIMIT 1
-
 INSERT INTO {t} (id, {c}) (SELECT 50, 'x' UNION ALL SELECT 51, 'y') ORDER BY 1 LIMIT 1
 
 INSERT INTO {t} (id, {c}) SELECT DISTINCT 50, 'x', 'z'
