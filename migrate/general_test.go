@@ -78,7 +78,7 @@ func general() []pattern {
 					{lens.Old, "UPDATE contacts SET email = 'C' WHERE id = ID", ""},
 					{lens.New, "INSERT INTO contacts (id, legacy) VALUES (ID + 1000, 'l') RETURNING email", "none"},
 					{lens.New, "INSERT INTO contacts (id, legacy, email) VALUES (ID + 2000, 'l', DEFAULT) RETURNING email", "none"},
-					{lens.New, "INSERT INTO contacts (id, legacy, email) VALUES (ID + 3000, 'l', NULL)", "23502"},
+					{lens.New, "INSERT INTO contacts (id, legacy, email) VALUES (ID + 3000, 'l', NULL)", is(s.Step == lens.WriteNew, "", "23502")}, // the guard takes it for left out
 				}
 			},
 			final: "CREATE INDEX contacts_email_idx ON public.contacts USING btree (email)",

@@ -83,11 +83,7 @@ type guardText struct {
 }
 
 func (x guardText) insert(b *strings.Builder) {
-	unfilled := unset(x.new, "NEW")
-	if x.relaxed && x.strict() { // where neither side says anything, the NULL was meant for a column that may not have it: the server says so
-		unfilled += " AND NOT (" + unset(x.old, "NEW") + ")"
-	}
-	fmt.Fprintf(b, "      IF %s THEN\n        %s\n", unfilled, x.fillNew())
+	fmt.Fprintf(b, "      IF %s THEN\n        %s\n", unset(x.new, "NEW"), x.fillNew())
 	fmt.Fprintf(b, "      ELSIF %s THEN\n        %s\n", unset(x.old, "NEW"), x.fillOld())
 	if x.relaxed && x.newDefaults() {
 		var atNew, atOld []string
@@ -132,11 +128,6 @@ func (x guardText) formless() string {
 		return ""
 	}
 	return x.unlessNull(fmt.Sprintf("(NOT (%s) OR NOT (%s))", x.upApart("NEW"), down))
-}
-
-// strict says that some new column may not be NULL.
-func (x guardText) strict() bool {
-	return slices.ContainsFunc(x.New, func(n lens.NewColumn) bool { return n.NotNull })
 }
 
 // unlessNull leaves a NULL where none may be to be filled, or to the column's own constraint, which the server looks at after the triggers.

@@ -275,14 +275,11 @@ func (v *Variant) guard(f Form) []string {
 		}
 	}
 	// Where one side is the other's image and not the other way round, there is nothing to fill. A NULL where none may be gets PostgreSQL's own error.
-	formless, missing, unfilled := "", "false", unset(news)
+	formless, missing := "", "false"
 	for s := range v.Columns {
 		for i, c := range v.Columns[s] {
 			if c.NotNull && (Side(s) == NewSide || f < Released) {
 				missing += " OR " + v.each(Side(s), "NEW")[i] + " IS NULL"
-			}
-			if c.NotNull && Side(s) == NewSide && f >= Released {
-				unfilled = unset(news) + " AND NOT " + unset(olds)
 			}
 		}
 	}
@@ -298,7 +295,7 @@ BEGIN
 	END IF;
 	` + formless + `
 	IF TG_OP = 'INSERT' THEN
-		IF ` + unfilled + ` THEN ` + fill + `
+		IF ` + unset(news) + ` THEN ` + fill + `
 		ELSIF ` + unset(olds) + ` THEN ` + back + `
 		` + given + `
 		ELSE RAISE EXCEPTION 'both sides were written, with different values' USING ERRCODE = '23000';
