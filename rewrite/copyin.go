@@ -170,6 +170,9 @@ func (c *copying) filled(t *targets, tie *lens.Tie, mayAdd bool) bool {
 	if len(tie.Others) == 0 || !tie.Moving && tie.OldSide {
 		return true
 	}
+	if c.tightens(tie) {
+		return false // the guard would make of a NULL what stands for it, where there is to be an error
+	}
 	byDefault := false
 	for _, name := range tie.Columns {
 		if c.lens.Column(name).Default == "" {
@@ -188,6 +191,17 @@ func (c *copying) filled(t *targets, tie *lens.Tie, mayAdd bool) bool {
 		}
 	}
 	return mayAdd
+}
+
+// tightens says whether new code may not write a NULL to some column, where old code's rows may hold one.
+func (c *copying) tightens(tie *lens.Tie) bool {
+	if tie.OldSide || !slices.ContainsFunc(tie.Columns, func(name string) bool { return c.lens.Column(name).NotNull }) {
+		return false
+	}
+	return slices.ContainsFunc(tie.Others, func(o lens.Other) bool {
+		p := c.lens.Relation.Column(o.Target)
+		return p == nil || !p.NotNull
+	})
 }
 
 // where puts physical names into the WHERE clause, where change is set; it says whether that can be.

@@ -8,8 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"segue/internal/pgtest"
-	"segue/rewrite"
-	"segue/rewrite/catalog"
 )
 
 // A COPY that is cancelled, and one of a client that vanishes, leave nothing behind, whatever has come of the data.
@@ -19,19 +17,7 @@ func TestCopyThatIsBrokenOff(t *testing.T) {
 			continue
 		}
 		t.Run(w.name, func(t *testing.T) {
-			name := pgtest.Database(t)
-			admin := pgtest.Connect(t, pgtest.Shared().DSN(name))
-			pgtest.Exec(t, admin, append(helpers[:len(helpers):len(helpers)], w.physical...)...)
-			r := w.relation
-			r.Schema, r.Name, r.Kind, r.PrimaryKey = "public", "items", catalog.Table, []string{"id"}
-			if err := admin.QueryRow(background, "SELECT 'items'::regclass::oid").Scan(&r.OID); err != nil {
-				t.Fatal(err)
-			}
-			st, err := rewrite.NewState(1, catalog.New([]*catalog.Relation{r}, nil, nil), []rewrite.Migration{w.migration})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := openDoor(t, st, nil)
+			name, admin, d := w.open(t)
 			left := func() (left string) {
 				t.Helper()
 				if err := admin.QueryRow(background, "SELECT concat((SELECT count(*) FROM items), ' ', (SELECT string_agg(relname, ' ') FROM pg_class WHERE relname ~ 'segue_copy'))").Scan(&left); err != nil {
