@@ -16,12 +16,13 @@ import (
 
 // split is what the tables say of a migration that splits one.
 type split struct {
-	migration string
-	source    uint32 // OID
-	table, to string // source and target, as SQL
-	target    *lens.Target
-	key       []splitColumn // in the order of SplitTable.KeyPairs
-	moved     []splitColumn // in the order of SplitTable.ColumnPairs
+	migration  string
+	source     uint32         // OID
+	table, to  string         // source and target, as SQL
+	from, into lens.TableName // the same, for messages; empty where the table is gone
+	target     *lens.Target
+	key        []splitColumn // in the order of SplitTable.KeyPairs
+	moved      []splitColumn // in the order of SplitTable.ColumnPairs
 }
 
 // splitColumn is a column of the source with the one of the target that has its value.
@@ -52,6 +53,14 @@ func readSplit(ctx context.Context, q queryer, m *migration) (*split, error) {
 		}
 		if name != "" { // it may have been renamed
 			s.to = name
+		}
+	}
+	for sql, name := range map[string]*lens.TableName{s.table: &s.from, s.to: &s.into} {
+		if sql == "" {
+			continue
+		}
+		if err := name.UnmarshalText([]byte(sql)); err != nil {
+			return nil, fmt.Errorf("reading a table's name: %w", err)
 		}
 	}
 	for _, part := range []struct {

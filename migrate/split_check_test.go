@@ -31,6 +31,8 @@ func TestSplitRefusals(t *testing.T) {
 		GRANT SELECT, UPDATE ON over_it TO web;
 		CREATE TABLE referred (id bigint PRIMARY KEY, address text UNIQUE);
 		CREATE TABLE referring (a text REFERENCES referred (address));
+		CREATE TABLE owned (id bigint PRIMARY KEY, owner bigint REFERENCES users ON DELETE CASCADE, address text);
+		CREATE TABLE keyed (id bigint PRIMARY KEY REFERENCES users ON UPDATE CASCADE, address text);
 		INSERT INTO users (id, tenant, address, zip) VALUES (1, 1, 'a', 'z'), (2, 1, 'a', NULL), (3, 1, NULL, 'y');
 	`)
 	before := e.dump()
@@ -53,6 +55,9 @@ func TestSplitRefusals(t *testing.T) {
 		{"blind", "id", "address", plain, "GRANT SELECT (id, address) ON public.blind TO web"},
 		{"viewed", "id", "address", plain, "web may UPDATE on the view public.over_it of public.viewed and not on public.viewed itself"},
 		{"referred", "id", "address", plain, "refers to column address"},
+		{"owned", "id", "address", plain, "deletes its rows with those of public.users"},
+		{"owned", "id", "address", "user_id bigint PRIMARY KEY REFERENCES public.owned ON UPDATE CASCADE, address text", "declare ON DELETE CASCADE on the key of public.addresses"},
+		{"keyed", "id", "address", "user_id bigint PRIMARY KEY REFERENCES public.keyed ON DELETE CASCADE, address text", "declare ON UPDATE CASCADE on the key of public.addresses"},
 		{"users", "id", "address", "user_id int PRIMARY KEY, address text", "is of type integer, and id of public.users is bigint"},
 		{"users", "id", "address", "user_id bigint PRIMARY KEY, address varchar(3)", "is of type character varying(3)"},
 		{"users", "id", "address", `user_id bigint PRIMARY KEY, address text COLLATE "C"`, "another collation"},

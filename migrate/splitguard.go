@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"segue/rewrite/catalog"
-	"segue/rewrite/lens"
 )
 
 // The guard of a split is in both tables: AFTER ROW triggers, since their queries take fresh snapshots at READ COMMITTED, and whoever writes has locked the source's
@@ -183,10 +182,10 @@ func (s *split) targetBody(required bool) string {
 		s.key[0].source("s"), s.key[0].targ("t"), s.empty("t"), s.disagreeSafely("s"), s.image(sourceOf("s"), targetOf("t")), s.table, at, s.to, matches(s.key, targetOf("t"), variable))
 	fmt.Fprintf(&b, "      IF NOT source_there AND target_there THEN\n        RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation', MESSAGE = %s, DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in %%s.', %s, %s, %s),\n          HINT = %s, SCHEMA = %s, TABLE = %s;\n      END IF;\n",
 		quoteLiteral(fmt.Sprintf("a row of %s needs one of %s", s.to, s.table)), quoteLiteral(each(s.key, ", ", func(c splitColumn) string { return c.to })), s.keyText(variable), quoteLiteral(s.table),
-		quoteLiteral(fmt.Sprintf("Until migration %s is complete, its values are kept in %s, too.", s.migration, s.table)), quoteLiteral(s.schemaOf()), quoteLiteral(s.nameOf()))
+		quoteLiteral(fmt.Sprintf("Until migration %s is complete, its values are kept in %s, too.", s.migration, s.table)), quoteLiteral(s.into.Schema), quoteLiteral(s.into.Name))
 	fmt.Fprintf(&b, "      IF target_there AND target_empty THEN\n        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = %s,\n          HINT = %s, SCHEMA = %s, TABLE = %s;\n      END IF;\n",
 		quoteLiteral(fmt.Sprintf("a row of %s whose %s are all NULL has no form in %s", s.to, targets(s.moved, ""), s.table)),
-		quoteLiteral(fmt.Sprintf("Until migration %s is complete, old code could not tell it from no row: delete the row, or let it have a value; from complete on it is taken.", s.migration)), quoteLiteral(s.schemaOf()), quoteLiteral(s.nameOf()))
+		quoteLiteral(fmt.Sprintf("Until migration %s is complete, old code could not tell it from no row: delete the row, or let it have a value; from complete on it is taken.", s.migration)), quoteLiteral(s.into.Schema), quoteLiteral(s.into.Name))
 	fmt.Fprintf(&b, "      EXIT WHEN NOT source_there OR agree;\n      IF attempt = 2 THEN\n        %s\n      END IF;\n", s.raiseKept(s.table))
 	if required {
 		fmt.Fprintf(&b, "      IF NOT target_there THEN\n        %s\n      END IF;\n", setTo(s.absentSetting(), "'on'"))
@@ -220,9 +219,6 @@ func (s *split) keyText(row func(splitColumn) string) string {
 	return "pg_catalog.concat_ws(', ', " + each(s.key, ", ", row) + ")"
 }
 
-func (s *split) schemaOf() string { return sqlName(s.to).Schema }
-func (s *split) nameOf() string   { return sqlName(s.to).Name }
-
 // intoBody locks the source's row before a row comes into the target: the order of locks is source, target.
 func (s *split) intoBody() string {
 	return "BEGIN\n" + s.announced("", s.image(targetOf("NEW"), targetOf("NEW")), "NEW") +
@@ -250,14 +246,14 @@ func (s *split) cutBody(required bool) string {
 
 // aloneBody raises where the target has a row of the key: what the foreign key would, or a refusal.
 func (s *split) aloneBody() string {
-	source := sqlName(s.table)
+	source := s.from
 	raise := fmt.Sprintf("RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = %s, HINT = %s, SCHEMA = %s, TABLE = %s;",
 		quoteLiteral(fmt.Sprintf("the row of %s has one in %s, which would be left without it", s.table, s.to)),
-		quoteLiteral(fmt.Sprintf("Until migration %s is complete, old code could not tell such a row from none: delete the one in %s first; from complete on it is left.", s.migration, s.to)), quoteLiteral(s.schemaOf()), quoteLiteral(s.nameOf()))
+		quoteLiteral(fmt.Sprintf("Until migration %s is complete, old code could not tell such a row from none: delete the one in %s first; from complete on it is left.", s.migration, s.to)), quoteLiteral(s.into.Schema), quoteLiteral(s.into.Name))
 	if f := s.target.Foreign; f != nil {
 		raise = fmt.Sprintf("RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation', MESSAGE = %s, DETAIL = pg_catalog.format('Key (%%s)=(%%s) is still referenced from table \"%%s\".', %s, %s, %s),\n      SCHEMA = %s, TABLE = %[4]s, CONSTRAINT = %[6]s;",
-			quoteLiteral(fmt.Sprintf("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"", source.Name, f.Name, s.nameOf())),
-			quoteLiteral(each(s.key, ", ", func(c splitColumn) string { return c.from })), s.keyText(s.parameter), quoteLiteral(s.nameOf()), quoteLiteral(s.schemaOf()), quoteLiteral(f.Name))
+			quoteLiteral(fmt.Sprintf("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"", source.Name, f.Name, s.into.Name)),
+			quoteLiteral(each(s.key, ", ", func(c splitColumn) string { return c.from })), s.keyText(s.parameter), quoteLiteral(s.into.Name), quoteLiteral(s.into.Schema), quoteLiteral(f.Name))
 	}
 	return fmt.Sprintf("BEGIN\n  IF EXISTS (SELECT FROM %s AS t WHERE %s) THEN\n    %s\n  END IF;\n  RETURN true;\nEND", s.to, matches(s.key, targetOf("t"), s.parameter), raise)
 }
@@ -298,13 +294,7 @@ func (s *split) givenBody(required []splitColumn) string {
 }
 
 func (s *split) raiseNull(c splitColumn) string {
-	source := sqlName(s.table)
+	source := s.from
 	return fmt.Sprintf("RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = %s, SCHEMA = %s, TABLE = %s, COLUMN = %s;",
 		quoteLiteral(fmt.Sprintf("null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.from, source.Name)), quoteLiteral(source.Schema), quoteLiteral(source.Name), quoteLiteral(c.from))
-}
-
-// sqlName reads a name that catalog.QuoteQualified wrote.
-func sqlName(s string) (t lens.TableName) {
-	_ = t.UnmarshalText([]byte(s))
-	return t
 }

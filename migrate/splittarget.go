@@ -162,6 +162,37 @@ func (s *split) judgeForeign(ctx context.Context, q queryer) (problems []string,
 			s.target.Foreign = &lens.ForeignKey{Name: x.name, OnDelete: lens.Action(x.onDelete), OnUpdate: lens.Action(x.onUpdate)}
 		}
 	}
+	more, err := s.judgeCascades(ctx, q)
+	return append(problems, more...), err
+}
+
+// judgeCascades looks at the source's own foreign keys, by which a row of another table takes rows of the source along: no statement names them then, so new code could not be
+// told that the target still has a row.
+func (s *split) judgeCascades(ctx context.Context, q queryer) (problems []string, err error) {
+	type cascade struct {
+		Name, To       string
+		Delete, Update bool
+	}
+	var key []string
+	for _, c := range s.key {
+		key = append(key, c.from)
+	}
+	found, err := collect(ctx, q, `
+		SELECT quote_ident(k.conname), k.confrelid::regclass::text, k.confdeltype = 'c',
+		       k.confupdtype = 'c' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname = ANY ($2::text[]))
+		FROM pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'f' ORDER BY 1`, pgx.RowToStructByPos[cascade], s.source, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the foreign keys of %s: %w", s.table, err)
+	}
+	fk := s.target.Foreign
+	for _, c := range found {
+		if c.Delete && (fk == nil || fk.OnDelete != lens.Cascade) {
+			problems = append(problems, fmt.Sprintf("the foreign key %s of %s deletes its rows with those of %s, and those of %s would go with them without a word, where new code's schema would not let them: declare ON DELETE CASCADE on the key of %[4]s", c.Name, s.table, c.To, s.to))
+		}
+		if c.Update && (fk == nil || fk.OnUpdate != lens.Cascade) {
+			problems = append(problems, fmt.Sprintf("the foreign key %s of %s changes its key with that of %s, and that of %s would change with it without a word, where new code's schema would not let it: declare ON UPDATE CASCADE on the key of %[4]s", c.Name, s.table, c.To, s.to))
+		}
+	}
 	return problems, nil
 }
 
