@@ -224,17 +224,22 @@ func (l *live) reset() (apart string) {
 	return apart
 }
 
+// texts are the reference's own, with the types that it found for their parameters.
+func (r *reference) texts() []sent {
+	var texts []sent
+	for i, s := range r.steps {
+		texts = append(texts, sent{Step: s, types: r.types[i]})
+	}
+	return texts
+}
+
 // run sends a case to the proxy of one client.
 func (l *live) run(c *Case, which int, stand string, p Protocol, made *asked) {
 	l.t.Helper()
 	client := Clients[which]
 	right, err := l.bench.right(c, client, p, made)
 	l.must(err)
-	var texts []sent
-	for i, s := range right[0].steps {
-		texts = append(texts, sent{Step: s, types: right[0].types[i]})
-	}
-	o, err := l.clients[which].Run(texts, p, c.Commit, client.Side)
+	o, err := l.clients[which].Run(right[0].texts(), p, c.Commit, client.Side)
 	where := Where{Case: c, Variant: l.v, Stand: stand, Client: client, Protocol: p}
 	if err != nil {
 		l.t.Fatalf("%s, %s, %s, %s: %v", c, stand, client, p, err)

@@ -81,11 +81,7 @@ func (l *splitLive) one(c *Case, which int, stand string, p Protocol) {
 	var made asked
 	right, err := l.bench.right(c, client, p, &made)
 	l.must(err)
-	var texts []sent
-	for i, s := range right[0].steps {
-		texts = append(texts, sent{Step: s, types: right[0].types[i]})
-	}
-	o, err := l.clients[which].Run(texts, p, c.Commit, client.Side)
+	o, err := l.clients[which].Run(right[0].texts(), p, c.Commit, client.Side)
 	where := Where{Case: c, Variant: l.v, Stand: stand, Client: client, Protocol: p}
 	if err != nil {
 		l.t.Fatalf("%s, %s, %s, %s: %v", c, stand, client, p, err)
