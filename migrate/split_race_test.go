@@ -225,7 +225,28 @@ func TestSplitBackfillRaces(t *testing.T) {
 	}
 }
 
-// TestSplitLocksTheSourceFirst has new code write a row whose source is locked by a transaction that will write it: new code waits before it has locked anything that this one needs.
+// whileWaiting runs sql, and, when that waits for a lock or is through, then; it gives what became of both.
+func (e *env) whileWaiting(b *racer, sql string, then func() string) (out, first string) {
+	e.t.Helper()
+	through := make(chan string, 1)
+	go func() { through <- b.do(sql) }()
+	until(e.t, "the statement to wait or to be through", func() bool {
+		select {
+		case out = <-through:
+			return true
+		default:
+		}
+		return e.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = "+fmt.Sprint(b.pid)+" AND wait_event_type = 'Lock')") == "true"
+	})
+	first = then()
+	if out == "" {
+		out = <-through
+	}
+	return out, first
+}
+
+// TestSplitLocksTheSourceFirst has new code write a row whose source is locked by a transaction that will write it: new code waits before it has locked anything that this one needs. Where that
+// transaction deletes the source and gives its key again, the row that has it then is locked.
 func TestSplitLocksTheSourceFirst(t *testing.T) {
 	e := newEnv(t, emptyUsers)
 	p := e.proxy(0)
@@ -238,21 +259,7 @@ func TestSplitLocksTheSourceFirst(t *testing.T) {
 			a.begin("READ COMMITTED")
 			b.begin("READ COMMITTED")
 			a.do("SELECT FROM users WHERE id IN (2, 3) FOR UPDATE")
-			through := make(chan string, 1)
-			go func() { through <- b.do(write) }()
-			out := ""
-			until(t, "new code to wait or to be through", func() bool {
-				select {
-				case out = <-through:
-					return true
-				default:
-				}
-				return e.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = "+fmt.Sprint(b.pid)+" AND wait_event_type = 'Lock')") == "true"
-			})
-			first := a.end(a.do(old))
-			if out == "" {
-				out = <-through
-			}
+			out, first := e.whileWaiting(b, write, func() string { return a.end(a.do(old)) })
 			out = b.end(out)
 			if strings.Contains(first+out, "40P01") {
 				t.Errorf("%s\n%s\ngave %s and %s", old, write, first, out)
@@ -260,4 +267,15 @@ func TestSplitLocksTheSourceFirst(t *testing.T) {
 			e.agreed()
 		}
 	}
+
+	e.exec(racing)
+	a.begin("READ COMMITTED")
+	b.begin("READ COMMITTED")
+	a.do("DELETE FROM users WHERE id = 2")
+	a.do("INSERT INTO users VALUES (2, 'x', 'again')")
+	out, _ := e.whileWaiting(b, "SELECT segue.lock_user_addresses(2)", func() string { return a.end("") })
+	if got := a.do("SELECT FROM users WHERE id = 2 FOR NO KEY UPDATE NOWAIT"); out != "SELECT 1" || got != "55P03" {
+		t.Errorf("the row that has the key of the one that was waited for can be locked (%s, %s)", out, got)
+	}
+	b.end("")
 }

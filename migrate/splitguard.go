@@ -222,8 +222,8 @@ func (s *split) keyText(row func(splitColumn) string) string {
 // intoBody locks the source's row before a row comes into the target: the order of locks is source, target.
 func (s *split) intoBody() string {
 	return "BEGIN\n" + s.announced("", s.image(targetOf("NEW"), targetOf("NEW")), "NEW") +
-		fmt.Sprintf("  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'on' THEN\n    PERFORM FROM %s AS s WHERE %s FOR NO KEY UPDATE;\n  END IF;\n  RETURN NEW;\nEND",
-			s.lockedSetting(), s.table, matches(s.key, sourceOf("s"), targetOf("NEW")))
+		fmt.Sprintf("  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'on' THEN\n%s  END IF;\n  RETURN NEW;\nEND",
+			s.lockedSetting(), s.lockSource("    ", targetOf("NEW")))
 }
 
 // cutBody brings one table to what TRUNCATE has made of the other.
@@ -259,7 +259,20 @@ func (s *split) aloneBody() string {
 }
 
 func (s *split) lockBody() string {
-	return fmt.Sprintf("BEGIN\n  PERFORM FROM %s AS s WHERE %s FOR NO KEY UPDATE;\n  RETURN true;\nEND", s.table, matches(s.key, sourceOf("s"), s.parameter))
+	return "BEGIN\n" + s.lockSource("  ", s.parameter) + "  RETURN true;\nEND"
+}
+
+// lockSource locks the source's row of a key, where there is one. Whoever held it meanwhile may have deleted it and given its key to another row, which the snapshot of the statement that waited
+// does not have: the next one does. Every turn but the last means that somebody has written the key once more.
+func (s *split) lockSource(indent string, key func(splitColumn) string) string {
+	return indent + strings.Join([]string{
+		"FOR attempt IN 1 .. 100 LOOP",
+		fmt.Sprintf("  PERFORM FROM %s AS s WHERE %s FOR NO KEY UPDATE;", s.table, matches(s.key, sourceOf("s"), key)),
+		"  EXIT WHEN FOUND;",
+		fmt.Sprintf("  PERFORM FROM %s AS s WHERE %s;", s.table, matches(s.key, sourceOf("s"), key)),
+		"  EXIT WHEN NOT FOUND;",
+		"END LOOP;",
+	}, "\n"+indent) + "\n"
 }
 
 // nullBody raises what the source's NOT NULL did, at once, unless the values are said to be still to come.
