@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
@@ -37,6 +38,9 @@ type Listen struct {
 	Key        string `toml:"key"`         //
 	ClientCA   string `toml:"client_ca"`   // who vouches for clients' certificates; "": they are asked for none
 	ClientCert string `toml:"client_cert"` // optional, verify-ca, verify-full
+
+	UnixSocketGroup       string `toml:"unix_socket_group"`       // of a unix socket; "": the process's
+	UnixSocketPermissions string `toml:"unix_socket_permissions"` // octal, as PostgreSQL's; "": 0777
 }
 
 // Server is the PostgreSQL server that clients are carried to.
@@ -58,6 +62,9 @@ type Control struct {
 // Admin is the admin socket.
 type Admin struct {
 	Socket string `toml:"socket"`
+
+	UnixSocketGroup       string `toml:"unix_socket_group"`       // who may use it, beside the proxy's own user and root
+	UnixSocketPermissions string `toml:"unix_socket_permissions"` // octal; "": 0600, and 0660 where a group is named
 }
 
 // Metrics is where metrics are served; nowhere without an address.
@@ -162,6 +169,12 @@ func (s *Settings) validateSet() error {
 	if n := len(s.Admin.Socket); n > 100 {
 		return &Error{Key: "admin.socket", Problem: fmt.Sprintf("has %d bytes; the path of a unix socket can have 100", n)}
 	}
+	switch mode, err := Permissions(s.Admin.UnixSocketPermissions); {
+	case err != nil:
+		return &Error{Key: "admin.unix_socket_permissions", Problem: err.Error()}
+	case mode&0o007 != 0:
+		return &Error{Key: "admin.unix_socket_permissions", Problem: fmt.Sprintf("is %q, which lets in everybody: whoever may use the admin socket changes the schema with the control role's rights; write 0660 and name a unix_socket_group", s.Admin.UnixSocketPermissions)}
+	}
 	if s.Metrics.Addr != "" {
 		if err := listenAddr("metrics.addr", s.Metrics.Addr); err != nil {
 			return err
@@ -240,6 +253,8 @@ func (s *Settings) AllListeners() []Listen {
 			{&l.Key, &s.Listen.Key},
 			{&l.ClientCA, &s.Listen.ClientCA},
 			{&l.ClientCert, &s.Listen.ClientCert},
+			{&l.UnixSocketGroup, &s.Listen.UnixSocketGroup},
+			{&l.UnixSocketPermissions, &s.Listen.UnixSocketPermissions},
 			{(*string)(&l.Version), (*string)(&s.Listen.Version)},
 		} {
 			if *word.own == "" {
@@ -259,6 +274,9 @@ func (l *Listen) validate(key string) error {
 	} else if err := listenAddr(key+".addr", l.Addr); err != nil {
 		return err
 	}
+	if _, err := Permissions(l.UnixSocketPermissions); err != nil {
+		return &Error{Key: key + ".unix_socket_permissions", Problem: err.Error()}
+	}
 	if v := l.Version; !reservedVersion(string(v)) && !migrationName.MatchString(string(v)) {
 		return &Error{Key: key + ".version", Problem: fmt.Sprintf("%q is no version: use old, new, auto or a migration's name", v)}
 	}
@@ -276,4 +294,16 @@ func listenAddr(key, addr string) error {
 func portNumber(s string, least int) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= least && n <= 65535
+}
+
+// Permissions reads a file's permissions as they are written, octal; "" gives 0.
+func Permissions(s string) (fs.FileMode, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return 0, fmt.Errorf("%q are no permissions: write them in octal and in quotes, such as \"0660\"", s)
+	}
+	return fs.FileMode(n), nil
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os/user"
@@ -24,20 +25,29 @@ func ActorOf(ctx context.Context) string {
 	return actor
 }
 
-// withPeer notes who is at the other end of a connection to the admin socket. The kernel tells (SO_PEERCRED), so nobody can claim to be another one; what it tells
-// is of the moment at which the connection was made.
-func withPeer(ctx context.Context, conn net.Conn) context.Context {
+// withPeer notes who is at the other end of a connection to the admin socket, and whether he may use it. The kernel tells (SO_PEERCRED), so nobody can claim to be another
+// one; what it tells is of the moment at which the connection was made. Of whom it tells nothing is refused.
+func (s *socket) withPeer(ctx context.Context, conn net.Conn) context.Context {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return ctx
+		return refusing(ctx, errors.New("it cannot be told who asks"))
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return ctx
+		return refusing(ctx, fmt.Errorf("it cannot be told who asks: %w", err))
 	}
 	var cred *unix.Ucred
-	if failed := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); failed != nil || err != nil {
-		return ctx // it has gone: nothing comes from it either
+	var groups []uint32
+	failed := raw.Control(func(fd uintptr) {
+		if cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			groups, err = peerGroups(int(fd))
+		}
+	})
+	if err := errors.Join(failed, err); err != nil {
+		return refusing(ctx, fmt.Errorf("it cannot be told who asks: %w", err))
+	}
+	if err := mayAdmin(cred, groups, s.gid, s.mode); err != nil {
+		return refusing(ctx, err)
 	}
 	return WithActor(ctx, peer(cred))
 }

@@ -155,7 +155,7 @@ func (p *Proxy) adminHandler() http.Handler {
 		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
 			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify,backfill}, POST /v1/explain, POST /v1/check, POST /v1/run", r.Method, r.URL.Path)})
 	})
-	return withOnBusy(mux, p)
+	return withAccess(withOnBusy(mux, p), p)
 }
 
 // withOnBusy reads what a request says to do where another one is at work: ?if_busy=wait or fail.

@@ -206,14 +206,14 @@ func TestAdminSocketOfTheDead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenAdmin(path); err == nil || !strings.Contains(err.Error(), "another proxy that runs uses it") {
+	if _, err := listenAdmin(path, Access{}); err == nil || !strings.Contains(err.Error(), "another proxy that runs uses it") {
 		t.Errorf("over a live socket without a lock: %v", err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := listenAdmin(path)
+	s, err := listenAdmin(path, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestAdminSocketOfTheDead(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenAdmin(path); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := listenAdmin(path, Access{}); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("over a file: %v", err)
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {

@@ -21,6 +21,7 @@ type Listener struct {
 	Addr    string       // host:port, or the path of a unix socket
 	Version lens.Version // of clients that do not say theirs
 	TLS     ListenTLS
+	Access  Access // who may use a unix socket; without a mode, everybody
 }
 
 // listener is an open Listener.
@@ -33,7 +34,7 @@ type listener struct {
 
 // openListeners opens the first listener and those beside it.
 func (p *Proxy) openListeners(ctx context.Context) error {
-	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS}}, p.opt.Listeners...)
+	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access}}, p.opt.Listeners...)
 	for i, opt := range all {
 		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer}
 		if i == 0 {
@@ -47,7 +48,7 @@ func (p *Proxy) openListeners(ctx context.Context) error {
 		case i < len(p.opt.Sockets):
 			l.Listener = p.opt.Sockets[i]
 		case isSocket(opt.Addr):
-			l.Listener, err = listenUnix(ctx, opt.Addr)
+			l.Listener, err = listenUnix(ctx, opt.Addr, opt.Access)
 		default:
 			l.Listener, err = listen(ctx, opt.Addr, "clients", "--listen")
 		}
@@ -86,10 +87,13 @@ func listen(ctx context.Context, addr, what, setting string) (net.Listener, erro
 	return l, nil
 }
 
-// listenUnix listens on a unix socket that everybody may use, as PostgreSQL's: who they are, the server finds out. One that is left of a process that is gone is
-// removed.
-func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	var lc net.ListenConfig
+// listenUnix listens on a unix socket that everybody may use, as PostgreSQL's, where access does not say who may: who they are, the server finds out. One that is left of a
+// process that is gone is removed.
+func listenUnix(ctx context.Context, path string, access Access) (net.Listener, error) {
+	if access.Mode == 0 {
+		access.Mode = 0o777
+	}
+	lc := net.ListenConfig{Control: closedToOthers}
 	l, err := lc.Listen(ctx, "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Type() == os.ModeSocket {
@@ -106,7 +110,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for clients on %s: %s; stop what uses it, or choose another path", path, bindReason(err))
 	}
-	if err := os.Chmod(path, 0o777); err != nil { //nolint:gosec // as PostgreSQL's unix_socket_permissions has it
+	if err := access.grant(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("letting clients use %s: %w", path, err), l.Close())
 	}
 	return l, nil

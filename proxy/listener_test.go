@@ -53,7 +53,7 @@ func TestListeners(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o777 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := listenUnix(context.Background(), path); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if _, err := listenUnix(context.Background(), path, Access{}); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("a socket in use: %v", err)
 	}
 }

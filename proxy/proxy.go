@@ -20,11 +20,13 @@ type Options struct {
 	Listen         string // host:port of the clients' listener; port 0: any
 	Version        lens.Version
 	TLS            ListenTLS
+	Access         Access         // who may use the first listener where it is a unix socket
 	Listeners      []Listener     // beside that one
 	Sockets        []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
 	Server         []string       // host:port, or the path of a unix socket, each; the first that can be reached is used
 	ServerTLS      ServerTLS
 	Admin          string // path of the admin socket
+	AdminAccess    Access // who may use it; the zero value: the process's own user
 	Metrics        string // host:port; "": none
 	MaxConnections int
 	Limits         Live          // the limits beside that one
@@ -72,7 +74,7 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	if p.server, err = openServerTLS(opt.ServerTLS, p.log); err != nil {
 		return nil, err
 	}
-	if p.admin, err = listenAdmin(opt.Admin); err != nil {
+	if p.admin, err = listenAdmin(opt.Admin, opt.AdminAccess); err != nil {
 		return nil, err
 	}
 	if err = p.openListeners(ctx); err != nil {
@@ -218,7 +220,10 @@ func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
 // serveHTTP starts the admin socket's server and that of the metrics.
 func (p *Proxy) serveHTTP(group *sync.WaitGroup) []*http.Server {
 	start := func(l net.Listener, h http.Handler, what string) *http.Server {
-		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(p.log), ConnContext: withPeer}
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(p.log)}
+		if l == p.admin {
+			s.ConnContext = p.admin.withPeer
+		}
 		group.Go(func() {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				p.log.Error("serving stopped", zap.String("what", what), zap.Error(err))

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +17,8 @@ import (
 // socket is the admin socket: a listener that holds the lock that goes with its path.
 type socket struct {
 	net.Listener
+	gid   int         // of the group that may use it; -1: that of the process
+	mode  fs.FileMode // who may use it
 	lock  *os.File
 	once  sync.Once
 	close error
@@ -35,12 +36,17 @@ func (s *socket) Close() error {
 	return s.close
 }
 
-// listenAdmin listens on a unix socket that only its owner may use, from its first moment on. What a dead proxy left at the path is removed;
+// listenAdmin listens on a unix socket that only those may use whom access names, from its first moment on. What a dead proxy left at the path is removed;
 // a live one is an error. Which of the two it is, a lock tells, that ends with its process: so two proxies that start at once
 // cannot take the path from each other.
-func listenAdmin(path string) (_ *socket, err error) {
+func listenAdmin(path string, access Access) (_ *socket, err error) {
 	fail := func(err error) (*socket, error) { return nil, fmt.Errorf("opening the admin socket %s: %w", path, err) }
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	access.Mode = access.adminMode()
+	gid, err := access.gid()
+	if err != nil {
+		return fail(err)
+	}
+	if err := adminFolder(path, access); err != nil {
 		return fail(err)
 	}
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
@@ -72,16 +78,24 @@ func listenAdmin(path string) (_ *socket, err error) {
 			return fail(err)
 		}
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var chmod error // of the socket before it is bound: Linux gives its mode to the file
-		if err := raw.Control(func(fd uintptr) { chmod = unix.Fchmod(int(fd), 0o600) }); err != nil {
-			return err
-		}
-		return chmod
-	}}
+	lc := net.ListenConfig{Control: closedToOthers}
 	l, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return fail(errors.New(bindReason(err)))
 	}
-	return &socket{Listener: l, lock: lock}, nil
+	if access.Mode != 0o600 || gid >= 0 {
+		if err := access.grant(path); err != nil {
+			return fail(errors.Join(err, l.Close()))
+		}
+	}
+	return &socket{Listener: l, gid: gid, mode: access.Mode, lock: lock}, nil
+}
+
+// closedToOthers has a unix socket's file begin as its owner's alone: Linux gives it the mode that the socket has when it is bound.
+func closedToOthers(_, _ string, raw syscall.RawConn) error {
+	var chmod error
+	if err := raw.Control(func(fd uintptr) { chmod = unix.Fchmod(int(fd), 0o600) }); err != nil {
+		return err
+	}
+	return chmod
 }

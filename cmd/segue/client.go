@@ -90,7 +90,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	}
 	hint := "start one with segue serve, or name its socket with --admin or SEGUE_ADMIN"
 	if errors.Is(err, fs.ErrPermission) {
-		hint = "only the proxy's own user may: try it as that one"
+		hint = "only the proxy's own user may, and the group that admin.unix_socket_group names: try it as one of those"
 	}
 	return fmt.Errorf("%w at %s (%s): %s", errGone, c.socket, why, hint)
 }

@@ -12,7 +12,7 @@ import (
 func listeners(s *config.Settings) []proxy.Listener {
 	var out []proxy.Listener
 	for _, l := range s.AllListeners()[1:] {
-		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l)})
+		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l), Access: access(l.UnixSocketGroup, l.UnixSocketPermissions)})
 	}
 	return out
 }
@@ -23,4 +23,10 @@ func addresses(addrs []net.Addr) string {
 		words[i] = a.String()
 	}
 	return strings.Join(words, ",")
+}
+
+// access gives who may use a unix socket as package proxy has it; settings are valid.
+func access(group, permissions string) proxy.Access {
+	mode, _ := config.Permissions(permissions)
+	return proxy.Access{Group: group, Mode: mode}
 }

@@ -138,7 +138,8 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
 		Listeners: listeners(settings), Sockets: sockets, Limits: live(settings),
-		Admin: settings.Admin.Socket, Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
+		Access: access(settings.Listen.UnixSocketGroup, settings.Listen.UnixSocketPermissions),
+		Admin:  settings.Admin.Socket, AdminAccess: access(settings.Admin.UnixSocketGroup, settings.Admin.UnixSocketPermissions), Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
 		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
 		CheckDefinition: config.ValidateDefinition, Log: log,
 	})
