@@ -71,20 +71,22 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 
 func TestServerAddresses(t *testing.T) {
 	for in, want := range map[string]string{
-		"db":                   "db:5432",
-		"db:6000, 10.0.0.1":    "db:6000 10.0.0.1:5432",
-		"[::1]:5433":           "[::1]:5433",
-		"[::1]":                "[::1]:5432",
-		"a:1,b:2":              "a:1 b:2",
-		"":                     "error",
-		"a,,b":                 "error",
-		"db:":                  "error",
-		"db:x":                 "error",
-		"db:99999":             "error",
-		":5432":                "error",
-		"postgres://db/app":    "error",
-		"db:1:2":               "error",
-		"/var/run/postgresql/": "error",
+		"db":                      "db:5432",
+		"db:6000, 10.0.0.1":       "db:6000 10.0.0.1:5432",
+		"[::1]:5433":              "[::1]:5433",
+		"[::1]":                   "[::1]:5432",
+		"a:1,b:2":                 "a:1 b:2",
+		"":                        "error",
+		"a,,b":                    "error",
+		"db:":                     "error",
+		"db:x":                    "error",
+		"db:99999":                "error",
+		":5432":                   "error",
+		"postgres://db/app":       "error",
+		"db:1:2":                  "error",
+		"/var/run/postgresql/":    "error",
+		"/run/pg/.s.PGSQL.5433,b": "/run/pg/.s.PGSQL.5433 b:5432",
+		"/run/pg/.s.PGSQL.x":      "error",
 	} {
 		addrs, err := (&Server{Addr: in}).Addrs()
 		got := strings.Join(addrs, " ")

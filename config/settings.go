@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,11 @@ type Listen struct {
 
 // Server is the PostgreSQL server that clients are carried to.
 type Server struct {
-	Addr string `toml:"addr"` // host:port[,host:port]: the first that can be reached
+	Addr string `toml:"addr"` // host:port[,host:port]: the first that can be reached, and is as TargetSessionAttrs has it
+
+	TargetSessionAttrs string        `toml:"target_session_attrs"` // libpq's: any, read-write, read-only, primary, standby, prefer-standby
+	LoadBalanceHosts   string        `toml:"load_balance_hosts"`   // libpq's: disable, random
+	ConnectTimeout     lens.Duration `toml:"connect_timeout"`      // for one address; 0: none
 
 	TLS         string `toml:"tls"`         // libpq's sslmode
 	Negotiation string `toml:"negotiation"` // libpq's sslnegotiation: postgres, direct
@@ -94,8 +99,11 @@ const DefaultAdmin = "/run/segue/admin.sock"
 // Default gives the settings where nothing is said, with what the environment says over them: SEGUE_CONTROL_DSN and SEGUE_ADMIN.
 func Default(getenv func(string) string) *Settings {
 	s := &Settings{
-		Listen:       Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional"},
-		Server:       Server{Addr: "127.0.0.1:5432", TLS: "prefer", Negotiation: "postgres"},
+		Listen: Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional"},
+		Server: Server{
+			Addr: "127.0.0.1:5432", TargetSessionAttrs: "any", LoadBalanceHosts: "disable", ConnectTimeout: lens.Duration(10 * time.Second),
+			TLS: "prefer", Negotiation: "postgres",
+		},
 		Control:      Control{DSN: getenv("SEGUE_CONTROL_DSN")},
 		Admin:        Admin{Socket: DefaultAdmin},
 		Log:          Log{Level: "info", Format: "json"},
@@ -160,6 +168,12 @@ func (s *Settings) validateSet() error {
 	if _, err := s.Server.Addrs(); err != nil {
 		return err
 	}
+	if err := oneOf("server.target_session_attrs", s.Server.TargetSessionAttrs, "kind of session", "any", "read-write", "read-only", "primary", "standby", "prefer-standby"); err != nil {
+		return err
+	}
+	if err := oneOf("server.load_balance_hosts", s.Server.LoadBalanceHosts, "way to balance load", "disable", "random"); err != nil {
+		return err
+	}
 	if err := s.Server.validateTLS(); err != nil {
 		return err
 	}
@@ -212,6 +226,7 @@ func (s *Settings) validateSet() error {
 	}{
 		{"limits.client_login_timeout", s.Limits.ClientLoginTimeout, time.Millisecond, time.Hour},
 		{"limits.client_idle_timeout", s.Limits.ClientIdleTimeout, 0, 365 * 24 * time.Hour},
+		{"server.connect_timeout", s.Server.ConnectTimeout, 0, time.Hour},
 		{"hold_timeout", s.HoldTimeout, 0, time.Hour},
 		{"drain_timeout", s.DrainTimeout, 0, 24 * time.Hour},
 		{"lease", s.Lease, time.Second, 10 * time.Minute},
@@ -223,13 +238,20 @@ func (s *Settings) validateSet() error {
 	return nil
 }
 
-// Addrs gives the server's addresses, each host:port.
+// Addrs gives the server's addresses, each host:port or the path of a unix socket.
 func (s *Server) Addrs() ([]string, error) {
 	var addrs []string
 	for addr := range strings.SplitSeq(s.Addr, ",") {
 		addr = strings.TrimSpace(addr)
 		if addr == "" {
 			return nil, &Error{Key: "server.addr", Problem: fmt.Sprintf("%q has an empty address: write host:port[,host:port]", s.Addr)}
+		}
+		if strings.HasPrefix(addr, "/") {
+			if port, ok := strings.CutPrefix(path.Base(addr), ".s.PGSQL."); !ok || !portNumber(port, 1) {
+				return nil, &Error{Key: "server.addr", Problem: fmt.Sprintf("%q is no unix socket of a server: write its whole path, such as /run/postgresql/.s.PGSQL.5432", addr)}
+			}
+			addrs = append(addrs, addr)
+			continue
 		}
 		if strings.HasSuffix(addr, "]") || !strings.Contains(addr, ":") {
 			addr += ":5432"

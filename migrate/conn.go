@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +38,9 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
+	}
+	if cfg.ValidateConnect == nil && slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary // of several hosts, a standby is no reason to stop
 	}
 	cfg.RuntimeParams["application_name"] = applicationName
 	dialer := &net.Dialer{

@@ -27,8 +27,10 @@ type Options struct {
 	Silence time.Duration
 	// Servers are the addresses, host:port, that clients' sessions are opened at: they must be the server that the control connection reaches. None: that is not looked at.
 	Servers []string
-	Log     *zap.Logger // nil: none
-	Hooks   Hooks       // for tests
+	// Primaries says that sessions are opened at primaries alone: a standby among Servers is one that waits to take over.
+	Primaries bool
+	Log       *zap.Logger // nil: none
+	Hooks     Hooks       // for tests
 }
 
 // Hooks are called at the boundaries of steps, so that a test can hold or end the work there.

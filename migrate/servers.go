@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
 
 	"segue/migrate/agree"
+	"segue/proxy"
 )
 
 // servers is what is known of the servers that clients' sessions are opened at.
@@ -27,21 +31,65 @@ const (
 	probeTimeout = 3 * time.Second
 )
 
-// probe asks the server at an address for its history, as the control role. standby says that it has none of its own.
-func (c *Controller) probe(ctx context.Context, addr string) (h agree.History, standby bool, err error) {
+// connectAt connects as the control role to the server at an address, which is an IP address and port or the path of a unix socket; host is its name, "" where it has none. The caller closes it.
+func (c *Controller) connectAt(ctx context.Context, host, addr string) (*pgx.Conn, error) {
+	cfg := c.base.Copy()
+	first := pgconn.FallbackConfig{Host: cfg.Host, Port: cfg.Port, TLSConfig: cfg.TLSConfig}
+	var err error
+	if cfg.Host, cfg.Port, err = splitAddr(addr); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(addr, "/") && host != "" {
+		ip := cfg.Host
+		cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{ip}, nil }
+		cfg.Host = host
+	}
+	// The ways that the string allows for its first host, such as with TLS and without, are those for this one.
+	var ways []*pgconn.FallbackConfig
+	for _, way := range append([]*pgconn.FallbackConfig{&first}, cfg.Fallbacks...) {
+		if way.Host != first.Host || way.Port != first.Port {
+			break
+		}
+		if way.TLSConfig != nil && way.TLSConfig.ServerName != "" {
+			way.TLSConfig = way.TLSConfig.Clone()
+			way.TLSConfig.ServerName = cfg.Host
+		}
+		ways = append(ways, &pgconn.FallbackConfig{Host: cfg.Host, Port: cfg.Port, TLSConfig: way.TLSConfig})
+	}
+	cfg.TLSConfig, cfg.Fallbacks, cfg.ValidateConnect = ways[0].TLSConfig, ways[1:], nil
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+// splitAddr gives an address as pgx has it: a host, or the folder of a unix socket, and a port.
+func splitAddr(addr string) (string, uint16, error) {
 	host, port, err := net.SplitHostPort(addr)
+	if strings.HasPrefix(addr, "/") {
+		var name string
+		host, name = path.Split(addr)
+		port, err = strings.TrimPrefix(name, ".s.PGSQL."), nil
+	}
 	if err != nil {
-		return h, false, err
+		return "", 0, err
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
+	return host, uint16(n), err
+}
+
+// Server asks what a server is that clients' sessions may be opened at.
+func (c *Controller) Server(ctx context.Context, host, addr string) (s proxy.ServerState, err error) {
+	conn, err := c.connectAt(ctx, host, addr)
 	if err != nil {
-		return h, false, err
+		return s, err
 	}
-	cfg := c.base.Copy()
-	cfg.Host, cfg.Port, cfg.Fallbacks, cfg.ValidateConnect = host, uint16(n), nil, nil
+	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool").Scan(&s.Standby, &s.ReadOnly)
+	return s, errors.Join(err, closeConn(conn))
+}
+
+// probe asks the server at an address for its history, as the control role. standby says that it has none of its own.
+func (c *Controller) probe(ctx context.Context, addr string) (h agree.History, standby bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := c.connectAt(ctx, "", addr)
 	if err != nil {
 		return h, false, err
 	}
@@ -88,8 +136,10 @@ func (c *Controller) sameServers(ctx context.Context) error {
 		switch {
 		case err != nil: // no session is there either, or it is a pooler that does not know the control role
 			c.log.Info("it cannot be seen whether clients reach the same server as the control connection", zap.String("server", addr), zap.Error(err))
+		case standby && there.System == here.System && c.opt.Primaries:
+			// no session is opened there
 		case standby && there.System == here.System:
-			return fmt.Errorf("the server at %s is a standby of the one that the control connection reaches, and statements on migrating tables need the primary: they are held until it is", addr)
+			return fmt.Errorf("the server at %s is a standby of the one that the control connection reaches, and statements on migrating tables need the primary: they are held until it is; let server.target_session_attrs be primary", addr)
 		case there != here:
 			return fmt.Errorf("the server at %s (system identifier %s, timeline %d) is not the one that the control connection reaches (%s, %d): statements on migrating tables are held until it is",
 				addr, there.System, there.Timeline, here.System, here.Timeline)

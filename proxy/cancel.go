@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 
 	"segue/session"
 )
@@ -19,17 +18,13 @@ const cancelKeyAt = 8
 func (p *Proxy) cancel(ctx context.Context, start *session.Startup) error {
 	c := p.hub.keyed(start.Raw[cancelKeyAt:])
 	if c == nil {
-		server, err := p.dial(ctx, p.server.first())
-		if err != nil {
-			return err
-		}
-		return forwardCancel(server, start.Raw)
+		return p.cancelAnywhere(ctx, start.Raw)
 	}
-	var addr string
+	var at endpoint
 	var secure, forward bool
 	c.locked(func() *change {
 		if c.server != nil {
-			addr = c.addr
+			at = c.at
 			_, secure = c.server.(*secured)
 			forward = c.session.Cancel()
 		}
@@ -38,20 +33,42 @@ func (p *Proxy) cancel(ctx context.Context, start *session.Startup) error {
 	if !forward {
 		return nil
 	}
-	server, err := p.dialOne(ctx, addr, secure)
+	return p.cancelAt(ctx, at, secure, start.Raw)
+}
+
+// cancelAnywhere hands a cancel request of which it is not known whose it is to all servers: where its key means nothing, nothing happens.
+func (p *Proxy) cancelAnywhere(ctx context.Context, raw []byte) error {
+	var failed error
+	reached := false
+	for at, err := range p.endpoints(ctx) {
+		if err == nil {
+			err = p.cancelAt(ctx, at, p.server.first(), raw)
+		}
+		reached = reached || err == nil
+		failed = errors.Join(failed, err)
+	}
+	if reached {
+		return nil // one that is down has no session either
+	}
+	return failed
+}
+
+func (p *Proxy) cancelAt(ctx context.Context, at endpoint, secure bool, raw []byte) error {
+	ctx, cancel := p.patience(ctx)
+	defer cancel()
+	server, err := p.dial(ctx, at, secure)
 	if err != nil {
 		return err
 	}
-	return forwardCancel(server, start.Raw)
+	return forwardCancel(ctx, server, raw)
 }
 
 // forwardCancel hands a cancel request to the server, on a connection of its own, which it closes, and waits until the server has taken it: the client
 // counts on that when its own connection is closed.
-func forwardCancel(server net.Conn, raw []byte) error {
+func forwardCancel(ctx context.Context, server net.Conn, raw []byte) error {
 	defer func() { _ = server.Close() }()
-	if err := server.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-		return err
-	}
+	release := until(ctx, server)
+	defer func() { _ = release() }() // the read has failed by then
 	if _, err := server.Write(raw); err != nil {
 		return err
 	}

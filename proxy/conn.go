@@ -27,7 +27,7 @@ type conn struct {
 	mu      sync.Mutex // guards what follows, and every call of session
 	session *session.Session
 	server  net.Conn      // nil until it is dialled
-	addr    string        // the server's, as it was dialled
+	at      endpoint      // the server's, as it was dialled
 	keyed   bool          // hub knows the session by its key
 	fatal   *fatal        // what the client is told at the end; nil: nothing
 	ending  bool          // both loops stop at the next chance
@@ -55,11 +55,15 @@ var (
 	idled    = &fatal{"57P05", "terminating connection due to the proxy's client_idle_timeout", "Connect again, or raise limits.client_idle_timeout in the proxy's settings."}
 	shutdown = &fatal{"57P01", "terminating connection: the proxy is shutting down", "Connect again."}
 	lost     = &fatal{"57P01", "terminating connection: the server has ended the session", "Connect again."}
+	misled   = &fatal{"57P03", "terminating connection: the server is not what the proxy's target_session_attrs asks for any more", "Connect again."}
 	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}
 )
 
 // Admit says whether a statement on a migrating table may be sent. It is called by the session, with c.mu held.
 func (c *conn) Admit(pid uint32) bool {
+	if standby, _ := c.session.HotStandby(); standby {
+		return false // its lenses, and its sessions' numbers, are the primary's: it is held
+	}
 	if !c.registered.Load() && pid != 0 {
 		c.hub.registrar.request(c, pid)
 	}
@@ -88,6 +92,9 @@ func (c *conn) after(client bool) (done *change) {
 	if !c.keyed && c.session.Key() != nil {
 		c.keyed = true
 		c.hub.setKey(c, c.session.Key())
+		if standby, known := c.session.HotStandby(); known && c.hub.attrs.belies(standby) {
+			c.end(misled)
+		}
 	}
 	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil

@@ -25,6 +25,9 @@ type Control interface {
 	// Unregister forgets the PIDs of server sessions that have ended. It does not block.
 	Unregister(pid uint32)
 
+	// Server asks what a server is that sessions may be opened at, as the control role: at addr, an IP address and port or the path of a unix socket, which host is the name of.
+	Server(ctx context.Context, host, addr string) (ServerState, error)
+
 	// Look has all proxies look at the catalog soon: a session has made something that statements of others may name. It does not block.
 	Look()
 

@@ -24,6 +24,7 @@ type hub struct {
 	counters    *counters
 	usage       usage
 	latency     latencies
+	attrs       SessionAttrs // of the servers that sessions may be on
 
 	lease    atomic.Int64 // the Boottime until which statements on migrating tables may be sent
 	draining atomic.Bool

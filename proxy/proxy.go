@@ -23,7 +23,10 @@ type Options struct {
 	Access         Access         // who may use the first listener where it is a unix socket
 	Listeners      []Listener     // beside that one
 	Sockets        []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
-	Server         []string       // host:port, or the path of a unix socket, each; the first that can be reached is used
+	Server         []string       // host:port, or the path of a unix socket, each; the first that can be reached, and fits SessionAttrs, is used
+	SessionAttrs   SessionAttrs
+	LoadBalance    bool          // try the servers, and the addresses of each, in a random order (libpq's load_balance_hosts)
+	ConnectTimeout time.Duration // for one address of a server, with TLS; where there are several, until it has answered; 0: none
 	ServerTLS      ServerTLS
 	Admin          string // path of the admin socket
 	AdminAccess    Access // who may use it; the zero value: the process's own user
@@ -47,6 +50,7 @@ type Proxy struct {
 	counters counters
 	clients  []*listener
 	server   *serverTLS
+	servers  servers
 	admin    *socket
 	metrics  net.Listener // nil where there are none
 
@@ -96,6 +100,7 @@ func (p *Proxy) Join(ctx context.Context, control Control) error {
 	}
 	p.control = control
 	p.hub = newHub(p.log, state, func() time.Duration { return p.live.Load().HoldTimeout }, newRegistrar(control, p.log), &p.counters)
+	p.hub.attrs = p.opt.SessionAttrs
 	return nil
 }
 

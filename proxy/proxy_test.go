@@ -51,6 +51,16 @@ type fakeControl struct {
 	answer     error // of every operation
 }
 
+// Server looks for itself.
+func (f *fakeControl) Server(ctx context.Context, _, addr string) (s ServerState, err error) {
+	conn, err := pgx.Connect(ctx, "postgres://postgres@"+addr+"/postgres?sslmode=disable")
+	if err != nil {
+		return s, err
+	}
+	err = conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool").Scan(&s.Standby, &s.ReadOnly)
+	return s, errors.Join(err, conn.Close(ctx))
+}
+
 // Look notes that it was called.
 func (f *fakeControl) Look() {
 	f.mu.Lock()
@@ -283,7 +293,7 @@ func open(t *testing.T, opt Options, control *fakeControl) *Proxy {
 
 func options(t testing.TB) Options {
 	return Options{
-		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()},
+		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, ConnectTimeout: 5 * time.Second,
 		Admin: filepath.Join(t.TempDir(), "admin", "admin.sock"), MaxConnections: 100, HoldTimeout: 10 * time.Second,
 		DrainTimeout: time.Minute, Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), // warnings
 	}

@@ -17,7 +17,7 @@ import (
 func (c *conn) carry(in *reader, rest []byte, server *reached) {
 	defer func() { _ = server.Close() }()
 	c.mu.Lock()
-	c.server, c.addr = server.Conn, server.addr
+	c.server, c.at = server.Conn, server.at
 	if c.ending {
 		c.kick() // the proxy began to shut down while the server was dialled
 	}

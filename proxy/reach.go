@@ -16,28 +16,47 @@ import (
 // reached is a server connection to which a client's startup packet has been sent.
 type reached struct {
 	net.Conn
-	addr  string // as it was dialled
+	at    endpoint
 	first []byte // what has been read of it
 }
 
-// dialled is a connection with the address that it was dialled by.
-type dialled struct {
-	net.Conn
-	addr string
+// reach connects a client that has said who it is to the first server that takes it, and sends its startup packet. Where there are several addresses, one that does not answer in time, or is
+// starting up or shutting down, is passed over, as by libpq.
+func (p *Proxy) reach(ctx context.Context, c *conn) (*reached, error) {
+	c.mu.Lock()
+	packet := c.session.ToServer()
+	c.mu.Unlock()
+	var tried []string
+	for at, err := range p.candidates(ctx) {
+		var server *reached
+		if err == nil {
+			server, err = p.reachAt(ctx, c, packet, at)
+		}
+		if err == nil {
+			return server, nil
+		}
+		tried = append(tried, at.String()+": "+reason(err))
+	}
+	return nil, errors.New(strings.Join(tried, "; "))
 }
 
-// reach connects a client that has said who it is to the server, and sends its startup packet.
+// reachAt is reach for one address.
 //
 // With the modes allow and prefer there may be two attempts, as in libpq: where the server takes no such user with TLS, or without, it says so instead of asking
 // for authentication, and the other way is tried. There is one more reason to do without TLS where that may be: a client that comes over TLS itself, and
 // authenticates by SCRAM. Where the server offers channel binding and the proxy's certificate is not the server's, most clients cannot be let
 // in over TLS (session.ChannelBinding).
-func (p *Proxy) reach(ctx context.Context, c *conn) (*reached, error) {
-	c.mu.Lock()
-	packet := c.session.ToServer()
-	c.mu.Unlock()
+func (p *Proxy) reachAt(ctx context.Context, c *conn, packet []byte, at endpoint) (*reached, error) {
+	ctx, cancel := p.patience(ctx)
+	defer cancel()
 	mode := p.server.opt.Mode
-	first, err := p.try(ctx, packet, p.server.first())
+	first, err := p.try(ctx, packet, at, p.server.first())
+	if err == nil && p.several() {
+		var said answer
+		if said, err = first.listen(ctx); err == nil && said == notNow {
+			err = errors.New("the server is starting up or shutting down")
+		}
+	}
 	if err != nil || mode != SSLAllow && mode != SSLPrefer {
 		return c.bind(first, err)
 	}
@@ -52,7 +71,7 @@ func (p *Proxy) reach(ctx context.Context, c *conn) (*reached, error) {
 	if _, ok := c.client.(*secured); said == offersBinding && !ok {
 		return c.bind(first, nil) // a client without TLS does not miss it
 	}
-	second, err := p.try(ctx, packet, !onTLS)
+	second, err := p.try(ctx, packet, at, !onTLS)
 	if err == nil {
 		if _, same := second.Conn.(*secured); same == onTLS {
 			err = errNoTLS
@@ -94,56 +113,54 @@ func (c *conn) holds(r *reached) bool {
 	return ok1 && ok2 && bytes.Equal(client.leaf, server.leaf)
 }
 
-// try connects to the server, with or without TLS, and sends a startup packet.
-func (p *Proxy) try(ctx context.Context, packet []byte, secure bool) (*reached, error) {
-	conn, err := p.dial(ctx, secure)
+// several says whether there may be another address to try.
+func (p *Proxy) several() bool {
+	if len(p.opt.Server) > 1 {
+		return true
+	}
+	host, _, err := net.SplitHostPort(p.opt.Server[0])
+	return err == nil && net.ParseIP(host) == nil && !isSocket(p.opt.Server[0])
+}
+
+// try connects to a server, with or without TLS, and sends a startup packet.
+func (p *Proxy) try(ctx context.Context, packet []byte, at endpoint, secure bool) (*reached, error) {
+	conn, err := p.dial(ctx, at, secure)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetWriteDeadline(time.Now().Add(dialTimeout)); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	if _, err := conn.Write(packet); err != nil {
+	release := until(ctx, conn)
+	_, err = conn.Write(packet)
+	if err := errors.Join(err, release()); err != nil {
 		return nil, errors.Join(fmt.Errorf("sending the startup packet: %w", err), conn.Close())
 	}
-	if err := conn.SetWriteDeadline(time.Time{}); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &reached{Conn: conn.Conn, addr: conn.addr}, nil
+	return &reached{Conn: conn, at: at}, nil
 }
 
-// dial connects to the first of the server's addresses that can be reached.
-func (p *Proxy) dial(ctx context.Context, secure bool) (*dialled, error) {
-	var tried []string
-	for _, addr := range p.opt.Server {
-		server, err := p.dialOne(ctx, addr, secure)
-		if err == nil {
-			return &dialled{server, addr}, nil
+// until has a connection's reads and writes fail when ctx is over. release, which must be called, takes that back and gives ctx's error, if it is.
+func until(ctx context.Context, conn net.Conn) (release func() error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // one that is closed fails by itself
+	return func() error {
+		if stop() {
+			return nil
 		}
-		tried = append(tried, addr+": "+reason(err))
+		return context.Cause(ctx)
 	}
-	return nil, errors.New(strings.Join(tried, "; "))
 }
 
-// dialOne connects to an address of the server's.
-func (p *Proxy) dialOne(ctx context.Context, addr string, secure bool) (net.Conn, error) {
+// dial connects to a server. It is the one place that does.
+func (p *Proxy) dial(ctx context.Context, at endpoint, secure bool) (net.Conn, error) {
 	// TCP_NODELAY is what package net sets of itself.
-	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
-	if isSocket(addr) {
-		return d.DialContext(ctx, "unix", addr) // where libpq uses no TLS either
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	if isSocket(at.addr) {
+		return d.DialContext(ctx, "unix", at.addr) // where libpq uses no TLS either
 	}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	conn, err := d.DialContext(ctx, "tcp", at.addr)
 	if err != nil || !secure {
 		return conn, err
 	}
-	host, _, err := net.SplitHostPort(addr)
+	server, err := p.server.secure(ctx, conn, at.host)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
-	}
-	server, err := p.server.secure(ctx, conn, host)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
 	}
 	return server, nil
 }
@@ -155,6 +172,7 @@ const (
 	saysOther     answer = iota
 	refuses              // FATAL, before it has asked for anything: pg_hba.conf has no place for such a client
 	offersBinding        // SCRAM with channel binding
+	notNow               // FATAL: it is starting up or shutting down, or recovers
 )
 
 // maxAnswer bounds what is read ahead of a server's answer, in bytes.
@@ -162,21 +180,23 @@ const maxAnswer = 64 << 10
 
 // listen reads up to the server's first answer to the startup packet. What it read stays in r.first.
 func (r *reached) listen(ctx context.Context) (answer, error) {
-	stop := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now()) })
-	defer stop()
-	if err := r.SetReadDeadline(time.Now().Add(startupTimeout)); err != nil {
-		return saysOther, err
-	}
+	release := until(ctx, r)
+	said, err := r.answer()
+	return said, errors.Join(err, release())
+}
+
+// answer is listen without a time.
+func (r *reached) answer() (answer, error) {
 	buf := make([]byte, 8<<10)
 	for {
 		if said, known := judge(r.first); known || len(r.first) > maxAnswer {
-			return said, r.SetReadDeadline(time.Time{})
+			return said, nil
 		}
 		n, err := r.Read(buf)
 		r.first = append(r.first, buf[:n]...)
 		if n == 0 && err != nil {
 			if len(r.first) > 0 {
-				return saysOther, r.SetReadDeadline(time.Time{})
+				return saysOther, nil
 			}
 			return saysOther, fmt.Errorf("waiting for the server's answer to the startup packet: %w", err)
 		}
@@ -205,6 +225,9 @@ func judge(b []byte) (said answer, known bool) {
 		case 'E':
 			if bytes.Contains(body, []byte("\x00C28000\x00")) {
 				return refuses, true
+			}
+			if bytes.Contains(body, []byte("\x00C57P03\x00")) {
+				return notNow, true
 			}
 		case 'R':
 			if bytes.Contains(body, []byte("SCRAM-SHA-256-PLUS\x00")) {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 )
@@ -61,22 +60,18 @@ func (s *serverTLS) first() bool { return s.opt.Mode != SSLDisable && s.opt.Mode
 // errNoTLS says that the server does not speak TLS.
 var errNoTLS = errors.New("the server does not support TLS, and server.tls demands it")
 
-// secure does the handshake with the server at host, on a connection that has just been made. It gives the connection as it came where the server has no TLS
+// secure does the handshake with the server at host, on a connection that has just been made, while ctx lasts. It gives the connection as it came where the server has no TLS
 // and need not.
 func (s *serverTLS) secure(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	if !s.opt.Direct {
-		if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-			return nil, err
+		release := until(ctx, conn)
+		var answer [1]byte                                               // one byte and no more: what is behind it would not be encrypted
+		_, err := conn.Write([]byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}) // SSLRequest
+		if err == nil {
+			_, err = io.ReadFull(conn, answer[:])
 		}
-		if _, err := conn.Write([]byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}); err != nil { // SSLRequest
-			return nil, err
-		}
-		var answer [1]byte // one byte and no more: what is behind it would not be encrypted
-		if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		if err := errors.Join(err, release()); err != nil {
 			return nil, fmt.Errorf("asking the server for TLS: %w", err)
-		}
-		if err := conn.SetDeadline(time.Time{}); err != nil {
-			return nil, err
 		}
 		switch {
 		case answer[0] == 'S':
@@ -100,8 +95,6 @@ func (s *serverTLS) secure(ctx context.Context, conn net.Conn, host string) (net
 		cfg.ServerName = "" // RFC 6066 has no addresses
 	}
 	t := tls.Client(conn, cfg)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with the server: %w", err)
 	}

@@ -16,8 +16,6 @@ import (
 const (
 	// startupTimeout is how long a client may take to say who it is; the server's authentication_timeout has the same default.
 	startupTimeout = time.Minute
-	// dialTimeout bounds the attempt to reach one address of the server.
-	dialTimeout = 5 * time.Second
 	// keepAlive is the idle time after which a peer is asked whether it is still there, and the time between questions.
 	keepAlive = 30 * time.Second
 	// extraConnections may be open beyond the limit, since only a client that has said who it is can be told that there are too many, and a
@@ -75,7 +73,7 @@ func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 	server, err := p.reach(ctx, c)
 	if err != nil {
 		c.log.Warn("the server cannot be reached", zap.Error(err))
-		p.turnAway(c, &fatal{"08006", "the proxy cannot reach the server: " + err.Error(), "Check that the server runs, and server.addr in the proxy's settings."})
+		p.turnAway(c, &fatal{"08006", "the proxy cannot reach the server: " + err.Error(), "Check that the server runs, and server.addr and server.target_session_attrs in the proxy's settings."})
 		return
 	}
 	defer p.hub.registrar.forget(c)

@@ -113,6 +113,7 @@ type Session struct {
 	pid            uint32
 	key            []byte
 	major          int
+	standby        string // what it says of in_hot_standby; "" of servers before 14
 	application    string // what ParameterStatus says of application_name
 	encoding, scs  string // of client_encoding and standard_conforming_strings
 	path           string // and of search_path, where the server says so
@@ -246,6 +247,9 @@ func (s *Session) InTransaction() bool { return s.tx == 'T' || s.tx == 'E' }
 
 // ServerMajor is the server's major version, as it has reported; 0 before.
 func (s *Session) ServerMajor() int { return s.major }
+
+// HotStandby says whether the server has reported that it is a standby; servers before 14 do not say, and known is false.
+func (s *Session) HotStandby() (standby, known bool) { return s.standby == "on", s.standby != "" }
 
 // PID is the server session's, from BackendKeyData; 0 before it.
 func (s *Session) PID() uint32 { return s.pid }

@@ -345,6 +345,8 @@ func (s *Session) parameter(m []byte) {
 			}
 			s.major = s.major*10 + int(c-'0')
 		}
+	case "in_hot_standby":
+		s.standby = string(value)
 	case "application_name":
 		s.application = string(value)
 	case "client_encoding":

@@ -63,6 +63,7 @@ func newSettingsFlags(cmd *cobra.Command) *settingsFlags {
 	f.StringVar(&s.values.Server.TLS, "server-tls", d.Server.TLS, "TLS with the server, libpq's sslmode: disable, allow, prefer, require, verify-ca or verify-full")
 	f.StringVar(&s.values.Server.RootCert, "server-root-cert", "", "file of the root certificates that vouch for the server, or system")
 	f.StringVar(&s.values.Server.Addr, "server", d.Server.Addr, "the PostgreSQL server: host:port[,host:port]")
+	f.StringVar(&s.values.Server.TargetSessionAttrs, "target-session-attrs", d.Server.TargetSessionAttrs, "which of several servers, libpq's words: any, read-write, read-only, primary, standby or prefer-standby")
 	f.StringVar(&s.values.Control.DSN, "control", "", "connection string of the role that owns the migrating tables (or SEGUE_CONTROL_DSN)")
 	f.StringVar(&s.values.Admin.Socket, "admin", d.Admin.Socket, "the admin socket (or SEGUE_ADMIN)")
 	f.StringVar(&s.values.Metrics.Addr, "metrics", "", "where metrics are served")
@@ -85,23 +86,24 @@ func (s *settingsFlags) settings(getenv func(string) string) (*config.Settings, 
 	}
 	v := &s.values
 	for name, set := range map[string]func(){
-		"listen":           func() { out.Listen.Addr = v.Listen.Addr },
-		"version":          func() { out.Listen.Version = lens.Version(s.ver) },
-		"listen-tls":       func() { out.Listen.TLS = v.Listen.TLS },
-		"listen-cert":      func() { out.Listen.Cert = v.Listen.Cert },
-		"listen-key":       func() { out.Listen.Key = v.Listen.Key },
-		"server-tls":       func() { out.Server.TLS = v.Server.TLS },
-		"server-root-cert": func() { out.Server.RootCert = v.Server.RootCert },
-		"server":           func() { out.Server.Addr = v.Server.Addr },
-		"control":          func() { out.Control.DSN = v.Control.DSN },
-		"admin":            func() { out.Admin.Socket = v.Admin.Socket },
-		"metrics":          func() { out.Metrics.Addr = v.Metrics.Addr },
-		"log-level":        func() { out.Log.Level = v.Log.Level },
-		"log-format":       func() { out.Log.Format = v.Log.Format },
-		"max-connections":  func() { out.Limits.MaxConnections = v.Limits.MaxConnections },
-		"hold-timeout":     func() { out.HoldTimeout = lens.Duration(s.hold) },
-		"drain-timeout":    func() { out.DrainTimeout = lens.Duration(s.drain) },
-		"lease":            func() { out.Lease = lens.Duration(s.lease) },
+		"listen":               func() { out.Listen.Addr = v.Listen.Addr },
+		"version":              func() { out.Listen.Version = lens.Version(s.ver) },
+		"listen-tls":           func() { out.Listen.TLS = v.Listen.TLS },
+		"listen-cert":          func() { out.Listen.Cert = v.Listen.Cert },
+		"listen-key":           func() { out.Listen.Key = v.Listen.Key },
+		"server-tls":           func() { out.Server.TLS = v.Server.TLS },
+		"server-root-cert":     func() { out.Server.RootCert = v.Server.RootCert },
+		"server":               func() { out.Server.Addr = v.Server.Addr },
+		"target-session-attrs": func() { out.Server.TargetSessionAttrs = v.Server.TargetSessionAttrs },
+		"control":              func() { out.Control.DSN = v.Control.DSN },
+		"admin":                func() { out.Admin.Socket = v.Admin.Socket },
+		"metrics":              func() { out.Metrics.Addr = v.Metrics.Addr },
+		"log-level":            func() { out.Log.Level = v.Log.Level },
+		"log-format":           func() { out.Log.Format = v.Log.Format },
+		"max-connections":      func() { out.Limits.MaxConnections = v.Limits.MaxConnections },
+		"hold-timeout":         func() { out.HoldTimeout = lens.Duration(s.hold) },
+		"drain-timeout":        func() { out.DrainTimeout = lens.Duration(s.drain) },
+		"lease":                func() { out.Lease = lens.Duration(s.lease) },
 	} {
 		if s.cmd.Flags().Changed(name) {
 			set()
@@ -137,6 +139,7 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	}
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
+		SessionAttrs: proxy.SessionAttrs(settings.Server.TargetSessionAttrs), LoadBalance: settings.Server.LoadBalanceHosts == "random", ConnectTimeout: time.Duration(settings.Server.ConnectTimeout),
 		Listeners: listeners(settings), Sockets: sockets, Limits: live(settings),
 		Access: access(settings.Listen.UnixSocketGroup, settings.Listen.UnixSocketPermissions),
 		Admin:  settings.Admin.Socket, AdminAccess: access(settings.Admin.UnixSocketGroup, settings.Admin.UnixSocketPermissions), Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
@@ -149,7 +152,7 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	stop := onSignals(signals, cancel, p.Kill)
 	defer stop()
 	control, err := join(ctx, p, migrate.Options{
-		DSN: settings.Control.DSN, Servers: servers, Host: host, Build: build(), Lease: time.Duration(settings.Lease), Log: log, Hooks: hooks(),
+		DSN: settings.Control.DSN, Servers: servers, Primaries: settings.Server.TargetSessionAttrs == "primary" || settings.Server.TargetSessionAttrs == "read-write", Host: host, Build: build(), Lease: time.Duration(settings.Lease), Log: log, Hooks: hooks(),
 	})
 	if err != nil {
 		return errors.Join(err, p.Close())

@@ -165,7 +165,7 @@ func (s *slot) start(ctx context.Context) error {
 		admin: filepath.Join(s.dir, name, "a.sock"), log: filepath.Join(s.w.dir, name+".log"), done: make(chan struct{}),
 	}
 	p.cmd = exec.Command(segue, "serve", "--listen", "127.0.0.1:0", "--server", s.w.addrs(), "--control", s.control(), "--admin", p.admin,
-		"--lease", lease.String(), "--hold-timeout", holdTimeout.String(), "--drain-timeout", "2s")
+		"--target-session-attrs", "read-write", "--lease", lease.String(), "--hold-timeout", holdTimeout.String(), "--drain-timeout", "2s")
 	p.cmd.Env = append(os.Environ(), "SEGUE_CHAOS_DIR="+s.dir)
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *world) primary() *pgtest.Server {
 func (w *world) addrs() string {
 	addrs := w.primary().Addr()
 	if w.standby != nil {
-		addrs += "," + w.standby.Addr()
+		addrs = w.standby.Addr() + "," + addrs // the one that is not to be taken, first
 	}
 	return addrs
 }
