@@ -160,7 +160,8 @@ func (p *Proxy) dial(ctx context.Context, at endpoint, secure bool) (net.Conn, e
 	}
 	server, err := p.server.secure(ctx, conn, at.host)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		_ = conn.Close() // err says what is wrong, and may have closed it
+		return nil, err
 	}
 	return server, nil
 }
