@@ -16,7 +16,9 @@ func changed(prefix string, a, b reflect.Value) []string {
 	var keys []string
 	for i := range a.NumField() {
 		key := prefix + a.Type().Field(i).Tag.Get("toml")
-		if a.Field(i).Kind() == reflect.Struct {
+		if a.Type().Field(i).Anonymous {
+			keys = append(keys, changed(prefix, a.Field(i), b.Field(i))...)
+		} else if a.Field(i).Kind() == reflect.Struct {
 			keys = append(keys, changed(key+".", a.Field(i), b.Field(i))...)
 		} else if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
 			keys = append(keys, key)

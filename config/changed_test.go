@@ -18,7 +18,8 @@ func TestChanged(t *testing.T) {
 	b.Limits.MaxConnections++
 	b.HoldTimeout = lens.Duration(time.Hour)
 	b.Listen.Version = "old"
-	if got, want := Changed(a, b), []string{"hold_timeout", "limits.max_connections", "listen.version"}; !slices.Equal(got, want) {
+	*b.Server.KeepalivesCount++
+	if got, want := Changed(a, b), []string{"hold_timeout", "limits.max_connections", "listen.version", "server.keepalives_count"}; !slices.Equal(got, want) {
 		t.Errorf("%v have changed; want %v", got, want)
 	}
 	// Every setting has a key, or it could not be named.

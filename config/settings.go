@@ -42,6 +42,8 @@ type Listen struct {
 
 	UnixSocketGroup       string `toml:"unix_socket_group"`       // of a unix socket; "": the process's
 	UnixSocketPermissions string `toml:"unix_socket_permissions"` // octal, as PostgreSQL's; "": 0777
+
+	TCP
 }
 
 // Server is the PostgreSQL server that clients are carried to.
@@ -57,6 +59,8 @@ type Server struct {
 	RootCert    string `toml:"root_cert"`   // who vouches for the server's certificate: a file in PEM form, or system
 	Cert        string `toml:"cert"`        // the proxy's own certificate for the server
 	Key         string `toml:"key"`
+
+	TCP
 }
 
 // Control is the control connection: a role that owns the migrating tables.
@@ -99,10 +103,10 @@ const DefaultAdmin = "/run/segue/admin.sock"
 // Default gives the settings where nothing is said, with what the environment says over them: SEGUE_CONTROL_DSN and SEGUE_ADMIN.
 func Default(getenv func(string) string) *Settings {
 	s := &Settings{
-		Listen: Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional"},
+		Listen: Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional", TCP: defaultTCP()},
 		Server: Server{
 			Addr: "127.0.0.1:5432", TargetSessionAttrs: "any", LoadBalanceHosts: "disable", ConnectTimeout: lens.Duration(10 * time.Second),
-			TLS: "prefer", Negotiation: "postgres",
+			TLS: "prefer", Negotiation: "postgres", TCP: defaultTCP(),
 		},
 		Control:      Control{DSN: getenv("SEGUE_CONTROL_DSN")},
 		Admin:        Admin{Socket: DefaultAdmin},
@@ -175,6 +179,9 @@ func (s *Settings) validateSet() error {
 		return err
 	}
 	if err := s.Server.validateTLS(); err != nil {
+		return err
+	}
+	if err := s.Server.TCP.validate("server"); err != nil {
 		return err
 	}
 	if s.Admin.Socket == "" {
@@ -283,6 +290,7 @@ func (s *Settings) AllListeners() []Listen {
 				*word.own = *word.first
 			}
 		}
+		l.TCP = l.TCP.or(s.Listen.TCP)
 		all = append(all, l)
 	}
 	return all
@@ -301,6 +309,9 @@ func (l *Listen) validate(key string) error {
 	}
 	if v := l.Version; !reservedVersion(string(v)) && !migrationName.MatchString(string(v)) {
 		return &Error{Key: key + ".version", Problem: fmt.Sprintf("%q is no version: use old, new, auto or a migration's name", v)}
+	}
+	if err := l.TCP.validate(key); err != nil {
+		return err
 	}
 	return l.validateTLS(key)
 }

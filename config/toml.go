@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -272,6 +273,9 @@ func knownKeys(t reflect.Type, under toml.Key) map[string]toml.Key {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		if f.Anonymous {
+			maps.Copy(known, knownKeys(f.Type, under))
+		}
 		if name == "" || name == "-" {
 			continue
 		}

@@ -22,6 +22,7 @@ type Listener struct {
 	Version lens.Version // of clients that do not say theirs
 	TLS     ListenTLS
 	Access  Access // who may use a unix socket; without a mode, everybody
+	TCP     KeepAlive
 }
 
 // listener is an open Listener.
@@ -30,13 +31,14 @@ type listener struct {
 	version func() lens.Version
 	tls     *listenTLS // nil: it has none
 	offer   session.TLSOffer
+	tcp     KeepAlive
 }
 
 // openListeners opens the first listener and those beside it.
 func (p *Proxy) openListeners(ctx context.Context) error {
-	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access}}, p.opt.Listeners...)
+	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access, TCP: p.opt.TCP}}, p.opt.Listeners...)
 	for i, opt := range all {
-		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer}
+		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer, tcp: opt.TCP}
 		if i == 0 {
 			l.version = func() lens.Version { return p.live.Load().Version }
 		}
@@ -79,7 +81,7 @@ func (p *Proxy) closeListeners() error {
 func isSocket(addr string) bool { return strings.HasPrefix(addr, "/") }
 
 func listen(ctx context.Context, addr, what, setting string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening for %s on %s: %s; stop what uses it, or choose another with %s", what, addr, bindReason(err), setting)

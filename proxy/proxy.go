@@ -17,24 +17,26 @@ import (
 
 // Options are what a proxy needs. All but Metrics, CheckDefinition and the times must be set.
 type Options struct {
-	Listen         string // host:port of the clients' listener; port 0: any
-	Version        lens.Version
-	TLS            ListenTLS
-	Access         Access         // who may use the first listener where it is a unix socket
-	Listeners      []Listener     // beside that one
-	Sockets        []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
-	Server         []string       // host:port, or the path of a unix socket, each; the first that can be reached, and fits SessionAttrs, is used
-	SessionAttrs   SessionAttrs
-	LoadBalance    bool          // try the servers, and the addresses of each, in a random order (libpq's load_balance_hosts)
-	ConnectTimeout time.Duration // for one address of a server, with TLS; where there are several, until it has answered; 0: none
-	ServerTLS      ServerTLS
-	Admin          string // path of the admin socket
-	AdminAccess    Access // who may use it; the zero value: the process's own user
-	Metrics        string // host:port; "": none
-	MaxConnections int
-	Limits         Live          // the limits beside that one
-	HoldTimeout    time.Duration // how long a statement is held while the proxy has no lease
-	DrainTimeout   time.Duration // how long Serve waits for transactions to end; 0: not at all
+	Listen          string // host:port of the clients' listener; port 0: any
+	Version         lens.Version
+	TLS             ListenTLS
+	Access          Access         // who may use the first listener where it is a unix socket
+	TCP             KeepAlive      // of the first listener's clients
+	Listeners       []Listener     // beside that one
+	Sockets         []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
+	Server          []string       // host:port, or the path of a unix socket, each; the first that can be reached, and fits SessionAttrs, is used
+	SessionAttrs    SessionAttrs
+	LoadBalance     bool          // try the servers, and the addresses of each, in a random order (libpq's load_balance_hosts)
+	ConnectTimeout  time.Duration // for one address of a server, with TLS; where there are several, until it has answered; 0: none
+	ServerTLS       ServerTLS
+	ServerKeepAlive KeepAlive
+	Admin           string // path of the admin socket
+	AdminAccess     Access // who may use it; the zero value: the process's own user
+	Metrics         string // host:port; "": none
+	MaxConnections  int
+	Limits          Live          // the limits beside that one
+	HoldTimeout     time.Duration // how long a statement is held while the proxy has no lease
+	DrainTimeout    time.Duration // how long Serve waits for transactions to end; 0: not at all
 	// CheckDefinition judges a definition that came in over the admin socket, as far as it can be without the database; its errors are the
 	// client's fault. nil: Control judges alone.
 	CheckDefinition func(*lens.Definition) error
@@ -188,6 +190,9 @@ func (p *Proxy) accept(ctx context.Context, l *listener, clients *sync.WaitGroup
 			continue
 		}
 		pause = shortest
+		if err := l.tcp.apply(client); err != nil {
+			p.log.Warn("a client's connection could not be set up as the settings have it", zap.Error(err)) // it may be gone, which its first read tells
+		}
 		p.counters.accepted.Add(1)
 		clients.Go(func() { p.serveClient(ctx, l, client) })
 	}

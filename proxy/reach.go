@@ -150,13 +150,19 @@ func until(ctx context.Context, conn net.Conn) (release func() error) {
 // dial connects to a server. It is the one place that does.
 func (p *Proxy) dial(ctx context.Context, at endpoint, secure bool) (net.Conn, error) {
 	// TCP_NODELAY is what package net sets of itself.
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	d := net.Dialer{KeepAlive: -1} // KeepAlive.apply does it
 	if isSocket(at.addr) {
 		return d.DialContext(ctx, "unix", at.addr) // where libpq uses no TLS either
 	}
 	conn, err := d.DialContext(ctx, "tcp", at.addr)
-	if err != nil || !secure {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	if err := p.opt.ServerKeepAlive.apply(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if !secure {
+		return conn, nil
 	}
 	server, err := p.server.secure(ctx, conn, at.host)
 	if err != nil {

@@ -16,8 +16,6 @@ import (
 const (
 	// startupTimeout is how long a client may take to say who it is; the server's authentication_timeout has the same default.
 	startupTimeout = time.Minute
-	// keepAlive is the idle time after which a peer is asked whether it is still there, and the time between questions.
-	keepAlive = 30 * time.Second
 	// extraConnections may be open beyond the limit, since only a client that has said who it is can be told that there are too many, and a
 	// cancel request is never one too many.
 	extraConnections = 1000

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"strings"
+	"time"
 
 	"segue/config"
 	"segue/proxy"
@@ -12,7 +13,7 @@ import (
 func listeners(s *config.Settings) []proxy.Listener {
 	var out []proxy.Listener
 	for _, l := range s.AllListeners()[1:] {
-		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l), Access: access(l.UnixSocketGroup, l.UnixSocketPermissions)})
+		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l), Access: access(l.UnixSocketGroup, l.UnixSocketPermissions), TCP: keepAlive(&l.TCP)})
 	}
 	return out
 }
@@ -29,4 +30,12 @@ func addresses(addrs []net.Addr) string {
 func access(group, permissions string) proxy.Access {
 	mode, _ := config.Permissions(permissions)
 	return proxy.Access{Group: group, Mode: mode}
+}
+
+// keepAlive gives TCP's settings as package proxy has them; in valid ones nothing is left out.
+func keepAlive(t *config.TCP) proxy.KeepAlive {
+	return proxy.KeepAlive{
+		Off: !*t.Keepalives, Idle: time.Duration(*t.KeepalivesIdle), Interval: time.Duration(*t.KeepalivesInterval), Count: *t.KeepalivesCount,
+		UserTimeout: time.Duration(*t.TCPUserTimeout),
+	}
 }
