@@ -255,26 +255,38 @@ func (a *attempt) starInExpression(c *pg.ColumnRef, sc *scope) {
 	}
 }
 
-// castRef gives what a cast's column means where the cast is to the column's own type with its own modifier: PostgreSQL then takes the column itself.
+// castRef gives what a cast's column means where the cast, or each of several, is to the column's own type with its own modifier: PostgreSQL then takes the column itself.
 func (a *attempt) castRef(n *pg.Node, sc *scope) *ref {
 	t := n.GetTypeCast()
-	c := t.GetArg().GetColumnRef()
-	if c == nil || isStar(c) || len(t.TypeName.GetNames()) == 0 || len(t.TypeName.ArrayBounds) > 0 {
+	if t == nil {
 		return nil
 	}
-	schema, name := lastTypeNames(t.TypeName)
-	sql := sqlTypes[name]
-	for i, m := range t.TypeName.Typmods {
-		sql += map[bool]string{true: "(", false: ","}[i == 0] + fmt.Sprint(m.GetAConst().GetIval().GetIval())
+	var r *ref
+	if c := t.Arg.GetColumnRef(); c == nil {
+		r = a.castRef(t.Arg, sc)
+	} else if !isStar(c) {
+		r = migratingRef(c, sc)
 	}
-	if len(t.TypeName.Typmods) > 0 {
-		sql += ")"
-	}
-	r := migratingRef(c, sc)
-	if r == nil || schema != "" && schema != "pg_catalog" || sqlTypes[name] == "" || sql != r.was() {
+	if was := r.was(); was == "" || was != castTo(t.TypeName) {
 		return nil
 	}
 	return r
+}
+
+// castTo gives a cast's type as format_type writes it; "" where that is not known.
+func castTo(t *pg.TypeName) string {
+	schema, name := lastTypeNames(t)
+	sql := sqlTypes[name]
+	if sql == "" || len(t.GetArrayBounds()) > 0 || schema != "" && schema != "pg_catalog" {
+		return ""
+	}
+	for i, m := range t.Typmods {
+		sql += map[bool]string{true: "(", false: ","}[i == 0] + fmt.Sprint(m.GetAConst().GetIval().GetIval())
+	}
+	if len(t.Typmods) > 0 {
+		sql += ")"
+	}
+	return sql
 }
 
 // migratingRef gives what a reference means to a migrating table's column, or to one that a sub-select gives unchanged, without an edit; nil for others.

@@ -62,7 +62,7 @@ SELECT {c}::text FROM users ORDER BY id
 
 SELECT {c}::varchar(3) FROM users ORDER BY id
 
-SELECT x.c1::varchar(40), c1::varchar(40), c1::varchar(39) FROM (SELECT id, {c} AS c1 FROM users) x ORDER BY id
+SELECT x.c1::varchar(40), c1::varchar(40), c1::varchar(39), (c1::varchar(40))::varchar(40), CAST(c1::varchar(40) AS varchar(39)), c1::varchar(40)::text, c1::varchar(39)::varchar(40), c1::varchar::varchar(40) FROM (SELECT id, {c} AS c1 FROM users) x ORDER BY id
 
 WITH x AS (SELECT * FROM users) SELECT {c}::varchar(40) FROM x ORDER BY id
 
