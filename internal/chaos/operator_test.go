@@ -278,7 +278,7 @@ func (p *process) alive() bool {
 // judge says whether what came of a request is something that may come of it.
 func (o *operator) judge(ctx context.Context, s *slot, action, text string, begun time.Time) {
 	for _, x := range []struct{ part, kind string }{
-		{"is not settled yet", "not settled in time"},
+		{"not settled yet", "not settled in time"},
 		{"gave ", "given up in time"},
 		{"busy: ", "met another one"},
 		{"not in this state", "refused in this state"},

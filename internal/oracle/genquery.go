@@ -315,7 +315,11 @@ func (g *gen) grouped() string {
 	key := g.expr(f, s, 1)
 	by := key
 	targets := []string{key}
-	switch g.of(8) {
+	form := g.of(8)
+	if strings.Contains(key, "SELECT") && (form == 4 || form == 5) {
+		form = 0 // before PostgreSQL 18, what grouping sets make of a sub-select depends on whether it refers to a column or to an expression
+	}
+	switch form {
 	case 0, 1, 2:
 	case 3:
 		by = "1"
