@@ -24,7 +24,7 @@ func makeConverters(ctx context.Context, q queryer, m *migration) error {
 		return err
 	}
 	for i, n := range g.New {
-		if n.NotNull && !g.Adding {
+		if n.NotNull {
 			if err := makeGiven(ctx, q, m, n, g.new[i].typ); err != nil {
 				return err
 			}

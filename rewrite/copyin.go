@@ -167,10 +167,12 @@ func (t *targets) add(column string, f copydata.Added) {
 // filled says whether the guard makes the other side of what a tie's own columns are given. It takes a side that is left out for one that is to be filled, so where
 // that side has a default, NULL has to be said.
 func (c *copying) filled(t *targets, tie *lens.Tie, mayAdd bool) bool {
-	if len(tie.Others) == 0 || !tie.Moving && tie.OldSide {
+	switch {
+	case slices.ContainsFunc(c.cols, func(x *lens.Column) bool { return x.Tie == tie && x.Given != "" }):
+		return false
+	case len(tie.Others) == 0 || !tie.Moving && tie.OldSide:
 		return true
-	}
-	if c.tightens(tie) {
+	case c.tightens(tie):
 		return false // the guard would make of a NULL what stands for it, where there is to be an error
 	}
 	byDefault := false

@@ -205,7 +205,11 @@ func (v *values) wantsWrapping(w *rowsToWrite) bool {
 	for t, at := range ties {
 		g := v.tiedRow(w, t, at, &w.rows[0])
 		switch {
-		case len(t.Others) == 0 || t.Refuse != "":
+		case t.Refuse != "":
+		case len(t.Others) == 0:
+			if v.wantsGiven(w, at) {
+				return true
+			}
 		case t.Own:
 			if !t.OldSide && !v.once(g) && !(t.Same && g.oldAlone()) {
 				return true

@@ -148,7 +148,7 @@ func (a *attempt) stored(t *lens.Tie, g given) []piece {
 	base, length, isString := strings.Cut(typ, "(")
 	stringType := base == "character varying" || base == "character" || base == "text" || base == "bpchar"
 	switch {
-	case t.Own || g.fits:
+	case t.Own || g.fits || assignable[baseType(typ)]:
 		return []piece{lit("(("), value, lit(")::" + typ + ")")}
 	case stringType && isString:
 		// Any type can be assigned to a string; what is too long cannot.
@@ -259,6 +259,9 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 		case len(t.Others) == 0:
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
+			}
+			if !a.writeGiven(l, w, at) {
+				return nil, nil, false
 			}
 		case w.fixed && w.wrap != nil && !w.broken:
 			extra = append(extra, a.writeWrapped(l, w, t, at, names)...)

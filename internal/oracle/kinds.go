@@ -20,6 +20,7 @@ type kind struct {
 	old, new []half
 	up, down []string
 	lossy    bool
+	tight    bool     // the old column may be NULL, the new one may not, and has its first value as its default
 	fails    []string // SQLSTATEs of what has no form on the other side
 	// keys gives the i-th of many different values on both sides; nil where the kind is not tried with a UNIQUE column.
 	keys func(i int) (old, new string)
@@ -116,6 +117,16 @@ var kinds = []*kind{
 		up:  []string{"{o0}", "{o1}::bigint"}, down: []string{"{n0}", "{n1}::integer"},
 	},
 	{
+		name: "no NULL in text", tight: true, fails: []string{"22000"},
+		old: []half{{typeText, []string{"Ann", "Zoë", " ", "42"}}}, new: []half{{typeText, []string{"", "Ann", "Zoë", " ", "42"}}},
+		up: []string{"COALESCE({o0}, '')"}, down: []string{"NULLIF({n0}, '')"},
+	},
+	{
+		name: "no NULL in integers", tight: true, fails: []string{"22000", "22003"},
+		old: []half{{typeInt, []string{"5", "42", "-17"}}}, new: []half{{typeBig, []string{"0", "5", "42", "-17"}}},
+		up: []string{"COALESCE({o0}, 0)::bigint"}, down: []string{"NULLIF({n0}, 0)::integer"},
+	},
+	{
 		name: "text to two, lossy", lossy: true,
 		old: []half{{typeText, []string{"x, y", "1 High St, Ely", "3 Mews, Deal", ", "}}},
 		new: []half{{typeText, []string{"x", "1 High St", "3 Mews", ""}}, {typeText, []string{"y", "Ely", "Deal", ""}}},
@@ -159,8 +170,8 @@ func (k *kind) change(table string, names [2][]string, strict [2]bool) *change {
 	columns := func(s Side, halves []half) []Column {
 		var out []Column
 		for i, h := range halves {
-			c := Column{Name: names[s][i], Type: h.typ.SQL, NotNull: notNull}
-			if hasDefault {
+			c := Column{Name: names[s][i], Type: h.typ.SQL, NotNull: notNull && !k.tight || k.tight && s == NewSide}
+			if hasDefault && !k.tight || k.tight && s == NewSide {
 				c.Default = quoteText(h.words[0]) + "::" + h.typ.SQL
 			}
 			out = append(out, c)
@@ -170,7 +181,10 @@ func (k *kind) change(table string, names [2][]string, strict [2]bool) *change {
 	v := &Variant{Name: k.name, Table: table, Columns: [2][]Column{columns(OldSide, k.old), columns(NewSide, k.new)}}
 	if len(k.old) == 1 && len(k.new) == 1 {
 		v.Pattern.ChangeType = &lens.ChangeType{
-			Column: names[0][0], To: names[1][0], Type: k.new[0].typ.SQL, Up: fill.Replace(k.up[0]), Down: fill.Replace(k.down[0]), NotNull: notNull,
+			Column: names[0][0], To: names[1][0], Type: k.new[0].typ.SQL, Up: fill.Replace(k.up[0]), Down: fill.Replace(k.down[0]), NotNull: notNull || k.tight,
+		}
+		if k.tight {
+			v.Pattern.ChangeType.Default = v.Columns[NewSide][0].Default
 		}
 	} else {
 		c := &lens.Columns{Drop: names[0], Down: map[string]string{}}

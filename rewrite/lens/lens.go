@@ -50,6 +50,9 @@ type Column struct {
 	Tie       *Tie   // how it is written; nil for columns that do not migrate
 	Default   string // the column's default as SQL; "" where there is none
 	Generated bool
+	// Given is the function, as SQL, that an INSERT's value goes through where the guard would take a NULL for a column that was left out, and the column takes
+	// no NULL: it gives back what it is given and raises what the column does. "" where the column itself tells.
+	Given string
 
 	// What the system catalogs are to say of a column that migrates.
 	Attribute
@@ -269,6 +272,9 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 		c := Column{Name: n.As, Physical: n.Name, Tie: tie, Type: m.newType(rel, n)}
 		m.readNew(rel, n, &c)
 		c.Loose = m.Group.Adding || n.NotNull
+		if n.NotNull && (m.Stage.Step == WriteNew || m.Group.Adding && m.Stage.written() != oldOnly) {
+			c.Given = GivenFunction(m.Name, n.Name)
+		}
 		m.describe(rel, &c, n.Name)
 		c.Attribute = m.newAttribute(rel, n, index*maxAdded+j)
 		place := end + index*maxAdded + j
