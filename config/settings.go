@@ -43,6 +43,9 @@ type Listen struct {
 	UnixSocketGroup       string `toml:"unix_socket_group"`       // of a unix socket; "": the process's
 	UnixSocketPermissions string `toml:"unix_socket_permissions"` // octal, as PostgreSQL's; "": 0777
 
+	// ProxyProtocolNetworks are the addresses whose connections begin with a PROXY protocol header: 10.0.0.0/8, 10.1.2.3, unix. None: nobody's do.
+	ProxyProtocolNetworks []string `toml:"proxy_protocol_networks"`
+
 	TCP
 }
 
@@ -290,6 +293,9 @@ func (s *Settings) AllListeners() []Listen {
 				*word.own = *word.first
 			}
 		}
+		if l.ProxyProtocolNetworks == nil {
+			l.ProxyProtocolNetworks = s.Listen.ProxyProtocolNetworks
+		}
 		l.TCP = l.TCP.or(s.Listen.TCP)
 		all = append(all, l)
 	}
@@ -309,6 +315,9 @@ func (l *Listen) validate(key string) error {
 	}
 	if v := l.Version; !reservedVersion(string(v)) && !migrationName.MatchString(string(v)) {
 		return &Error{Key: key + ".version", Problem: fmt.Sprintf("%q is no version: use old, new, auto or a migration's name", v)}
+	}
+	if _, _, err := l.Trusted(); err != nil {
+		return &Error{Key: key + ".proxy_protocol_networks", Problem: err.Error()}
 	}
 	if err := l.TCP.validate(key); err != nil {
 		return err

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"segue/rewrite/lens"
@@ -61,4 +62,28 @@ func (t TCP) validate(key string) error {
 		return &Error{Key: key + ".keepalives_count", Problem: fmt.Sprintf("is %d; it must be between 0 (the system's) and 127", *n)}
 	}
 	return nil
+}
+
+// Trusted reads ProxyProtocolNetworks: the networks, and whether unix sockets are among them.
+func (l *Listen) Trusted() (networks []netip.Prefix, unix bool, err error) {
+	for _, word := range l.ProxyProtocolNetworks {
+		if word == "unix" {
+			unix = true
+			continue
+		}
+		if addr, err := netip.ParseAddr(word); err == nil && addr.Zone() == "" {
+			addr = addr.Unmap()
+			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		network, err := netip.ParsePrefix(word)
+		if err != nil || network.Addr().Is4In6() {
+			return nil, false, fmt.Errorf("%q is no address: write a network such as 10.0.0.0/8, an address, or unix", word)
+		}
+		if network != network.Masked() {
+			return nil, false, fmt.Errorf("%q names an address within a network: write %s, or the address alone", word, network.Masked())
+		}
+		networks = append(networks, network)
+	}
+	return networks, unix, nil
 }

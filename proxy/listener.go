@@ -23,6 +23,7 @@ type Listener struct {
 	TLS     ListenTLS
 	Access  Access // who may use a unix socket; without a mode, everybody
 	TCP     KeepAlive
+	Trusted Trusted // who begins with a PROXY protocol header
 }
 
 // listener is an open Listener.
@@ -32,13 +33,14 @@ type listener struct {
 	tls     *listenTLS // nil: it has none
 	offer   session.TLSOffer
 	tcp     KeepAlive
+	trusted Trusted
 }
 
 // openListeners opens the first listener and those beside it.
 func (p *Proxy) openListeners(ctx context.Context) error {
-	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access, TCP: p.opt.TCP}}, p.opt.Listeners...)
+	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access, TCP: p.opt.TCP, Trusted: p.opt.Trusted}}, p.opt.Listeners...)
 	for i, opt := range all {
-		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer, tcp: opt.TCP}
+		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer, tcp: opt.TCP, trusted: opt.Trusted}
 		if i == 0 {
 			l.version = func() lens.Version { return p.live.Load().Version }
 		}

@@ -22,6 +22,7 @@ type Options struct {
 	TLS             ListenTLS
 	Access          Access         // who may use the first listener where it is a unix socket
 	TCP             KeepAlive      // of the first listener's clients
+	Trusted         Trusted        // of the first listener: who begins with a PROXY protocol header
 	Listeners       []Listener     // beside that one
 	Sockets         []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
 	Server          []string       // host:port, or the path of a unix socket, each; the first that can be reached, and fits SessionAttrs, is used

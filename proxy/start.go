@@ -35,6 +35,9 @@ func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 	defer func() { c.survive(recover()) }()
 	c.drain() // the proxy may have begun to shut down meanwhile
 
+	if !c.identify(l.trusted, live.ClientLoginTimeout) {
+		return
+	}
 	in := newReader(client)
 	defer in.release()
 	start, rest := c.meet(ctx, in, live.ClientLoginTimeout)
@@ -75,6 +78,7 @@ func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 		return
 	}
 	defer p.hub.registrar.forget(c)
+	c.log.Debug("a client is carried", zap.String("user", start.User), zap.Stringer("server", server.at))
 	c.carry(in, rest, server)
 }
 

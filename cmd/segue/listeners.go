@@ -13,7 +13,7 @@ import (
 func listeners(s *config.Settings) []proxy.Listener {
 	var out []proxy.Listener
 	for _, l := range s.AllListeners()[1:] {
-		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l), Access: access(l.UnixSocketGroup, l.UnixSocketPermissions), TCP: keepAlive(&l.TCP)})
+		out = append(out, proxy.Listener{Addr: l.Addr, Version: l.Version, TLS: listenTLS(&l), Access: access(l.UnixSocketGroup, l.UnixSocketPermissions), TCP: keepAlive(&l.TCP), Trusted: trusted(&l)})
 	}
 	return out
 }
@@ -38,4 +38,10 @@ func keepAlive(t *config.TCP) proxy.KeepAlive {
 		Off: !*t.Keepalives, Idle: time.Duration(*t.KeepalivesIdle), Interval: time.Duration(*t.KeepalivesInterval), Count: *t.KeepalivesCount,
 		UserTimeout: time.Duration(*t.TCPUserTimeout),
 	}
+}
+
+// trusted gives who begins with a PROXY protocol header as package proxy has it; settings are valid.
+func trusted(l *config.Listen) proxy.Trusted {
+	networks, unix, _ := l.Trusted()
+	return proxy.Trusted{Networks: networks, Unix: unix}
 }

@@ -140,7 +140,7 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
 		SessionAttrs: proxy.SessionAttrs(settings.Server.TargetSessionAttrs), LoadBalance: settings.Server.LoadBalanceHosts == "random", ConnectTimeout: time.Duration(settings.Server.ConnectTimeout),
-		TCP: keepAlive(&settings.Listen.TCP), ServerKeepAlive: keepAlive(&settings.Server.TCP),
+		TCP: keepAlive(&settings.Listen.TCP), Trusted: trusted(&settings.Listen), ServerKeepAlive: keepAlive(&settings.Server.TCP),
 		Listeners: listeners(settings), Sockets: sockets, Limits: live(settings),
 		Access: access(settings.Listen.UnixSocketGroup, settings.Listen.UnixSocketPermissions),
 		Admin:  settings.Admin.Socket, AdminAccess: access(settings.Admin.UnixSocketGroup, settings.Admin.UnixSocketPermissions), Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
