@@ -175,15 +175,12 @@ func (w *work) undefault(ctx context.Context, tx pgx.Tx) error {
 			saved.Old[name] = c
 		}
 	}
-	var sqls []string
 	for _, c := range s.moved {
 		if c.def != "" {
 			saved.Old[c.from] = constraints{NotNull: saved.Old[c.from].NotNull, Default: c.def}
-			sqls = append(sqls, "ALTER TABLE "+s.table+" ALTER COLUMN "+catalog.QuoteIdent(c.from)+" DROP DEFAULT")
 		}
 	}
-	sqls = append(sqls, "DROP TRIGGER IF EXISTS "+s.late("null")+" ON "+s.table)
-	if err := execAll(ctx, tx, sqls); err != nil {
+	if err := execAll(ctx, tx, s.undefaultSQL()); err != nil {
 		return err
 	}
 	if err := recordSplitGuard(ctx, tx, w.m, s); err != nil {
@@ -194,6 +191,16 @@ func (w *work) undefault(ctx context.Context, tx pgx.Tx) error {
 	}
 	_, err = tx.Exec(ctx, "UPDATE segue.migration SET relaxed = $2 WHERE name = $1", w.name, saved)
 	return err
+}
+
+// undefaultSQL gives its statements.
+func (s *split) undefaultSQL() (sqls []string) {
+	for _, c := range s.moved {
+		if c.def != "" {
+			sqls = append(sqls, "ALTER TABLE "+s.table+" ALTER COLUMN "+catalog.QuoteIdent(c.from)+" DROP DEFAULT")
+		}
+	}
+	return append(sqls, "DROP TRIGGER IF EXISTS "+s.late("null")+" ON "+s.table)
 }
 
 // redefault puts back what undefault took, once new code names the columns again.
@@ -259,22 +266,30 @@ func (w *work) completeSplit() change {
 		if _, err := tx.Exec(ctx, "LOCK TABLE "+s.table+", "+s.to+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
-		if err := dropSplitGuard(ctx, tx, w.m); err != nil {
+		if err := s.leave(ctx, tx, w.m); err != nil {
 			return err
-		}
-		var sqls []string
-		for _, f := range []struct{ name, params string }{{lens.LockFunction(w.name), s.parameters()}, {lens.AloneFunction(w.name), s.parameters()}, {lens.AbsentFunction(w.name), ""}} {
-			sqls = append(sqls, "CREATE FUNCTION "+f.name+"("+f.params+") RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'", "GRANT EXECUTE ON FUNCTION "+f.name+"("+f.params+") TO PUBLIC")
-		}
-		for _, c := range s.moved {
-			sqls = append(sqls, "ALTER TABLE "+s.table+" DROP COLUMN "+catalog.QuoteIdent(c.from))
-		}
-		if err := execAll(ctx, tx, sqls); err != nil {
-			return fmt.Errorf("dropping the columns that have moved: %w", err)
 		}
 		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL WHERE name = $1", w.name)
 		return err
 	}}
+}
+
+// leave drops the guard and the columns that have moved; what the statements of the epoch before call gives true from then on.
+func (s *split) leave(ctx context.Context, tx pgx.Tx, m *migration) error {
+	if err := dropSplitGuard(ctx, tx, m); err != nil {
+		return err
+	}
+	var sqls []string
+	for _, f := range []struct{ name, params string }{{lens.LockFunction(m.Name), s.parameters()}, {lens.AloneFunction(m.Name), s.parameters()}, {lens.AbsentFunction(m.Name), ""}} {
+		sqls = append(sqls, "CREATE FUNCTION "+f.name+"("+f.params+") RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'", "GRANT EXECUTE ON FUNCTION "+f.name+"("+f.params+") TO PUBLIC")
+	}
+	for _, c := range s.moved {
+		sqls = append(sqls, "ALTER TABLE "+s.table+" DROP COLUMN "+catalog.QuoteIdent(c.from))
+	}
+	if err := execAll(ctx, tx, sqls); err != nil {
+		return fmt.Errorf("dropping the columns that have moved: %w", err)
+	}
+	return nil
 }
 
 // backSplit goes a step back from where a split alone can be; done is false where the way back is that of all migrations.

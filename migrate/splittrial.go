@@ -48,5 +48,14 @@ func MakeSplit(ctx context.Context, tx pgx.Tx, def *lens.Definition, stage lens.
 		}
 		sqls = append(sqls, s.nullsSQL(required)...)
 	}
-	return execAll(ctx, tx, sqls)
+	if err := execAll(ctx, tx, sqls); err != nil {
+		return err
+	}
+	if stage.Phase < lens.Complete {
+		return nil
+	}
+	if err := execAll(ctx, tx, s.undefaultSQL()); err != nil || stage.Step == lens.WriteNew {
+		return err
+	}
+	return s.leave(ctx, tx, m)
 }

@@ -20,7 +20,7 @@ func (s *split) functionsSQL(required []splitColumn) []string {
 		sqls = append(sqls, "CREATE OR REPLACE FUNCTION "+name+"("+params+") RETURNS "+returns+inPlpgsql+more+"AS "+dollars(body),
 			"GRANT EXECUTE ON FUNCTION "+name+"("+params+") TO PUBLIC")
 	}
-	const last = "COST 100000 " // behind all other conditions, and not so dear that a handful of rows would be compiled
+	const last = "COST 1000 " // behind usual conditions, and not so dear that a plan scans a table rather than asks twice, or is compiled
 	add(s.function("source"), "", "trigger", "", s.sourceBody())
 	add(s.function("target"), "", "trigger", "", s.targetBody(len(required) > 0))
 	add(s.function("into"), "", "trigger", "", s.intoBody())

@@ -42,6 +42,9 @@ func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
 				a.mergeInsert(w, target.lens, places[i])
 			}
 		}
+		if unreachable(s.MergeWhenClauses) {
+			continue // the server has the error, as long as the clauses are as they came
+		}
 		if w.CommandType == pg.CmdType_CMD_UPDATE {
 			a.restrictWhen(places[i], w.Condition, a.asksOnUpdate(target, w.TargetList, a.toks[places[i]].start))
 		}
@@ -49,6 +52,22 @@ func (a *attempt) merge(s *pg.MergeStmt, ctes *cte) {
 			a.restrictWhen(places[i], w.Condition, a.asksOnDelete(target, a.toks[places[i]].start))
 		}
 	}
+}
+
+// unreachable says whether a WHEN clause without a condition stands before another of its kind.
+func unreachable(clauses []*pg.Node) bool {
+	var any [2]bool
+	for _, n := range clauses {
+		w, kind := n.GetMergeWhenClause(), 0
+		if w.Matched {
+			kind = 1
+		}
+		if any[kind] {
+			return true
+		}
+		any[kind] = w.Condition == nil
+	}
+	return false
 }
 
 // whenPlaces gives the tokens at which the WHEN clauses begin.

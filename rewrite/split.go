@@ -136,6 +136,26 @@ type ask struct {
 	pieces []piece
 	// exact says that it must be asked of no other row. Else it costs only time.
 	exact bool
+	// key is the column of a key of one column, as the statement can name it: its table's alias, and its name.
+	key []string
+}
+
+// exactKey gives the key of what must be asked of no other row; nil where it has several columns.
+func exactKey(asks []ask) []string {
+	for _, x := range asks {
+		if x.exact {
+			return x.key
+		}
+	}
+	return nil
+}
+
+// keyOf gives the key for an ask.
+func keyOf(h lens.Half, target *item) []string {
+	if len(h.Key) != 1 {
+		return nil
+	}
+	return []string{target.alias, h.Key[0]}
 }
 
 // call is a function's call with columns of an item.
@@ -173,7 +193,7 @@ func (a *attempt) asksOnDelete(target *item, off int) (asks []ask) {
 			a.uncovered(off, target.lens, "a DELETE whose rows the new table may refer to", "Now, "+h.OnDelete.Refuse+".")
 		case h.OnDelete.Function != "":
 			a.halves(h, true, off, target.lens)
-			asks = append(asks, ask{pieces: sqlText(call(h.OnDelete.Function, target, h.Key)), exact: true})
+			asks = append(asks, ask{pieces: sqlText(call(h.OnDelete.Function, target, h.Key)), exact: true, key: keyOf(h, target)})
 		}
 	}
 	return asks
@@ -211,7 +231,7 @@ func (a *attempt) asksOnUpdate(target *item, list []*pg.Node, off int) (asks []a
 				p = append(p, lit("("), copyOf(toks[0], toks[1]), lit(")::"+keyType(target, h.Key[i])+" IS DISTINCT FROM "+catalog.QuoteIdent(target.alias)+"."+catalog.QuoteIdent(name)))
 			}
 			p = append(p, lit(" THEN "+call(h.OnUpdate.Function, target, h.Key)+" ELSE true END"))
-			asks = append(asks, ask{pieces: p, exact: true})
+			asks = append(asks, ask{pieces: p, exact: true, key: keyOf(h, target)})
 		}
 	}
 	return asks
@@ -281,7 +301,7 @@ func (a *attempt) restrict(place int32, where *pg.Node, asks []ask, others []*it
 		a.add(after, end, end, append(sqlText(" WHERE "), p...))
 		return
 	}
-	if !a.keepSublinks(where, exact) {
+	if !a.keepSublinks(where, exact, exactKey(asks)) {
 		a.lost(place, "WHERE")
 		return
 	}
@@ -348,13 +368,14 @@ func (a *attempt) whereClause(i int) (at, end int) {
 }
 
 // keepSublinks keeps the planner from making joins of the sub-selects of a WHERE clause, below which it would ask of rows that have no partner. For what need not be exact
-// that is done only where it would ask of all rows but those that are meant: elsewhere the cost of asking tells it to join first, and a join can use an index.
-func (a *attempt) keepSublinks(n *pg.Node, exact bool) bool {
+// that is done only where it would ask of all rows but those that are meant: elsewhere the cost of asking tells it to join first, and a join can use an index. The key
+// itself, which is there where it has one column, keeps its index: it is looked up by an array.
+func (a *attempt) keepSublinks(n *pg.Node, exact bool, key []string) bool {
 	s := n.GetSubLink()
 	if b := n.GetBoolExpr(); b != nil {
 		if b.Boolop == pg.BoolExprType_AND_EXPR {
 			for _, arg := range b.Args {
-				if !a.keepSublinks(arg, exact) {
+				if !a.keepSublinks(arg, exact, key) {
 					return false
 				}
 			}
@@ -375,6 +396,7 @@ func (a *attempt) keepSublinks(n *pg.Node, exact bool) bool {
 	if i < 0 || a.isWord(i, "operator") {
 		return false
 	}
+	word := i
 	for i < len(a.toks) && !a.isPunct(i, '(') {
 		i++
 	}
@@ -382,8 +404,35 @@ func (a *attempt) keepSublinks(n *pg.Node, exact bool) bool {
 	if end < 0 {
 		return false
 	}
+	if s.SubLinkType == pg.SubLinkType_ANY_SUBLINK && isName(s.Testexpr, key) && givesColumn(s.Subselect) && a.isWord(word, "in") {
+		a.add(replace, word, word, sqlText("= ANY"))
+		a.add(before, i, i, sqlText("(ARRAY"))
+		a.add(after, end, end, sqlText(")"))
+		return true
+	}
 	a.add(after, end, end, sqlText(" IS TRUE"))
 	return true
+}
+
+// isName says whether an expression is the column, named with its table's alias or alone.
+func isName(n *pg.Node, column []string) bool {
+	var names []string
+	for _, f := range n.GetColumnRef().GetFields() {
+		names = append(names, f.GetString_().GetSval())
+	}
+	return len(column) == 2 && (slices.Equal(names, column) || slices.Equal(names, column[1:]))
+}
+
+// givesColumn says whether a query gives one column of something, as it is.
+func givesColumn(n *pg.Node) bool {
+	s := n.GetSelectStmt()
+	fields := func() []*pg.Node {
+		if len(s.GetTargetList()) != 1 {
+			return nil
+		}
+		return s.TargetList[0].GetResTarget().GetVal().GetColumnRef().GetFields()
+	}()
+	return len(fields) > 0 && fields[len(fields)-1].GetAStar() == nil
 }
 
 // restrictWhen puts the asks into the condition of MERGE's WHEN clause that begins at a token.

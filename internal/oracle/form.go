@@ -19,17 +19,18 @@ const (
 	Released             // after (a3): the old side lost its constraints and its defaults, the new one has them
 	NewOnly              // the old side is gone
 	RefNew               // the reference of new code: a table that was made with the new columns at its end
+	Served               // of a split, between Filled and Released: new code is served, so triggers stand for NOT NULL of the columns that move
 )
 
 // String names the form.
 func (f Form) String() string {
-	return [...]string{"old only", "unfilled", "filled", "released", "new only", "reference of new code"}[f]
+	return [...]string{"old only", "unfilled", "filled", "released", "new only", "reference of new code", "served"}[f]
 }
 
 // has says whether the form has the columns of that side.
 func (f Form) has(s Side) bool {
 	if s == OldSide {
-		return f < NewOnly
+		return f < NewOnly || f == Served
 	}
 	return f > OldOnly
 }

@@ -46,9 +46,10 @@ type genColumn struct {
 type rel struct {
 	alias string // as it is written before a column
 	cols  []genColumn
-	whole bool // the alias is a table's, or a sub-select's: it can be named as a whole
-	keyed bool // its first column is unique
-	call  bool // a function's result, of which the planner may not know how many columns it has
+	whole bool     // the alias is a table's, or a sub-select's: it can be named as a whole
+	keyed bool     // its first column is unique
+	key   []string // its primary key, where it is a table
+	call  bool     // a function's result, of which the planner may not know how many columns it has
 }
 
 // scope is what names can mean at some place: the innermost level first.
@@ -59,8 +60,8 @@ func newGen(ch *choices, w *World) *gen {
 	codes := w.codes()
 	code := codes[ch.of(len(codes))]
 	g := &gen{choices: ch, world: w, script: &Script{Code: code}}
-	for _, t := range w.Tables {
-		own := &genTable{table: t, rel: rel{whole: true, keyed: true}}
+	for _, t := range w.tables(code.reference()) {
+		own := &genTable{table: t, rel: rel{whole: true, keyed: true, key: t.key()}}
 		for _, c := range w.columns(t, code.reference()) {
 			gc := genColumn{name: c.Name, col: c.worldColumn, index: c.index}
 			switch {
@@ -129,6 +130,7 @@ func (g *gen) ident(name string) string {
 
 // tableName writes a table's name, or that of one of its partitions.
 func (g *gen) tableName(t *genTable) string {
+	g.script.Early = g.script.Early || t.table.of != nil
 	if t.table.Parts > 0 && !g.root && g.often(6) {
 		return g.ident(t.table.part(g.of(t.table.Parts)))
 	}
@@ -137,6 +139,9 @@ func (g *gen) tableName(t *genTable) string {
 	}
 	return g.ident(t.table.Name)
 }
+
+// id is the table's unique column.
+func (r *rel) id() string { return r.alias + "." + catalog.QuoteIdent(r.key[0]) }
 
 // as gives a table under a new alias.
 func (t *genTable) as(alias string) rel {
@@ -149,6 +154,9 @@ func (t *genTable) as(alias string) rel {
 func (g *gen) anyTable() *genTable {
 	if g.often(4) {
 		return g.tables[1]
+	}
+	if len(g.tables) > 2 && g.often(2) {
+		return g.tables[2]
 	}
 	if len(g.world.Changes) > 1 && g.world.Changes[1].Table == g.tables[1].table.Name && g.often(2) {
 		return g.tables[1]

@@ -182,11 +182,11 @@ func (g *gen) scalar(f family, s scope, d int) string {
 		}
 	case 2:
 		if ok {
-			return c + from + " WHERE " + a + ".id = " + g.expr(ints, s, 0)
+			return c + from + " WHERE " + own.id() + " = " + g.expr(ints, s, 0)
 		}
 	case 3:
 		if ok {
-			return c + from + " ORDER BY " + a + ".id LIMIT 1"
+			return c + from + " ORDER BY " + own.id() + " LIMIT 1"
 		}
 	}
 	return g.expr(f, s, d)

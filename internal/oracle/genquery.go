@@ -21,6 +21,9 @@ func (g *gen) from(depth int) (string, scope) {
 		return aliased, scope{own}
 	case 5, 6, 7: // by the foreign key
 		b := g.alias()
+		if len(g.tables) > 2 && g.often(2) {
+			return g.halves(a, b)
+		}
 		first, second := g.tables[0].as(a), g.tables[1].as(b)
 		on := b + ".ref = " + a + ".id"
 		if g.often(3) {
@@ -55,11 +58,14 @@ func (g *gen) from(depth int) (string, scope) {
 	case 12:
 		b := g.alias()
 		other := g.anyTable()
+		if t.key[0] != other.key[0] {
+			return name, scope{bare}
+		}
 		// What both have by the name is merged, and has neither's alias.
-		names := []string{"id"}
-		s := scope{own.without("id"), other.as(b).without("id")}
+		names := t.key[:1]
+		s := scope{own.without(names[0]), other.as(b).without(names[0])}
 		s = append(s, rel{alias: a, cols: own.cols[:1]})
-		return aliased + g.pick(" JOIN ", " LEFT JOIN ") + g.tableName(other) + " " + b + " USING (" + strings.Join(names, ", ") + ")", s
+		return aliased + g.pick(" JOIN ", " LEFT JOIN ") + g.tableName(other) + " " + b + " USING (" + g.ident(names[0]) + ")", s
 	case 13:
 		if len(g.ctes) > 0 {
 			r := g.ctes[g.of(len(g.ctes))]
@@ -80,7 +86,7 @@ func (g *gen) from(depth int) (string, scope) {
 			return aliased + ", generate_series(1, 2) AS " + b + "(n)", scope{own, {alias: b, cols: []genColumn{output("n", ints)}, call: true}}
 		}
 		b := g.alias()
-		return aliased + " JOIN (VALUES (1, 'Ann'), (2, 'Bob')) AS " + b + "(k, v) ON " + b + ".k = " + a + ".id",
+		return aliased + " JOIN (VALUES (1, 'Ann'), (2, 'Bob')) AS " + b + "(k, v) ON " + b + ".k = " + own.id(),
 			scope{own, {alias: b, cols: []genColumn{{name: "v", family: texts, typ: typeText, words: typeText.words}}}}
 	}
 	return name, scope{bare}
@@ -230,7 +236,7 @@ func (g *gen) query() string {
 	if stars {
 		if s[0].keyed && len(s) == 1 && distinct == "" && g.often(2) {
 			g.step.Ordered = true
-			return with + text + " ORDER BY " + g.expr(g.family(s), s, 1) + g.pick("", " DESC") + ", " + s[0].alias + ".id" + g.limit()
+			return with + text + " ORDER BY " + g.expr(g.family(s), s, 1) + g.pick("", " DESC") + ", " + s[0].id() + g.limit()
 		}
 		return with + text
 	}
@@ -252,7 +258,7 @@ func (g *gen) query() string {
 	case 5:
 		if len(s) == 1 && s[0].keyed && distinct == "" {
 			if c, ok := g.columnWhere(s, func(c *genColumn) bool { return c.change != nil }); ok {
-				text += " ORDER BY " + c + g.pick("", " DESC", " DESC NULLS LAST") + ", " + s[0].alias + ".id" + g.limit()
+				text += " ORDER BY " + c + g.pick("", " DESC", " DESC NULLS LAST") + ", " + s[0].id() + g.limit()
 				g.step.Ordered = true
 				if g.often(3) {
 					text += g.pick(" FOR UPDATE", " FOR SHARE", " FOR NO KEY UPDATE SKIP LOCKED", " FOR UPDATE OF "+s[0].alias)
@@ -333,8 +339,8 @@ func (g *gen) grouped() string {
 		targets = append(targets, other)
 	case 6: // the primary key stands for the other columns
 		if s[0].keyed && len(s) == 1 {
-			by = s[0].alias + ".id"
-			key = s[0].alias + ".id"
+			by = s[0].id()
+			key = by
 			targets = []string{key}
 			if c, ok := g.columnWhere(s, func(*genColumn) bool { return true }); ok {
 				targets = append(targets, c)

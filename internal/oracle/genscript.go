@@ -49,6 +49,12 @@ func (g *gen) statement() {
 		text = g.merge()
 	case 18:
 		text = g.dataModifying()
+	case 19:
+		if len(g.tables) > 2 {
+			text = g.lockingHalves()
+			break
+		}
+		text = g.query()
 	default:
 		text = g.query()
 		text += g.pick("", "", "", ";")

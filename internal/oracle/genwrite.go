@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"segue/rewrite/catalog"
 )
 
 // value is what is written to a column: s is what it can be computed from, and own the table's relation in it, nil where there is none.
@@ -77,7 +79,7 @@ func (g *gen) own(c *genColumn) string {
 
 // null notes that the column may become NULL: one of several may not be so alone.
 func (g *gen) null(c *genColumn) {
-	if len(c.change.Columns[OldSide])+len(c.change.Columns[NewSide]) > 2 {
+	if len(c.change.Columns[OldSide])+len(c.change.Columns[NewSide]) > 2 && !c.change.splits() {
 		g.script.Risky = true
 	}
 }
@@ -87,7 +89,7 @@ func (g *gen) free(c *genColumn) bool {
 	if c.change.lossy {
 		return false
 	}
-	g.script.Risky = true
+	g.script.Risky = g.script.Risky || !c.change.splits()
 	return true
 }
 
@@ -106,7 +108,7 @@ func (g *gen) preset(c *genColumn) {
 
 // writable are the columns that can be assigned.
 func (t *genTable) writable() []genColumn {
-	return slices.DeleteFunc(slices.Clone(t.cols[1:]), func(c genColumn) bool { return c.col != nil && c.col.generated != "" })
+	return slices.DeleteFunc(slices.Clone(t.cols[len(t.key):]), func(c genColumn) bool { return c.col != nil && c.col.generated != "" })
 }
 
 // some chooses columns to write: mostly one that migrates among them.
@@ -139,6 +141,9 @@ func (g *gen) some(t *genTable, most int) []genColumn {
 
 func (g *gen) insert() string {
 	t := g.anyTable()
+	if t.table.of != nil {
+		return g.insertMoved(t)
+	}
 	g.root = true // a row that does not belong into a partition is another error where the guard stands
 	defer func() { g.root = false }()
 	g.script.Writes = true
@@ -156,7 +161,9 @@ func (g *gen) insert() string {
 		return "INSERT INTO " + name + as + " DEFAULT VALUES" + g.returning(scope{own})
 	}
 	cols := g.some(t, 3)
-	withID := t.cols[0].col.identity != "ALWAYS" && g.often(3)
+	client := t.cols[0].col.identity == "" // the key's values are the client's
+	g.early(t, t.table == g.tables[0].table)
+	withID := client || t.cols[0].col.identity != "ALWAYS" && g.often(3)
 	list := ""
 	bare := g.often(12) // without a list, in the order of the table
 	if bare {
@@ -174,7 +181,7 @@ func (g *gen) insert() string {
 	}
 	if len(cols) == 0 {
 		cols = g.some(t, 2)
-		bare, withID = false, false
+		bare, withID = false, client
 	}
 	g.script.Star = g.script.Star || bare
 	if !bare || g.often(2) {
@@ -207,7 +214,7 @@ func (g *gen) insert() string {
 				case g.often(8):
 					row = append(row, "DEFAULT")
 					g.preset(&cols[i])
-				case cols[i].family == texts && g.often(12) && (cols[i].change == nil || cols[i].change.kind == "rename") && cols[i].typ != typeChar && !g.multi(rows):
+				case cols[i].family == texts && g.often(12) && (cols[i].change == nil || cols[i].change.kind == "rename" || cols[i].change.splits()) && cols[i].typ != typeChar && !g.multi(rows):
 					row = append(row, "tick()")
 				default:
 					row = append(row, g.value(&cols[i], nil, nil))
@@ -234,7 +241,7 @@ func (g *gen) insertSelect(cols []genColumn, withID bool) string {
 	}
 	var targets []string
 	if withID {
-		targets = append(targets, "300 + "+s[0].alias+".id")
+		targets = append(targets, "300 + "+s[0].id())
 	}
 	var own *rel
 	for i := range cols {
@@ -251,7 +258,7 @@ func (g *gen) insertSelect(cols []genColumn, withID bool) string {
 	}
 	var order []string
 	for _, r := range s {
-		order = append(order, r.alias+".id")
+		order = append(order, r.id())
 	}
 	return text + " ORDER BY " + strings.Join(order, ", ")
 }
@@ -260,7 +267,7 @@ func (g *gen) conflict(t *genTable, own rel) string {
 	ex := t.as("EXCLUDED")
 	ex.whole = false
 	s := scope{own, ex}
-	target := "(id)"
+	target := "(" + quoted(t.key) + ")"
 	if slices.ContainsFunc(t.cols, func(c genColumn) bool { return c.col != nil && c.col.unique }) && g.often(2) {
 		target = "(email)"
 	}
@@ -302,7 +309,7 @@ func (g *gen) conflict(t *genTable, own rel) string {
 
 // half notes that one of several columns is written: the others may be NULL.
 func (g *gen) half(c genColumn) {
-	if len(c.change.Columns[g.script.Code[g.world.indexOf(c.change)]]) > 1 {
+	if len(c.change.Columns[g.script.Code[g.world.indexOf(c.change)]]) > 1 && !c.change.splits() {
 		g.script.Risky = true
 	}
 }
@@ -317,9 +324,9 @@ func (g *gen) returning(s scope) string {
 		if c, ok := g.columnWhere(s[:1], func(c *genColumn) bool { return c.change != nil }); ok {
 			return " RETURNING " + c
 		}
-		return " RETURNING " + s[0].alias + ".id"
+		return " RETURNING " + s[0].id()
 	case 3:
-		return " RETURNING " + s[0].alias + ".id, " + g.expr(g.family(s), s, 1) + g.pick("", " AS x")
+		return " RETURNING " + s[0].id() + ", " + g.expr(g.family(s), s, 1) + g.pick("", " AS x")
 	case 4:
 		g.script.Star = true
 		if len(s) > 1 { // which of the other table's rows it was is open
@@ -348,7 +355,7 @@ func (g *gen) update() string {
 	if g.often(4) {
 		b := g.alias()
 		other := g.anyTable()
-		from, join = " FROM "+g.tableName(other)+" "+b, b+".id = "+alias+".id"+g.pick("", " + 1")
+		from, join = " FROM "+g.tableName(other)+" "+b, b+"."+catalog.QuoteIdent(other.key[0])+" = "+own.id()+g.pick("", " + 1")
 		s = append(s, other.as(b))
 	}
 	var sets []string
@@ -363,12 +370,15 @@ func (g *gen) update() string {
 		case g.often(8):
 			v = "DEFAULT"
 			g.preset(c)
-		case c.family == texts && g.often(16) && from == "" && c.change != nil && c.change.kind == "rename" && c.typ != typeChar:
+		case c.family == texts && g.often(16) && from == "" && c.change != nil && (c.change.kind == "rename" || c.change.splits()) && c.typ != typeChar:
 			v = "tick()"
 		default:
 			v = g.value(c, s, &own)
 		}
 		sets = append(sets, g.ident(c.name)+g.pick(" = ", "=")+v)
+	}
+	if key := g.keyUpdate(t, own); key != "" {
+		sets = append(sets, key)
 	}
 	set := strings.Join(sets, ", ")
 	switch {
@@ -385,7 +395,7 @@ func (g *gen) update() string {
 		}
 		switch {
 		case join == "" && g.often(2):
-			conds = append(conds, alias+".id = "+g.literal(ints, true))
+			conds = append(conds, own.id()+" = "+g.literal(ints, true))
 		case join == "" || g.often(2):
 			conds = append(conds, g.cond(s, 2))
 		}
@@ -403,19 +413,24 @@ func (g *gen) del() string {
 		alias = g.alias()
 		as = " " + alias
 	}
+	g.early(t, t.table == g.tables[0].table)
 	s := scope{t.as(alias)}
 	using, on := "", ""
 	if g.often(4) {
 		b := g.alias()
 		other := g.anyTable()
-		using, on = " USING "+g.tableName(other)+" "+b, b+".id = "+alias+".id AND "
+		using, on = " USING "+g.tableName(other)+" "+b, b+"."+catalog.QuoteIdent(other.key[0])+" = "+s[0].id()+" AND "
 		s = append(s, other.as(b))
 	}
 	return "DELETE FROM " + name + as + using + " WHERE " + on + g.cond(s, 2) + g.returning(s)
 }
 
 func (g *gen) merge() string {
+	if len(g.tables) > 2 && g.often(2) {
+		return g.mergeMoved()
+	}
 	t := g.tables[0]
+	g.early(t, true)
 	g.script.Writes = true
 	g.root = true
 	defer func() { g.root = false }()
@@ -427,7 +442,7 @@ func (g *gen) merge() string {
 		g.script.Star = true
 	}
 	s := scope{own, src}
-	text := "MERGE INTO " + g.tableName(t) + " " + a + " USING " + source + " ON " + a + ".id = " + b + ".id + 6"
+	text := "MERGE INTO " + g.tableName(t) + " " + a + " USING " + source + " ON " + own.id() + " = " + src.id() + " + 6"
 	and := func(s scope) string {
 		if g.often(3) {
 			return " AND " + g.cond(s, 1)
@@ -502,6 +517,10 @@ func (g *gen) copyIn() string {
 	defer func() { g.root = false }()
 	g.script.Writes = true
 	cols := g.some(t, 3)
+	if t.table.of != nil {
+		cols = append(slices.Clone(t.cols[:len(t.key)]), cols...)
+	}
+	g.early(t, t.table == g.tables[0].table)
 	csv := g.often(3)
 	for i := range t.cols[1:] {
 		if c := &t.cols[i+1]; !slices.ContainsFunc(cols, func(x genColumn) bool { return x.name == c.name }) {
@@ -525,6 +544,8 @@ func (g *gen) copyIn() string {
 				v = "1"
 			case cols[i].col != nil && cols[i].col.unique:
 				v = fmt.Sprintf("c%d@x", r)
+			case t.table.of != nil && i < len(t.key):
+				v = t.table.of.split.keyOf(1 + (5*r+3)%14)[i]
 			}
 			switch {
 			case csv:
@@ -532,7 +553,7 @@ func (g *gen) copyIn() string {
 			default:
 				v = strings.ReplaceAll(v, `\`, `\\`)
 			}
-			if g.often(10) {
+			if g.often(10) && (t.table.of == nil || i >= len(t.key)) {
 				v = map[bool]string{true: "", false: `\N`}[csv]
 				if cols[i].change != nil {
 					g.null(&cols[i])

@@ -141,6 +141,7 @@ type change struct {
 	halves [2][]half
 	lossy  bool
 	fails  []string
+	split  *splitting // nil for one that splits no table
 }
 
 // unify makes the change's column UNIQUE, with its rows' values.

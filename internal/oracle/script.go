@@ -21,6 +21,8 @@ type Script struct {
 	Star bool
 	// Lossy says that a lossy column is written, which new code can do from switch-reads on only.
 	Lossy bool
+	// Early says the same of what new code does to the tables of a split.
+	Early bool
 }
 
 // scriptStep is one text.

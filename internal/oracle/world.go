@@ -23,6 +23,8 @@ type worldTable struct {
 	Columns []*worldColumn
 	Parts   int        // it is partitioned, by its primary key, into so many
 	Rows    [][]string // by column: values in text, "NULL" for NULL
+	second  string     // a column that the primary key has beside the first, which is unique all the same; "" for none
+	of      *change    // the split whose new table it is; nil for others
 }
 
 // worldColumn is a column of a table: one that stays, or the i-th old column of a change.
@@ -114,68 +116,67 @@ func newWorld(ch *choices) *World {
 	w := &World{}
 	odd := ch.often(3)
 	two := ch.of(4) // 2: two changes of one table; 3: of two tables
-	namers := map[*worldTable]*namer{}
-	table := func(name string, rows, more int) *worldTable {
-		t := &worldTable{Name: name}
-		namers[t] = &namer{ch: ch, odd: odd, used: []string{"id", "email", "created_at", "ref"}}
-		w.Tables = append(w.Tables, t)
-		id := &worldColumn{Column: Column{Name: "id", Type: "bigint", NotNull: true}, typ: typeBig}
-		switch ch.of(5) {
-		case 0, 1, 2:
-			id.identity = "BY DEFAULT"
-		case 3:
-			id.Column.Type, id.typ = "integer", typeInt
-			id.identity = "BY DEFAULT"
-		case 4:
-			id.identity = "ALWAYS"
-		}
-		t.Columns = append(t.Columns, id)
-		for i := range more {
-			typ := keepingTypes[ch.of(len(keepingTypes))]
-			c := &worldColumn{Column: Column{Name: namers[t].next(), Type: typ.SQL}, typ: typ}
-			switch ch.of(8) {
-			case 4, 5:
-				c.Default = quoteText(typ.words[0]) + "::" + typ.SQL
-			case 6:
-				c.Default, c.NotNull = quoteText(typ.words[0])+"::"+typ.SQL, true
-			case 7:
-				if typ.family == texts && i > 0 && t.Columns[i].typ.family == texts {
-					c.generated = "upper(" + catalog.QuoteIdent(t.Columns[i].Name) + ")"
-				}
-			}
-			t.Columns = append(t.Columns, c)
-		}
-		for range rows {
-			t.Rows = append(t.Rows, nil)
-		}
-		return t
-	}
-	name := func(i int) string {
-		if odd && ch.often(2) {
-			return oddTables[i]
-		}
-		return tableNames[i]
-	}
-	first := table(name(0), 12, 2+ch.of(3))
+	first, firstNames := w.table(ch, odd, 0, 12, func() int { return 2 + ch.of(3) })
 	if ch.often(5) {
 		first.Parts = 2
 	}
 	// A UNIQUE column of a partitioned table would have to have the key beside it.
 	first.Columns = slices.Insert(first.Columns, 1+ch.of(len(first.Columns)), &worldColumn{Column: Column{Name: "email", Type: "text"}, typ: typeText, unique: first.Parts == 0})
-	second := table(name(1), 8, 1+ch.of(3))
+	second, secondNames := w.table(ch, odd, 1, 8, func() int { return 1 + ch.of(3) })
 	second.Columns = append(second.Columns, &worldColumn{Column: Column{Name: "ref", Type: first.Columns[0].Type}, typ: first.Columns[0].typ, ref: first})
-	w.change(ch, first, namers[first])
+	w.change(ch, first, firstNames)
 	switch two {
 	case 2:
-		w.change(ch, first, namers[first])
+		w.change(ch, first, firstNames)
 	case 3:
-		w.change(ch, second, namers[second])
+		w.change(ch, second, secondNames)
 	}
 	w.way = ch.of(1 << 30)
 	for _, t := range w.Tables {
 		t.fill(ch)
 	}
 	return w
+}
+
+// table adds the i-th table, with an id and some more columns.
+func (w *World) table(ch *choices, odd bool, i, rows int, more func() int) (*worldTable, *namer) {
+	t := &worldTable{Name: tableNames[i]}
+	if odd && ch.often(2) {
+		t.Name = oddTables[i]
+	}
+	count := more()
+	names := &namer{ch: ch, odd: odd, used: []string{"id", "email", "created_at", "ref"}}
+	w.Tables = append(w.Tables, t)
+	id := &worldColumn{Column: Column{Name: "id", Type: "bigint", NotNull: true}, typ: typeBig}
+	switch ch.of(5) {
+	case 0, 1, 2:
+		id.identity = "BY DEFAULT"
+	case 3:
+		id.Column.Type, id.typ = "integer", typeInt
+		id.identity = "BY DEFAULT"
+	case 4:
+		id.identity = "ALWAYS"
+	}
+	t.Columns = append(t.Columns, id)
+	for i := range count {
+		typ := keepingTypes[ch.of(len(keepingTypes))]
+		c := &worldColumn{Column: Column{Name: names.next(), Type: typ.SQL}, typ: typ}
+		switch ch.of(8) {
+		case 4, 5:
+			c.Default = quoteText(typ.words[0]) + "::" + typ.SQL
+		case 6:
+			c.Default, c.NotNull = quoteText(typ.words[0])+"::"+typ.SQL, true
+		case 7:
+			if typ.family == texts && i > 0 && t.Columns[i].typ.family == texts {
+				c.generated = "upper(" + catalog.QuoteIdent(t.Columns[i].Name) + ")"
+			}
+		}
+		t.Columns = append(t.Columns, c)
+	}
+	for range rows {
+		t.Rows = append(t.Rows, nil)
+	}
+	return t, names
 }
 
 // change adds a migration of a table.

@@ -50,8 +50,21 @@ func statements(t *testing.T, otherwise int) int {
 
 // TestWorlds runs generated scripts in generated worlds. What it prints with a difference runs it again:
 // go test ./internal/oracle -run Worlds -seed S -world W -statement I
-func TestWorlds(t *testing.T) {
-	n := statements(t, 480)
+func TestWorlds(t *testing.T) { generated(t, statements(t, 480), *atStands, "Worlds$", newWorld) }
+
+// TestSplitWorlds does the same in worlds whose migration splits a table. Where it is not said how many statements there are to be, each is run at some of the stands only.
+func TestSplitWorlds(t *testing.T) {
+	const few, some = 160, 4
+	n, stands := statements(t, few), *atStands
+	if n == few && stands == 0 {
+		stands = some
+	}
+	generated(t, n, stands, "SplitWorlds", newSplitWorld)
+}
+
+// generated runs n statements, each at so many of the stands, in worlds that are made of choices; run is the flag that runs them again.
+func generated(t *testing.T, n, stands int, run string, makes func(*choices) *World) {
+	t.Helper()
 	t.Logf("seed %d", *seed)
 	start := time.Now()
 	reports := make([]*WorldReport, workers)
@@ -62,7 +75,7 @@ func TestWorlds(t *testing.T) {
 		l := NewWorldLab(func() string { return pgtest.Shared().DSN(pgtest.Database(t)) })
 		reports[i] = l.Report
 		if *statement < 0 {
-			l.AtStands = *atStands
+			l.AtStands = stands
 		}
 		t.Cleanup(func() {
 			if err := l.Close(); err != nil {
@@ -79,7 +92,7 @@ func TestWorlds(t *testing.T) {
 					k = int64(*world)
 					next.Store(k + 1)
 				}
-				if err := runWorld(t, l, uint64(k), &shrunk); err != nil {
+				if err := runWorld(t, l, run, makes, uint64(k), n/workers, &shrunk); err != nil {
 					t.Error(err)
 					return
 				}
@@ -111,9 +124,9 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-// runWorld runs the scripts of one world, and makes its first difference smaller.
-func runWorld(t *testing.T, l *WorldLab, k uint64, shrunk *atomic.Int64) error {
-	w := newWorld(newChoices(*seed, k<<20))
+// runWorld runs the scripts of one world, n of them at most, and makes its first difference smaller.
+func runWorld(t *testing.T, l *WorldLab, run string, makes func(*choices) *World, k uint64, n int, shrunk *atomic.Int64) error {
+	w := makes(newChoices(*seed, k<<20))
 	w.Name = fmt.Sprintf("seed %d, world %d", *seed, k)
 	if err := l.Enter(context.Background(), w, ""); err != nil {
 		return err
@@ -121,11 +134,16 @@ func runWorld(t *testing.T, l *WorldLab, k uint64, shrunk *atomic.Int64) error {
 	l.Report.Worlds++
 	before := len(l.Report.Differences)
 	made := map[*Script][]uint32{}
-	for i := 0; i < scriptsPerWorld; {
+	count := scriptsPerWorld
+	if *statement < 0 {
+		count = min(count, n)
+	}
+	for i := 0; i < count; {
 		var scripts []*Script
-		for ; i < scriptsPerWorld && len(scripts) < batch; i++ {
+		for ; i < count && len(scripts) < batch; i++ {
 			if *statement < 0 || i == *statement {
 				s, choices := namedScript(*seed, k, uint64(i), w)
+				s.Again = run + " " + s.Again
 				made[s] = choices
 				scripts = append(scripts, s)
 			}

@@ -45,12 +45,12 @@ func (w *World) indexOf(c *change) int { return slices.Index(w.Changes, c) }
 func (w *World) columns(t *worldTable, s shape) []physical {
 	var out []physical
 	for _, c := range t.Columns {
-		if c.change == nil || s[w.indexOf(c.change)].has(OldSide) {
+		if c.change == nil || t.of != nil || s[w.indexOf(c.change)].has(OldSide) {
 			out = append(out, physical{Name: c.Name, worldColumn: c})
 		}
 	}
 	for k, c := range w.Changes {
-		if c.Table != t.Name || !s[k].has(NewSide) {
+		if c.Table != t.Name || !s[k].has(NewSide) || c.splits() {
 			continue
 		}
 		for i := range c.Columns[NewSide] {
@@ -64,8 +64,11 @@ func (w *World) columns(t *worldTable, s shape) []physical {
 	return out
 }
 
-// setup gives the statements that make the schema in a shape, in an empty database.
-func (w *World) setup(s shape) []string {
+// setup gives the statements that make the schema in a shape, in an empty database, and its rows; a split is still to be made.
+func (w *World) setup(s shape) []string { return append(w.schema(s), w.seed(s)...) }
+
+// schema gives those that make the schema.
+func (w *World) schema(s shape) []string {
 	sql := []string{
 		`CREATE SEQUENCE ticks`,
 		`CREATE FUNCTION tick() RETURNS text VOLATILE LANGUAGE sql AS $$ SELECT 'tick ' || nextval('ticks') $$`,
@@ -73,7 +76,9 @@ func (w *World) setup(s shape) []string {
 	}
 	sql = append(sql, functions...)
 	for _, c := range w.Changes {
-		sql = append(sql, c.givens()...)
+		if !c.splits() {
+			sql = append(sql, c.givens()...)
+		}
 	}
 	before := make(shape, len(s))
 	for i, f := range s {
@@ -104,12 +109,15 @@ func (w *World) setup(s shape) []string {
 			case c.unique:
 				d += " UNIQUE"
 			case c.ref != nil:
-				d += " REFERENCES " + catalog.QuoteIdent(c.ref.Name) + " ON DELETE CASCADE"
+				d += " REFERENCES " + catalog.QuoteIdent(c.ref.Name) + " (id) ON DELETE CASCADE"
 			}
-			if i == 0 {
+			if i == 0 && t.second == "" {
 				d += " PRIMARY KEY"
 			}
 			parts = append(parts, d)
+		}
+		if t.second != "" {
+			parts = append(parts, "PRIMARY KEY (id, "+catalog.QuoteIdent(t.second)+")", "UNIQUE (id)")
 		}
 		create := "CREATE TABLE " + catalog.QuoteIdent(t.Name) + " (" + strings.Join(parts, ", ") + ")"
 		if t.Parts > 0 {
@@ -121,21 +129,26 @@ func (w *World) setup(s shape) []string {
 		}
 	}
 	for k, c := range w.Changes {
-		sql = append(sql, c.migrate(s[k])...)
+		switch {
+		case !c.splits():
+			sql = append(sql, c.migrate(s[k])...)
+		case s[k] == RefNew:
+			sql = append(sql, c.Pattern.SplitTable.Create)
+		}
 	}
-	return append(sql, w.seed(s)...)
+	return sql
 }
 
 // seed gives the statements that bring the rows of a shape to the beginning.
 func (w *World) seed(s shape) []string {
 	var names []string
-	for _, t := range w.Tables {
+	for _, t := range w.tables(s) {
 		names = append(names, catalog.QuoteIdent(t.Name))
 	}
 	sql := []string{"TRUNCATE " + strings.Join(names, ", ")}
 	guards := func(what string) {
 		for k, c := range w.Changes {
-			if s[k].guarded() {
+			if s[k].guarded() && !c.splits() {
 				sql = append(sql, fmt.Sprintf("ALTER TABLE %s %s TRIGGER zz_guard%s", c.table(), what, c.Suffix))
 			}
 		}
@@ -145,6 +158,9 @@ func (w *World) seed(s shape) []string {
 		sql = append(sql, w.insert(t, s))
 	}
 	guards("ENABLE ALWAYS")
+	if c := w.splitting(); c != nil {
+		return w.splitSeed(c, s, sql)
+	}
 	return sql
 }
 
@@ -201,6 +217,9 @@ func (w *World) begin() string {
 // contents gives the query of everything that a statement may have changed, as code sees it. Rows of a shape in which both sides of a change stand
 // have two columns more for each such change: whether the sides agree, and whether the new columns are all NULL.
 func (w *World) contents(s shape, code Code) string {
+	if c := w.splitting(); c != nil {
+		return w.splitContents(c, s[0], code[0])
+	}
 	var queries []string
 	for _, t := range w.Tables {
 		cols := []string{}
@@ -246,6 +265,9 @@ func (w *World) contents(s shape, code Code) string {
 
 // logical takes what only a migrating table has out of contents' results, and says which rows' sides do not agree where they must.
 func (w *World) logical(s shape, events []Event) (out []Event, apart string) {
+	if c := w.splitting(); c != nil {
+		return c.logical(s[0], events)
+	}
 	result := 0
 	for _, e := range events {
 		if result < len(w.Tables) && (e.Kind == RowDescription || e.Kind == DataRow) {

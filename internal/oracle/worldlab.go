@@ -67,6 +67,7 @@ type worldStand struct {
 	name              string
 	stages            []lens.Stage
 	catalog, physical shape
+	split             bool      // the world's migration is one
 	keeps             [2][]bool // by side and change: whether the side's own column is there to stay
 	state             *rewrite.State
 }
@@ -156,8 +157,20 @@ const wipe = `DROP SCHEMA IF EXISTS segue CASCADE; DROP SCHEMA public CASCADE; C
 
 // make fills a database.
 func (l *WorldLab) make(ctx context.Context, d *worldDB) error {
-	if _, err := d.setup.Exec(ctx, wipe+strings.Join(d.world.setup(d.shape), ";\n")); err != nil {
-		return fmt.Errorf("setting up %s as %s: %w\n%s", d.world.Name, d.shape, err, strings.Join(d.world.setup(d.shape), ";\n"))
+	for _, part := range []func() error{
+		func() error {
+			_, err := d.setup.Exec(ctx, wipe+strings.Join(d.world.schema(d.shape), ";\n"))
+			return err
+		},
+		func() error { return d.world.makeSplit(ctx, d.setup, d.shape) },
+		func() error {
+			_, err := d.setup.Exec(ctx, strings.Join(d.world.seed(d.shape), ";\n"))
+			return err
+		},
+	} {
+		if err := part(); err != nil {
+			return fmt.Errorf("setting up %s as %s: %w\n%s", d.world.Name, d.shape, err, strings.Join(d.world.setup(d.shape), ";\n"))
+		}
 	}
 	own, err := readCatalog(ctx, d.setup, firstOwnOID)
 	if err != nil {
@@ -175,14 +188,14 @@ func (l *WorldLab) make(ctx context.Context, d *worldDB) error {
 // number learns the numbers of the columns, and names them for every database.
 func (l *WorldLab) number() {
 	nums := map[string]map[int16]string{}
-	for _, t := range l.World.Tables {
+	for _, t := range l.World.all() {
 		nums[t.Name] = map[int16]string{0: "whole row"}
 	}
 	for _, d := range l.dbs {
 		if slices.Contains(d.shape, RefNew) {
 			continue
 		}
-		for _, t := range l.World.Tables {
+		for _, t := range l.World.tables(d.shape) {
 			for _, c := range d.snap.relation(t.Name).Columns {
 				nums[t.Name][c.Num] = c.Name
 			}
@@ -190,7 +203,7 @@ func (l *WorldLab) number() {
 	}
 	for _, d := range l.dbs {
 		d.names = map[origin]string{}
-		for _, t := range l.World.Tables {
+		for _, t := range l.World.tables(d.shape) {
 			for _, of := range t.relations() {
 				rel := d.snap.relation(of)
 				if !slices.Contains(d.shape, RefNew) {
@@ -222,6 +235,7 @@ func (l *WorldLab) state(st *worldStand) error {
 			}
 		}
 	}
+	snap.relations = l.World.seen(st.catalog, snap.relations, l.dbs[st.catalog.String()].snap)
 	old := l.dbs[make(Code, len(l.World.Changes)).reference().String()].snap
 	var migrations []rewrite.Migration
 	for k, c := range l.World.Changes {
@@ -229,6 +243,9 @@ func (l *WorldLab) state(st *worldStand) error {
 		for _, o := range c.Columns[OldSide] {
 			col := old.relation(c.Table).Column(o.Name)
 			m.OldNums[o.Name], m.OldTypes[o.Name] = col.Num, col.Type
+		}
+		if c.splits() {
+			m.Target = c.split.standing(c, &snap, st.catalog[k])
 		}
 		migrations = append(migrations, m)
 	}
@@ -244,7 +261,7 @@ func (l *WorldLab) clients(s *Script) []lens.Version {
 		return []lens.Version{own, lens.Auto}
 	}
 	for k, c := range l.World.Changes {
-		if s.Star || s.Code[k] == NewSide && c.sameName() {
+		if s.Star || s.Code[k] == NewSide && (c.sameName() || c.splits() && s.Writes) { // a write that names the old table only would be old code's
 			return []lens.Version{own}
 		}
 	}
@@ -272,6 +289,9 @@ func (l *WorldLab) Check(scripts []*Script) error {
 		}
 		refs[i] = l.dbs[s.Code.reference().String()].add(s, texts)
 		for _, j := range l.standsOf(s) {
+			if !l.stands[j].serves(s) {
+				continue
+			}
 			for _, v := range l.clients(s) {
 				if l.only != "" && v != l.only {
 					continue

@@ -140,7 +140,7 @@ func (w *World) clone() *World {
 	out := &World{Name: w.Name, Changes: slices.Clone(w.Changes), way: w.way}
 	tables := map[*worldTable]*worldTable{}
 	for _, t := range w.Tables {
-		n := &worldTable{Name: t.Name, Parts: t.Parts}
+		n := &worldTable{Name: t.Name, Parts: t.Parts, second: t.second}
 		tables[t] = n
 		for _, c := range t.Columns {
 			col := *c

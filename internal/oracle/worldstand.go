@@ -6,6 +6,9 @@ import "segue/rewrite/lens"
 // them on which now the one goes on and now the other, and a rollback of the later one.
 func (w *World) stands() []worldStand {
 	var out []worldStand
+	if w.splitting() != nil {
+		return w.splitStands()
+	}
 	if len(w.Changes) == 1 {
 		for i := range Stands {
 			out = append(out, w.standAt([]int{i}))
