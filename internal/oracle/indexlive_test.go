@@ -185,7 +185,7 @@ var indexCases = []indexCase{
 			"DELETE FROM notes USING labels WHERE label = note AND id = 3",
 			"DELETE FROM notes n USING items i WHERE i.id = n.item_id AND i.id BETWEEN 5 AND 7",
 			"DELETE FROM notes n USING items i WHERE i.id = n.item_id AND i.id IN (5, 70, 700, 7000) AND n.note <> i.age::text",
-			"UPDATE notes n SET note = i.age::text FROM items i WHERE i.id = n.item_id AND i.id BETWEEN 5 AND 104",
+			"UPDATE notes n SET note = i.age::text FROM items i WHERE i.id = n.item_id AND i.id BETWEEN 5 AND 24",
 			"DELETE FROM notes WHERE note IN (SELECT label FROM labels WHERE id < 4)",
 			"DELETE FROM notes WHERE EXISTS (SELECT 1 FROM labels WHERE number = item_id AND id = 3)",
 			"MERGE INTO notes USING (SELECT * FROM labels WHERE id = 3) l ON l.number = item_id WHEN MATCHED AND note <> 'x' THEN UPDATE SET note = l.label WHEN NOT MATCHED THEN INSERT VALUES (l.number, l.label)",
