@@ -14,6 +14,8 @@ CHAOS_SEED   ?= $(shell date +%s)
 PG           ?=
 SERVERS      ?= 13 14 16 17 18
 ORACLE_SEED  ?= $(shell date +%s)
+BENCH        ?= .
+COUNT        ?= 1
 
 # The linters are pinned in tools.mod, a module file of its own, so that go.mod lists only what Segue itself needs. golangci-lint takes
 # minutes to build: the binaries are kept in bin/, in a folder named by what they were built from, and built anew only when that changes.
@@ -82,6 +84,15 @@ chaos: setup ## eight proxies, killed, stopped and cut off while phases change (
 .PHONY: parity
 parity: setup build ## public suites (PostgreSQL's own, pgbench, pgx), directly and through the proxy, compared (SUITES="regress isolation" PHASES="dual-write")
 	PHASES="$(PHASES)" parity/run $(SUITES)
+
+.PHONY: bench
+bench: setup build ## what the proxy costs, beside PgBouncer and others: writes bench/RESULTS.md (QUICK=1, ROW=copy,latency, PROFILE=1)
+	@.ci/setup-pgbouncer
+	@$(GO) run ./bench -segue bin/segue -dir bench $(if $(QUICK),-quick) $(if $(ROW),-row $(ROW)) $(if $(PROFILE),-profile) $(BENCH_FLAGS)
+
+.PHONY: microbench
+microbench: toolchain ## in-process benchmarks: frames, lexer, plans, COPY's data (BENCH=Plan COUNT=10, for benchstat)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./session ./rewrite ./rewrite/copydata
 
 .PHONY: clean
 clean: ## remove bin/
