@@ -121,9 +121,9 @@ func TestStepsWithDDLAreGivenUp(t *testing.T) {
 	e := newEnv(t, smallTable)
 	before := e.dump()
 	p, q := e.proxy(0), e.proxy(0)
-	// At expand, in a start that is gone on with by advance: the column is there and goes again.
+	// At expand, in a start that is gone on with by the same start: the column is there and goes again.
 	p.hooks.on("settled register", die)
-	if err := p.Start(context.Background(), renameUsers()); err != nil {
+	if err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	p.finished()
@@ -131,7 +131,7 @@ func TestStepsWithDDLAreGivenUp(t *testing.T) {
 	givenUp := func() string { return e.value("SELECT count(*) FROM segue.event WHERE action = 'give up'") }
 	p.hooks.on("before expand", hold)
 	give := proxy.AdvanceOptions{MaxWait: 300 * time.Millisecond, Yes: true}
-	if err := p.Advance(context.Background(), "users_full_name", give); err != nil {
+	if err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{MaxWait: give.MaxWait}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the change to be given up", func() bool { return givenUp() == "1" })
@@ -360,7 +360,7 @@ func TestLocksOnTheTable(t *testing.T) {
 	e := newEnv(t, smallTable)
 	p := e.proxy(0)
 	e.exec("BEGIN", "SELECT name FROM users")
-	if err := p.Start(context.Background(), renameUsers()); err != nil {
+	if err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	p.working("waiting for a lock on public.users")

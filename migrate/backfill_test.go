@@ -133,7 +133,7 @@ func TestBackfillKeepsItsRate(t *testing.T) {
 	p := e.proxy(0)
 	def := renameUsers()
 	def.Backfill.MaxRowsPerSecond = 200
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	began := time.Now()
 	p.advance(lens.Backfilling)
 	if took := time.Since(began); took < 1300*time.Millisecond {
@@ -153,7 +153,7 @@ func TestBackfillFailsClosed(t *testing.T) {
 	p := e.proxy(0)
 	def := renameUsers()
 	def.Backfill.MaxReplicationLag = lensDuration(10 * time.Second)
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	if err := p.goTo(lens.Backfilling); err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestVerifySaysWhatIsLost(t *testing.T) {
 	p.ok(p.Start(ctx, &lens.Definition{
 		Name: "price", Table: lens.TableName{Schema: "public", Name: "products"}, Allow: []string{"lossy"},
 		ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "int", Up: "price::int", Down: "price_v2::text"},
-	}))
+	}, proxy.StartOptions{}))
 	p.ok(p.Advance(ctx, "price", proxy.AdvanceOptions{To: &to}))
 	if v := p.migration().Verify; v.Rows != 4 || v.Apart != 0 || v.Lost != 2 || strings.Join(v.LostKeys, " ") != "2 4" {
 		t.Errorf("%+v", v)

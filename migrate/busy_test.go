@@ -31,7 +31,7 @@ func TestBusy(t *testing.T) {
 		t.Fatalf("there is no migration %s", name)
 		return MigrationStatus{}
 	}
-	q.ok(q.Start(ctx, other))
+	q.ok(q.Start(ctx, other, proxy.StartOptions{}))
 	until(t, "its end", func() bool { return work("note_text").Working == "" })
 	slow.host.holdBack()
 	if err := p.goTo(lens.Backfilling); err != nil {

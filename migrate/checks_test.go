@@ -79,7 +79,7 @@ func TestStartRefuses(t *testing.T) {
 			e := newEnv(t, c.setup)
 			before := e.dump()
 			p := e.proxy(0)
-			err := p.Start(context.Background(), renameUsers())
+			err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{})
 			if !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, not %q", err, c.want)
 			}
@@ -107,20 +107,20 @@ func TestRequestsOutOfPlace(t *testing.T) {
 	}
 	bad := renameUsers()
 	bad.Name = "Ünfit"
-	if err := p.Start(ctx, bad); !errors.Is(err, proxy.ErrInvalid) {
+	if err := p.Start(ctx, bad, proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) {
 		t.Errorf("a name that is none: %v", err)
 	}
 	p.start()
-	if err := p.Start(ctx, renameUsers()); !errors.Is(err, proxy.ErrConflict) {
+	if err := p.Start(ctx, renameUsers(), proxy.StartOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Errorf("started twice: %v", err)
 	}
 	other := renameUsers()
 	other.RenameColumn.To = "label"
-	if err := p.Start(ctx, other); !errors.Is(err, proxy.ErrConflict) {
+	if err := p.Start(ctx, other, proxy.StartOptions{}); !errors.Is(err, proxy.ErrConflict) {
 		t.Errorf("another definition of the name: %v", err)
 	}
 	other.Name = "users_label"
-	if err := p.Start(ctx, other); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "users_full_name") {
+	if err := p.Start(ctx, other, proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "users_full_name") {
 		t.Errorf("the same column: %v", err)
 	}
 	for _, to := range []lens.Phase{lens.Pending, lens.Expand, lens.DualWrite} {
@@ -178,7 +178,7 @@ func TestTwoMigrationsOfOneTable(t *testing.T) {
 	p.start()
 	other := renameUsers()
 	other.Name, other.RenameColumn = "users_mail", &lens.RenameColumn{From: "email", To: "mail"}
-	if err := p.Start(context.Background(), other); err != nil {
+	if err := p.Start(context.Background(), other, proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the second start", func() bool {

@@ -161,7 +161,7 @@ func TestConstraintsRefused(t *testing.T) {
 				def.RenameColumn, def.ChangeType = nil, x.change
 			}
 			c := e.carrier(pattern{def: def})
-			if err := c.Start(context.Background(), &def); err == nil || !strings.Contains(err.Error(), x.want) {
+			if err := c.Start(context.Background(), &def, proxy.StartOptions{}); err == nil || !strings.Contains(err.Error(), x.want) {
 				t.Fatalf("got %v, not %q", err, x.want)
 			}
 			if got := e.dump(); got != before {
@@ -212,7 +212,7 @@ func TestSharedConstraint(t *testing.T) {
 	c := e.carrier(pattern{def: def})
 	c.start()
 	other := lens.Definition{Name: "top", Table: def.Table, RenameColumn: &lens.RenameColumn{From: "ceiling", To: "top"}}
-	if err := c.Start(context.Background(), &other); err == nil || !strings.Contains(err.Error(), "the constraint low has a column of migration buyer in it, too") {
+	if err := c.Start(context.Background(), &other, proxy.StartOptions{}); err == nil || !strings.Contains(err.Error(), "the constraint low has a column of migration buyer in it, too") {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -34,7 +34,7 @@ func legs() []leg {
 		return stand{Live: true, Stage: lens.Stage{Phase: phase, Proved: proved}}
 	}
 	return []leg{
-		{"start", -1, func(p *testProxy) error { return p.Start(context.Background(), renameUsers()) }, at(lens.DualWrite, false)},
+		{"start", -1, func(p *testProxy) error { return p.Start(context.Background(), renameUsers(), proxy.StartOptions{}) }, at(lens.DualWrite, false)},
 		{"backfill", lens.DualWrite, to(lens.Backfilling), at(lens.Backfilling, true)},
 		{"switch-reads", lens.Backfilling, to(lens.SwitchReads), at(lens.SwitchReads, true)},
 		{"contract", lens.SwitchReads, to(lens.Contract), at(lens.Contract, true)},

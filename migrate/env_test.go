@@ -302,7 +302,10 @@ func (p *testProxy) ok(err error) {
 	}
 }
 
-func (p *testProxy) start()                { p.t.Helper(); p.ok(p.Start(context.Background(), renameUsers())) }
+func (p *testProxy) start() {
+	p.t.Helper()
+	p.ok(p.Start(context.Background(), renameUsers(), proxy.StartOptions{}))
+}
 func (p *testProxy) advance(to lens.Phase) { p.t.Helper(); p.ok(p.goTo(to)) }
 
 func (p *testProxy) goTo(to lens.Phase) error {

@@ -55,7 +55,7 @@ func TestOtherFormats(t *testing.T) {
 	e := newEnv(t, smallTable)
 	p := e.proxy(0)
 	e.exec("INSERT INTO segue.proxy (id, host, build, ack, lease) VALUES ('00000000-0000-0000-0000-000000000001', 'elsewhere', 'ancient', 1, 10)")
-	err := p.Start(context.Background(), renameUsers())
+	err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{})
 	if err == nil || !strings.Contains(err.Error(), "on elsewhere (build ancient, format 4)") {
 		t.Fatal(err)
 	}

@@ -220,14 +220,14 @@ func TestFamilyOfAnotherType(t *testing.T) {
 		p.ok(p.Advance(ctx, def.Name, proxy.AdvanceOptions{To: &phase, Yes: true}))
 	}
 	e.exec("SET ROLE control", "INSERT INTO products VALUES (999, 'dear')")
-	if err := p.Start(ctx, &def); err != nil {
+	if err := p.Start(ctx, &def, proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := p.finished(); !strings.Contains(text, "1 of 900 rows do not convert: (999)") {
 		t.Fatalf("got %q", text)
 	}
 	e.exec("DELETE FROM products WHERE id = 999", "RESET ROLE")
-	p.ok(p.Start(ctx, &def))
+	p.ok(p.Start(ctx, &def, proxy.StartOptions{}))
 	e.fails("INSERT INTO products_2 (id, price) VALUES (998, 'dear')", "22P02")
 	to(lens.Contract)
 	e.want("SELECT count(*) FROM pg_index WHERE indrelid::regclass::text ~ 'products_[12]' AND indisvalid", "14") // of which one each is for new code's lookups

@@ -39,7 +39,7 @@ func TestGroupCrash(t *testing.T) {
 	def.Allow, def.ChangeType.OnError = []string{"lossy"}, "null"
 	way := func(c *carrier) error {
 		c.t.Helper()
-		if err := c.Start(context.Background(), c.def); err != nil {
+		if err := c.Start(context.Background(), c.def, proxy.StartOptions{}); err != nil {
 			return err
 		}
 		if text := c.finished(); text != "" {
@@ -136,7 +136,7 @@ func TestMigrationsAtOnce(t *testing.T) {
 			return m.Working == ""
 		})
 	}
-	other(c.Start(context.Background(), &label))
+	other(c.Start(context.Background(), &label, proxy.StartOptions{}))
 	c.acts = script
 	c.advance(lens.Contract)
 	to := lens.SwitchReads
@@ -154,7 +154,7 @@ func TestMigrationsAtOnce(t *testing.T) {
 	}
 	sharing := products()
 	sharing.Name, sharing.ChangeType.To = "again", "price_v3"
-	if err := c.Start(context.Background(), &sharing); !errors.Is(err, proxy.ErrInvalid) {
+	if err := c.Start(context.Background(), &sharing, proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) {
 		t.Errorf("a column that another migration has: %v", err)
 	}
 }

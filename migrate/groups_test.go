@@ -229,7 +229,7 @@ func TestGroupsRefused(t *testing.T) {
 			x.edit(&def)
 			c := e.carrier(pattern{def: def})
 			var text string
-			if err := c.Start(context.Background(), &def); err != nil {
+			if err := c.Start(context.Background(), &def, proxy.StartOptions{}); err != nil {
 				text = err.Error()
 			} else {
 				text = c.finished()
@@ -254,14 +254,14 @@ func TestStartAgainOtherwise(t *testing.T) {
 	e := newEnv(t, "CREATE TABLE products (id int PRIMARY KEY, price varchar(20)); INSERT INTO products VALUES (1, '01');")
 	def := products()
 	c := e.carrier(pattern{def: def})
-	if err := c.Start(context.Background(), &def); err != nil {
+	if err := c.Start(context.Background(), &def, proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := c.finished(); !strings.Contains(text, "allow = [\"lossy\"]") {
 		t.Fatal(text)
 	}
 	def.Allow = []string{"lossy"}
-	c.ok(c.Start(context.Background(), &def))
+	c.ok(c.Start(context.Background(), &def, proxy.StartOptions{}))
 	c.at(lens.DualWrite, lens.NoStep, false)
 	if m := c.migration(); !m.Lossy || m.OneWay {
 		t.Fatalf("%+v", m)

@@ -34,7 +34,7 @@ func TestNoQueueBehindALongTransaction(t *testing.T) {
 	until(t, "the transaction to be long", func() bool {
 		return e.value(fmt.Sprintf("SELECT clock_timestamp() - xact_start > '1.1 s' FROM pg_stat_activity WHERE pid = %d", long.PgConn().PID())) == "true"
 	})
-	if err := p.Start(context.Background(), renameUsers()); err != nil {
+	if err := p.Start(context.Background(), renameUsers(), proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	p.working("waiting for a lock on public.users", "report")

@@ -311,7 +311,7 @@ func (c *carrier) direct(sql string) string {
 
 func (c *carrier) start() {
 	c.t.Helper()
-	c.ok(c.Start(context.Background(), c.def))
+	c.ok(c.Start(context.Background(), c.def, proxy.StartOptions{}))
 }
 
 func (c *carrier) goTo(to lens.Phase) error {

@@ -53,7 +53,7 @@ func TestProofByCheck(t *testing.T) {
 				t.Helper()
 				p.ok(p.Advance(ctx, "m", proxy.AdvanceOptions{To: &phase, Yes: true}))
 			}
-			p.ok(p.Start(ctx, &c.def))
+			p.ok(p.Start(ctx, &c.def, proxy.StartOptions{}))
 			to(lens.Backfilling)
 			const check = "SELECT count(*) FROM pg_constraint WHERE conname = 'segue_m_proof' AND convalidated"
 			e.want(check, "1")
@@ -67,7 +67,7 @@ func TestProofByCheck(t *testing.T) {
 			if got := e.dump(); got != before {
 				t.Fatalf("the schema is not what it was:\n%s", got)
 			}
-			p.ok(p.Start(ctx, &c.def))
+			p.ok(p.Start(ctx, &c.def, proxy.StartOptions{}))
 			to(lens.Contract)
 			p.hooks.on("settled write-new", die)
 			complete := lens.Complete
@@ -93,7 +93,7 @@ func TestProofByCheckFindsRowsApart(t *testing.T) {
 	p := e.proxy(0)
 	def := renameUsers()
 	def.Proof = "check"
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	p.hooks.on("validate segue_users_full_name_proof", func() error {
 		e.exec("ALTER TABLE users DISABLE TRIGGER USER, DROP CONSTRAINT segue_users_full_name_proof", "UPDATE users SET full_name = 'apart' WHERE id = 13",
 			`ALTER TABLE users ENABLE ALWAYS TRIGGER "~segue_users_full_name", ADD CONSTRAINT segue_users_full_name_proof CHECK (full_name = name) NOT VALID`)

@@ -15,11 +15,11 @@ import (
 )
 
 // Start registers a migration and takes it to dual-write. For one that has not got there, the same definition again goes on.
-func (c *Controller) Start(ctx context.Context, def *lens.Definition) error {
+func (c *Controller) Start(ctx context.Context, def *lens.Definition, opt proxy.StartOptions) error {
 	if err := config.ValidateDefinition(def); err != nil {
 		return fmt.Errorf("the definition %w: %w", proxy.ErrInvalid, err)
 	}
-	w, err := c.begin(ctx, def.Name, proxy.AdvanceOptions{}, false)
+	w, err := c.begin(ctx, def.Name, proxy.AdvanceOptions{MaxWait: opt.MaxWait, Terminate: opt.Terminate}, false)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (c *Controller) Advance(ctx context.Context, name string, opt proxy.Advance
 // Retire lets the proxies forget a migration that is complete, once nobody has used the old names for a while.
 func (c *Controller) Retire(ctx context.Context, name string, opt proxy.RetireOptions) error {
 	retired := lens.Retired
-	w, err := c.take(ctx, name, proxy.AdvanceOptions{To: &retired}, false)
+	w, err := c.take(ctx, name, proxy.AdvanceOptions{To: &retired, MaxWait: opt.MaxWait, Terminate: opt.Terminate}, opt.Terminate || opt.MaxWait > 0)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func TestSeveralMigrations(t *testing.T) {
 		}
 	}
 	for i := range defs {
-		work(defs[i].Name, c.Start(context.Background(), &defs[i]))
+		work(defs[i].Name, c.Start(context.Background(), &defs[i], proxy.StartOptions{}))
 	}
 	play("at dual-write")
 	advance(0, lens.Contract)
@@ -81,7 +81,7 @@ func TestSeveralMigrations(t *testing.T) {
 		{Name: "lower", Table: defs[0].Table, Columns: &lens.Columns{Add: []lens.AddColumn{{Name: "mail", Type: "text", Up: "lower(email)"}}}},
 		{Name: "upper", Table: defs[0].Table, Columns: &lens.Columns{Drop: []string{"id"}, Down: map[string]string{"id": "length(title)"}}},
 	} {
-		if err := c.Start(context.Background(), &def); !errors.Is(err, proxy.ErrInvalid) {
+		if err := c.Start(context.Background(), &def, proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) {
 			t.Errorf("%s, which mentions another migration's column: %v", def.Name, err)
 		}
 	}
@@ -125,8 +125,8 @@ func TestNamesThatBeginAlike(t *testing.T) {
 		t.Helper()
 		work(name, p.Advance(context.Background(), name, proxy.AdvanceOptions{To: &to, Yes: true}))
 	}
-	work("a", p.Start(context.Background(), change("a", "price", "cents")))
-	work("a_read", p.Start(context.Background(), change("a_read", "weight", "grams")))
+	work("a", p.Start(context.Background(), change("a", "price", "cents"), proxy.StartOptions{}))
+	work("a_read", p.Start(context.Background(), change("a_read", "weight", "grams"), proxy.StartOptions{}))
 	advance("a_read", lens.Contract)
 	advance("a", lens.Contract)
 	const indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'goods' AND indexname ~ "
@@ -148,9 +148,9 @@ func TestNamesThatComeToOne(t *testing.T) {
 		}
 	}
 	p := e.proxy(0)
-	p.ok(p.Start(context.Background(), change("a", "price", "b_c")))
-	if err := p.Start(context.Background(), change("a_b", "weight", "c")); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "choose another `name`") {
+	p.ok(p.Start(context.Background(), change("a", "price", "b_c"), proxy.StartOptions{}))
+	if err := p.Start(context.Background(), change("a_b", "weight", "c"), proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "choose another `name`") {
 		t.Errorf("a function's name that is taken: %v", err)
 	}
-	p.ok(p.Start(context.Background(), change("a_c", "weight", "b")))
+	p.ok(p.Start(context.Background(), change("a_c", "weight", "b"), proxy.StartOptions{}))
 }

@@ -92,7 +92,7 @@ func TestSplitRefusals(t *testing.T) {
 	def := splitWith("")
 	def.SplitTable.To.Name = "cities"
 	def.SplitTable.Create = "CREATE TABLE public.cities (user_id bigint PRIMARY KEY, address text)"
-	if err := p.Start(context.Background(), def); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "something named public.cities already") {
+	if err := p.Start(context.Background(), def, proxy.StartOptions{}); !errors.Is(err, proxy.ErrInvalid) || !strings.Contains(err.Error(), "something named public.cities already") {
 		t.Errorf("a name that is taken: %v", err)
 	}
 	if got := e.dump(); got != before {

@@ -211,7 +211,7 @@ func TestSplitTargetWithKeyOfItsOwn(t *testing.T) {
 		})
 		return text
 	}
-	if text := ended("notes", p.Start(context.Background(), other)); text != "" {
+	if text := ended("notes", p.Start(context.Background(), other, proxy.StartOptions{})); text != "" {
 		t.Fatal(text)
 	}
 	back := lens.Pending

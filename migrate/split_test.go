@@ -35,7 +35,7 @@ func cascading() *lens.Definition {
 
 func (p *testProxy) split(def *lens.Definition) {
 	p.t.Helper()
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 }
 
 // splitTo advances a split, without waiting for old code to be quiet for long.

@@ -84,7 +84,7 @@ func TestBackfillYieldsToLocks(t *testing.T) {
 	p := e.proxy(0)
 	def := renameUsers()
 	def.Backfill.MaxRowsPerSecond = 4000 // so that it is not through before it looks again
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	reader, ddl := pgtest.Connect(t, pgtest.Shared().DSN(e.db)), pgtest.Connect(t, pgtest.Shared().DSN(e.db))
 	pgtest.Exec(t, reader, "BEGIN", "SELECT FROM users LIMIT 1")
 	waiting := make(chan error, 1)
@@ -119,7 +119,7 @@ func TestBackfillKeepsTheWALRate(t *testing.T) {
 	p := e.proxy(0)
 	def := renameUsers()
 	def.Backfill.MaxWALRate, def.Backfill.MaxRowsPerSecond = 1<<20, 4000
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	p.hooks.on("batch", func() error {
 		p.hooks.on("batch", nil)
 		e.exec("INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 4000)")

@@ -128,7 +128,7 @@ func TestUniqueChangeType(t *testing.T) {
 		Name: "price_bigint", Table: lens.TableName{Schema: "public", Name: "products"},
 		ChangeType: &lens.ChangeType{Column: "price", To: "price_v2", Type: "bigint", Up: "price::bigint", Down: "price_v2::varchar"},
 	}
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	to := func(phase lens.Phase) {
 		t.Helper()
 		p.ok(p.Advance(context.Background(), def.Name, proxy.AdvanceOptions{To: &phase, Yes: true}))
@@ -149,7 +149,7 @@ func TestUniqueChangeType(t *testing.T) {
 	if got := e.dump(); got != before {
 		t.Fatalf("the schema is not what it was:\n%s", got)
 	}
-	p.ok(p.Start(context.Background(), def))
+	p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 	to(lens.Complete)
 	e.want(strings.ReplaceAll(uniques, "users", "products"),
 		`CREATE UNIQUE INDEX here ON public.products USING btree (price_v2) INCLUDE (id) WHERE (label <> 'gone'::text)
@@ -202,7 +202,7 @@ CONSTRAINT whole UNIQUE (full_name)`,
 					e.fails("INSERT INTO users "+c, "23505")
 				}
 			}
-			p.ok(p.Start(context.Background(), def))
+			p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 			p.advance(lens.Contract)
 			clash()
 			for _, point := range []string{"settled infer-new", "settled write-new"} {
@@ -223,7 +223,7 @@ CONSTRAINT whole UNIQUE (full_name)`,
 			if got := e.dump(); got != before {
 				t.Fatalf("the schema is not what it was:\n%s", got)
 			}
-			p.ok(p.Start(context.Background(), def))
+			p.ok(p.Start(context.Background(), def, proxy.StartOptions{}))
 			p.advance(lens.Complete)
 			e.want(uniques, x.after)
 			e.fails("INSERT INTO users "+x.clash[1], "23505")
@@ -237,7 +237,7 @@ func TestUniqueOfTwoMigrations(t *testing.T) {
 	p := e.proxy(0)
 	p.start()
 	other := &lens.Definition{Name: "mail", Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "email", To: "mail"}}
-	err := p.Start(context.Background(), other)
+	err := p.Start(context.Background(), other, proxy.StartOptions{})
 	if err == nil || !strings.Contains(err.Error(), "the unique index users_email_name_key is also on a column of migration users_full_name") {
 		t.Fatalf("%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -96,7 +97,10 @@ func (p *Proxy) adminHandler() http.Handler {
 			}
 		}
 		if err == nil {
-			err = control.Start(r.Context(), &def)
+			var opt StartOptions
+			if opt, err = startOptions(r); err == nil {
+				err = control.Start(r.Context(), &def, opt)
+			}
 		}
 		p.accepted(w, r, def.Name, err)
 	})
@@ -134,7 +138,7 @@ func (p *Proxy) adminHandler() http.Handler {
 			return control.Rollback(ctx, name, req.options())
 		},
 		"retire": func(ctx context.Context, name string, req *Request) error {
-			return control.Retire(ctx, name, RetireOptions{QuietFor: time.Duration(req.QuietFor), Wait: req.Wait})
+			return control.Retire(ctx, name, RetireOptions{QuietFor: time.Duration(req.QuietFor), Wait: req.Wait, MaxWait: time.Duration(req.MaxWait), Terminate: req.Terminate})
 		},
 		"drop": func(ctx context.Context, name string, _ *Request) error { return control.Drop(ctx, name) },
 		"verify": func(ctx context.Context, name string, req *Request) error {
@@ -168,6 +172,22 @@ func withOnBusy(next http.Handler, p *Proxy) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(WithOnBusy(r.Context(), busy)))
 	})
+}
+
+// startOptions reads ?max_wait=30s and ?terminate=true, since a start's body is the definition.
+func startOptions(r *http.Request) (opt StartOptions, err error) {
+	q := r.URL.Query()
+	if text := q.Get("max_wait"); text != "" {
+		if opt.MaxWait, err = time.ParseDuration(text); err != nil || opt.MaxWait < 0 {
+			return opt, invalid{fmt.Errorf("max_wait: %q is no time to wait for: write 30s, or 5m", text)}
+		}
+	}
+	if text := q.Get("terminate"); text != "" {
+		if opt.Terminate, err = strconv.ParseBool(text); err != nil {
+			return opt, invalid{fmt.Errorf("terminate: %q is neither true nor false", text)}
+		}
+	}
+	return opt, nil
 }
 
 func (r *Request) options() AdvanceOptions {

@@ -55,9 +55,15 @@ func TestAdmin(t *testing.T) {
 	for _, c := range []struct{ method, path, body, call, want string }{
 		{"GET", "/v1/status", "", "status", `200 {"epoch":1,"settled":true,"migrations":[],"proxies":[]}`},
 		{
-			"POST", "/v1/migrations", `{"name":"m","table":"public.users","rename_column":{"from":"a","to":"b"}}`, "start m on public.users",
+			"POST", "/v1/migrations", `{"name":"m","table":"public.users","rename_column":{"from":"a","to":"b"}}`, "start m on public.users max wait 0s terminate false",
 			`202 {"follow":"/v1/status","migration":"m"}`,
 		},
+		{
+			"POST", "/v1/migrations?max_wait=30s&terminate=true", `{"name":"m","table":"public.users","rename_column":{"from":"a","to":"b"}}`,
+			"start m on public.users max wait 30s terminate true", `202 {"follow":"/v1/status","migration":"m"}`,
+		},
+		{"POST", "/v1/migrations?max_wait=-1s", `{}`, "", `400 {"error":"max_wait: \"-1s\" is no time to wait for: write 30s, or 5m"}`},
+		{"POST", "/v1/migrations?terminate=maybe", `{}`, "", `400 {"error":"terminate: \"maybe\" is neither true nor false"}`},
 		{"POST", "/v1/migrations", `{"name":"bad","table":"public.users"}`, "", `400 {"error":"name: bad"}`},
 		{"POST", "/v1/migrations", `{"nam":"m"}`, "", `400 {"error":"the body is no JSON that is understood: json: unknown field \"nam\""}`},
 		{"POST", "/v1/migrations", `{`, "", `400 {"error":"the body is no JSON that is understood: unexpected EOF"}`},

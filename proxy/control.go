@@ -33,7 +33,7 @@ type Control interface {
 
 	// Start, Advance and Rollback check what is asked for and give an error at once where it cannot be; the work goes on after they return,
 	// also when ctx ends, and is followed through Status.
-	Start(ctx context.Context, def *lens.Definition) error
+	Start(ctx context.Context, def *lens.Definition, opt StartOptions) error
 	// Check says what Start would refuse, and what else is to be known before, as JSON; it changes nothing.
 	Check(ctx context.Context, def *lens.Definition) (json.RawMessage, error)
 	// Carry starts a definition where it is not, and takes it to a phase, contract where none is said; it does nothing where it has arrived.
@@ -47,6 +47,12 @@ type Control interface {
 	Backfill(ctx context.Context, name string, opt BackfillOptions) (json.RawMessage, error)
 	// Status is the answer of GET /v1/status as JSON (design section 10).
 	Status(ctx context.Context) (json.RawMessage, error)
+}
+
+// StartOptions are the options of start.
+type StartOptions struct {
+	MaxWait   time.Duration // give a change up, back to the settled epoch, after that time; 0: wait on
+	Terminate bool          // end the transactions that keep a change waiting
 }
 
 // AdvanceOptions are the options of advance and rollback.
@@ -64,6 +70,9 @@ type AdvanceOptions struct {
 type RetireOptions struct {
 	QuietFor time.Duration // how long nobody may have used the old names
 	Wait     bool          // wait until that is so, instead of being refused by the gate
+	MaxWait  time.Duration // give the change up, back to the settled epoch, after that time; 0: wait on
+	// Terminate ends the transactions that keep the change waiting.
+	Terminate bool
 }
 
 // BackfillOptions change how rows are filled and scanned; nil leaves a thing as it is.

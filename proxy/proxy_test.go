@@ -130,8 +130,8 @@ func (f *fakeControl) call(format string, args ...any) error {
 	return f.answer
 }
 
-func (f *fakeControl) Start(_ context.Context, def *lens.Definition) error {
-	return f.call("start %s on %s", def.Name, def.Table)
+func (f *fakeControl) Start(_ context.Context, def *lens.Definition, o StartOptions) error {
+	return f.call("start %s on %s max wait %v terminate %t", def.Name, def.Table, o.MaxWait, o.Terminate)
 }
 
 func (f *fakeControl) Carry(_ context.Context, def *lens.Definition, o AdvanceOptions) error {

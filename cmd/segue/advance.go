@@ -59,7 +59,7 @@ func rollbackCommand() *cobra.Command {
 	return cmd
 }
 
-// change are the flags of advance and rollback.
+// change are the flags of advance and rollback, and but for --to those of start and retire.
 type change struct {
 	req     *proxy.Request
 	to      string
@@ -67,9 +67,15 @@ type change struct {
 }
 
 func changeFlags(cmd *cobra.Command, req *proxy.Request) *change {
+	c := waitFlags(cmd, req)
+	cmd.Flags().StringVar(&c.to, "to", "", "the phase to go to")
+	return c
+}
+
+// waitFlags are what becomes of a change that transactions keep waiting.
+func waitFlags(cmd *cobra.Command, req *proxy.Request) *change {
 	c := &change{req: req}
 	f := cmd.Flags()
-	f.StringVar(&c.to, "to", "", "the phase to go to")
 	f.DurationVar(&c.maxWait, "max-wait", 0, "give the change up where transactions keep it waiting for that long (0: wait)")
 	f.BoolVar(&req.Terminate, "terminate", false, "end the transactions that keep the change waiting")
 	return c

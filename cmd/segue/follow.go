@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -33,6 +35,7 @@ type action struct {
 
 	name   string
 	path   string // of the request
+	query  url.Values
 	body   any
 	verb   string                  // for people: "start", "advance"
 	result func(*migration) string // what is told at the end beside the stage; may be nil
@@ -49,7 +52,9 @@ func (a *action) run(cmd *cobra.Command) error {
 	if _, err := proxy.ParseOnBusy(*a.busy); err != nil {
 		return usageError{fmt.Errorf("--if-busy: %w", err)}
 	}
-	if err := c.call(ctx, "POST", a.path+"?if_busy="+*a.busy, a.body, &accepted); err != nil {
+	query := url.Values{"if_busy": {*a.busy}}
+	maps.Copy(query, a.query)
+	if err := c.call(ctx, "POST", a.path+"?"+query.Encode(), a.body, &accepted); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("stopped before the proxy answered: see segue status")
 		}

@@ -1,6 +1,14 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"segue/proxy"
+)
 
 func startCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -8,13 +16,18 @@ func startCommand() *cobra.Command {
 		Short: "Register a migration, add the new columns with their guard, and go to dual-write",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 	}
-	a, allow := actionFlags(cmd), allowFlag(cmd)
+	var req proxy.Request
+	a, allow, flags := actionFlags(cmd), allowFlag(cmd), waitFlags(cmd, &req)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := flags.read(); err != nil {
+			return err
+		}
 		def, err := readAllowing(args[0], *allow)
 		if err != nil {
 			return err
 		}
 		a.name, a.path, a.body, a.verb = def.Name, "/v1/migrations", def, "start"
+		a.query = url.Values{"max_wait": {time.Duration(req.MaxWait).String()}, "terminate": {strconv.FormatBool(req.Terminate)}}
 		return a.run(cmd)
 	}
 	return cmd

@@ -60,7 +60,7 @@ func TestCopyThroughput(t *testing.T) {
 		addr, control := startProxy(t, pgtest.Shared().DSN(db))
 		d.Name, d.Table = "items_amount", lens.TableName{Schema: "public", Name: "items"}
 		l := &live{t: t, control: control}
-		l.must(control.Start(ctx, &d))
+		l.must(control.Start(ctx, &d, proxy.StartOptions{}))
 		l.reach(lens.DualWrite)
 		if phase > lens.DualWrite {
 			l.must(control.Advance(ctx, d.Name, proxy.AdvanceOptions{To: &phase, Yes: true}))

@@ -116,7 +116,7 @@ func TestCopyClients(t *testing.T) {
 			ctx := context.Background()
 			for _, stop := range []lens.Phase{lens.DualWrite, lens.Contract, lens.Complete} {
 				if stop == lens.DualWrite {
-					l.must(control.Start(ctx, &d))
+					l.must(control.Start(ctx, &d, proxy.StartOptions{}))
 				} else {
 					l.must(control.Advance(ctx, d.Name, proxy.AdvanceOptions{To: &stop, Yes: true}))
 				}

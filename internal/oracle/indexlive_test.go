@@ -271,7 +271,7 @@ func TestIndexesThroughPhases(t *testing.T) {
 				must(control.Advance(ctx, d.Name, proxy.AdvanceOptions{To: &p, Yes: true, QuietFor: new(time.Duration)}))
 				at(p)
 			}
-			must(control.Start(ctx, &d))
+			must(control.Start(ctx, &d, proxy.StartOptions{}))
 			at(lens.DualWrite)
 			to(lens.Backfilling)
 			to(lens.SwitchReads)

@@ -304,7 +304,7 @@ func goLive(t *testing.T, v *Variant) {
 		phase lens.Phase
 		set   func() error
 	}{
-		{lens.DualWrite, func() error { return l.control.Start(ctx, l.v.Definition()) }},
+		{lens.DualWrite, func() error { return l.control.Start(ctx, l.v.Definition(), proxy.StartOptions{}) }},
 		{lens.Backfilling, forward(lens.Backfilling)},
 		{lens.SwitchReads, forward(lens.SwitchReads)},
 		{lens.Contract, forward(lens.Contract)},

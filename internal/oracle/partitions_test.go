@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"segue/internal/pgtest"
+	"segue/proxy"
 	"segue/rewrite/lens"
 )
 
@@ -68,7 +69,7 @@ func TestPartitions(t *testing.T) {
 	for n, phase := range phases {
 		if phase == lens.DualWrite {
 			v := Variant{Name: "partitions", Table: "events", Pattern: lens.Definition{RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"}}}
-			if err := m.control.Start(ctx, v.Definition()); err != nil {
+			if err := m.control.Start(ctx, v.Definition(), proxy.StartOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if text := m.idle(); text != "" {

@@ -126,7 +126,7 @@ func splitLively(t *testing.T, v *Variant) {
 		phase lens.Phase
 		set   func() error
 	}{
-		{lens.DualWrite, func() error { return l.control.Start(ctx, v.Definition()) }},
+		{lens.DualWrite, func() error { return l.control.Start(ctx, v.Definition(), proxy.StartOptions{}) }},
 		{lens.Backfilling, forward(lens.Backfilling)},
 		{lens.SwitchReads, forward(lens.SwitchReads)},
 		{lens.Contract, forward(lens.Contract)},

@@ -90,7 +90,7 @@ func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(ver
 	addr, control := startProxy(t, pgtest.Shared().DSN(name))
 	l = &liveWorld{t: t, control: control}
 	to := lens.SwitchReads
-	if err := control.Start(ctx, v.Definition()); err != nil {
+	if err := control.Start(ctx, v.Definition(), proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	l.settle(func(ms []migrate.MigrationStatus) bool { return len(ms) == 1 && ms[0].Phase == lens.DualWrite })
@@ -212,7 +212,7 @@ func TestSplitBesideOthers(t *testing.T) {
 		t.Helper()
 		l.settle(func(ms []migrate.MigrationStatus) bool { return len(ms) == 2 && ms[1].Phase == p })
 	}
-	if err := l.control.Start(ctx, &lens.Definition{Name: rename, Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "email", To: "mail"}}); err != nil {
+	if err := l.control.Start(ctx, &lens.Definition{Name: rename, Table: lens.TableName{Schema: "public", Name: "users"}, RenameColumn: &lens.RenameColumn{From: "email", To: "mail"}}, proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	at(lens.DualWrite)

@@ -117,7 +117,7 @@ func TestViews(t *testing.T) {
 		switch {
 		case phase == lens.DualWrite:
 			v := Variant{Name: "views", Table: "users", Pattern: lens.Definition{RenameColumn: &lens.RenameColumn{From: "name", To: "full_name"}}}
-			if err := control.Start(ctx, v.Definition()); err != nil {
+			if err := control.Start(ctx, v.Definition(), proxy.StartOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if text := m.idle(); text != "" {

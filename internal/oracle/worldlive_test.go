@@ -228,7 +228,7 @@ func TestLiveWorlds(t *testing.T) {
 			}
 			t.Logf("%s", w)
 			for _, c := range w.Changes {
-				l.must(l.control.Start(ctx, c.Definition()))
+				l.must(l.control.Start(ctx, c.Definition(), proxy.StartOptions{}))
 				l.settle(func([]migrate.MigrationStatus) bool { return true })
 			}
 			if len(w.Changes) == 1 {
