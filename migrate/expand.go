@@ -249,7 +249,7 @@ func (w *work) dropOld() change {
 		if err := w.takeChecks(ctx, tx, g); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, relaxed = NULL, members = $2 WHERE name = $1", w.name, members)
+		_, err = tx.Exec(ctx, "UPDATE segue.migration SET guard = NULL, members = $2 WHERE name = $1", w.name, members) // relaxed stays: old code is told by it
 		return err
 	}}
 }

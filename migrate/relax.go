@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,7 +12,7 @@ import (
 	"segue/rewrite/lens"
 )
 
-// relaxed is what (a3) has taken off the old columns, by name.
+// relaxed is what (a3) has taken off the old columns, by name. It is kept until the migration is forgotten, for what the catalogs are to tell old code.
 type relaxed struct {
 	Old    map[string]constraints `json:"old"`
 	Unique []keptUnique           `json:"unique,omitempty"`
@@ -20,6 +21,18 @@ type relaxed struct {
 type constraints struct {
 	NotNull bool   `json:"not_null"`
 	Default string `json:"default"` // as SQL; "" for none
+}
+
+// required lists the old columns that were NOT NULL; it is never nil.
+func (r *relaxed) required() []string {
+	names := []string{}
+	for name, c := range r.Old {
+		if c.NotNull {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // writeNew is the change to complete (b), with (a3) in its transaction: what the old columns demand moves to the new ones, so that writes of the new side alone

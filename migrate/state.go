@@ -43,7 +43,7 @@ type migration struct {
 	OldTypes   map[string]catalog.Type     // what they were when it was started
 	NewNums    map[string]int16            // nil: the new columns do not stand
 	Guard      *guardRecord                // nil: it does not stand
-	Relaxed    *relaxed                    // nil: nothing has been taken off the old columns
+	Relaxed    *relaxed                    // nil: nothing has been taken off the old columns, or they went when that was not kept
 	Members    map[uint32]map[string]int16 // attribute numbers of the old columns in partitions and children, where they have been dropped
 	Filled     []uint32                    // the relations that the backfill is through with
 	CursorOf   uint32                      // the one that it is at
@@ -207,6 +207,9 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		x := rewrite.Migration{Definition: &def, Stage: m.Stand.Stage, OldNums: m.OldNums, OldTypes: m.OldTypes, Members: m.Members, Seq: m.Seq}
 		if m.Guard != nil {
 			x.Target = m.Guard.Target
+		}
+		if m.Relaxed != nil && !m.splitting() {
+			x.OldRequired = m.Relaxed.required()
 		}
 		under = append(under, x)
 	}

@@ -22,6 +22,8 @@ type Migration struct {
 	OldNums    map[string]int16        // attribute numbers of the old columns when the migration was started
 	OldTypes   map[string]catalog.Type // their types then; may be nil for a rename
 	Seq        int64                   // the order in which migrations were started
+	// OldRequired are the old columns whose NOT NULL was taken off for the last steps; nil where none has been taken off, or that was not noted down. Not of a split.
+	OldRequired []string
 	// Members are the attribute numbers of the old columns in the table's partitions and inheritance children, by their OIDs, where those are not as
 	// in the table. One that is not there has its old columns where the table has them, among its other columns.
 	Members map[uint32]map[string]int16

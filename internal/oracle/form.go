@@ -35,6 +35,20 @@ func (f Form) has(s Side) bool {
 	return f > OldOnly
 }
 
+// required gives what migrate notes down of the old columns' NOT NULL as it takes it off.
+func (v *Variant) required(f Form) []string {
+	if f < Released || f == RefNew || v.splits() {
+		return nil
+	}
+	names := []string{}
+	for _, c := range v.Columns[OldSide] {
+		if c.NotNull {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // guarded says whether the form has the guard.
 func (f Form) guarded() bool { return f >= Unfilled && f <= Released }
 

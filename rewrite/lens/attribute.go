@@ -22,11 +22,12 @@ const MaxAttributes = 1600
 
 const maxAdded = 64 // columns that one migration adds
 
-// oldAttribute describes an old column. Once constraints may have gone to the new columns, those tell whether it could be NULL: a NULL stands for a NULL.
+// oldAttribute describes an old column. Once its NOT NULL has gone, Required tells whether it had one; where that was not noted down, the new columns do: a NULL stands for a
+// NULL, unless the column is tightened.
 func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
 	at := Attribute{Slot: m.OldNums[o.Name], NotNull: m.notNull(rel, o.Name), DefaultOf: m.defaultFrom(rel, o.Name)}
 	at.NotNull = at.NotNull || contains(m.Required, o.Name)
-	if m.Stage.Phase == Complete || m.Stage.Step == InferNew {
+	if m.Required == nil && m.Stage.Phase == Complete {
 		for _, n := range m.Group.New {
 			at.NotNull = at.NotNull || m.notNull(rel, n.Name)
 		}
@@ -34,11 +35,11 @@ func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
 	return at
 }
 
-// newAttribute describes a new column, the index-th of all that migrations add.
+// newAttribute describes a new column, the index-th of all that migrations add. One that takes the place of one without a loss takes its NOT NULL, too, in the end.
 func (m *Applied) newAttribute(rel *catalog.Relation, n NewColumn, index int) Attribute {
 	at := Attribute{Slot: int16(MaxAttributes + 1 + index), NotNull: n.NotNull || m.notNull(rel, n.Name), DefaultOf: m.defaultFrom(rel, n.Name)}
-	if m.Group.Same {
-		at.NotNull = at.NotNull || m.notNull(rel, m.Group.Old[0].Name)
+	if g := m.Group; len(g.Old) == 1 && len(g.New) == 1 && !g.Lossy && !g.OneWay() {
+		at.NotNull = at.NotNull || m.notNull(rel, g.Old[0].Name) || contains(m.Required, g.Old[0].Name)
 	}
 	return at
 }

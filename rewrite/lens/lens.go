@@ -158,13 +158,13 @@ type Applied struct {
 	TableNums map[string]int16        // the same in the table itself, where the relation is a partition or a child of it; nil for the table
 	OldTypes  map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
 	New       bool                    // the code was written for the schema after the migration
+	Required  []string                // the old columns that take no NULL, where their own NOT NULL may have been taken off; nil where that is not known
 
 	// Of a split only.
-	Split    *SplitTable
-	Table    TableName   // the table that the columns leave
-	Known    bool        // the new table stands, so that what follows is known
-	Foreign  *ForeignKey // the new table's, to that; nil where there is none
-	Required []string    // the columns that move and that take no NULL
+	Split   *SplitTable
+	Table   TableName   // the table that the columns leave
+	Known   bool        // the new table stands, so that Required and what follows are known
+	Foreign *ForeignKey // the new table's, to that; nil where there is none
 }
 
 type placed struct {

@@ -42,3 +42,16 @@ COPY mails (id, {c}) TO STDOUT
 
 @params ["{q@x,r@x}"]
 INSERT INTO mails ({c}) SELECT unnest($1::text[]) RETURNING {c}
+
+INSERT INTO mails (id, {c}) VALUES (105, NULL) RETURNING {c}
+
+@params [null]
+INSERT INTO mails (id, {c}) VALUES (105, 's@x'), (106, $1)
+
+INSERT INTO mails ({c}, id) SELECT max({c}) FILTER (WHERE id > 1000), 105 FROM mails
+
+INSERT INTO mails (id, {c}) VALUES (1, NULL) ON CONFLICT (id) DO NOTHING
+
+INSERT INTO mails (id, {c}) SELECT 1, NULL WHERE false
+
+MERGE INTO mails USING (VALUES (105, NULL)) AS s (i, v) ON id = s.i WHEN NOT MATCHED THEN INSERT (id, {c}) VALUES (s.i, s.v)
