@@ -79,7 +79,7 @@ func general() []pattern {
 					{lens.New, "INSERT INTO contacts (id, legacy) VALUES (ID + 1000, 'l') RETURNING email", "none"},
 					{lens.New, "INSERT INTO contacts (id, legacy, email) VALUES (ID + 2000, 'l', DEFAULT) RETURNING email", "none"},
 					{lens.New, "INSERT INTO contacts (id, legacy, email) VALUES (ID + 3000, 'l', NULL)", "23502"},
-					{lens.Old, "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'contacts'::regclass AND attname = 'email'", "false"},
+					{lens.Old, "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'contacts'::regclass AND attname = 'email'", "f"},
 					{lens.New, "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'contacts'::regclass AND attname = 'email'", "true"},
 				}
 			},
