@@ -23,6 +23,7 @@ type Settings struct {
 	Metrics   Metrics  `toml:"metrics"`
 	Log       Log      `toml:"log"`
 	Limits    Limits   `toml:"limits"`
+	IO        IO       `toml:"io"`
 
 	HoldTimeout  lens.Duration `toml:"hold_timeout"`  // how long a statement is held while the proxy has no lease
 	DrainTimeout lens.Duration `toml:"drain_timeout"` // how long a stopping proxy waits for transactions to end
@@ -90,6 +91,11 @@ type Log struct {
 	Format string `toml:"format"` // json, console
 }
 
+// IO is how clients are carried.
+type IO struct {
+	Driver string `toml:"driver"` // auto, goroutine, epoll
+}
+
 // Limits bound what clients can take.
 type Limits struct {
 	MaxConnections     int           `toml:"max_connections"`
@@ -103,7 +109,7 @@ type Limits struct {
 // DefaultAdmin is the admin socket where nothing else is said.
 const DefaultAdmin = "/run/segue/admin.sock"
 
-// Default gives the settings where nothing is said, with what the environment says over them: SEGUE_CONTROL_DSN and SEGUE_ADMIN.
+// Default gives the settings where nothing is said, with what the environment says over them: SEGUE_CONTROL_DSN, SEGUE_ADMIN and SEGUE_DRIVER.
 func Default(getenv func(string) string) *Settings {
 	s := &Settings{
 		Listen: Listen{Addr: "127.0.0.1:6432", Version: lens.Auto, TLS: "off", ClientCert: "optional", TCP: defaultTCP()},
@@ -115,12 +121,16 @@ func Default(getenv func(string) string) *Settings {
 		Admin:        Admin{Socket: DefaultAdmin},
 		Log:          Log{Level: "info", Format: "json"},
 		Limits:       Limits{MaxConnections: 10000, ClientLoginTimeout: lens.Duration(time.Minute), MaxPacketSize: 0x3fffffff, MaxStatementSize: 64 << 20},
+		IO:           IO{Driver: "auto"},
 		HoldTimeout:  lens.Duration(10 * time.Second),
 		DrainTimeout: lens.Duration(30 * time.Second),
 		Lease:        lens.Duration(10 * time.Second),
 	}
 	if socket := getenv("SEGUE_ADMIN"); socket != "" {
 		s.Admin.Socket = socket
+	}
+	if driver := getenv("SEGUE_DRIVER"); driver != "" {
+		s.IO.Driver = driver
 	}
 	return s
 }
@@ -213,6 +223,11 @@ func (s *Settings) validateSet() error {
 	case "json", "console":
 	default:
 		return &Error{Key: "log.format", Problem: fmt.Sprintf("%q is no format: use json or console", s.Log.Format)}
+	}
+	switch s.IO.Driver {
+	case "auto", "goroutine", "epoll":
+	default:
+		return &Error{Key: "io.driver", Problem: fmt.Sprintf("%q is no driver: use auto, goroutine or epoll", s.IO.Driver)}
 	}
 	if s.Limits.MaxConnections < 1 {
 		return &Error{Key: "limits.max_connections", Problem: fmt.Sprintf("is %d; it must be at least 1", s.Limits.MaxConnections)}

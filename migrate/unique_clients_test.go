@@ -30,7 +30,7 @@ func (e *env) serve(h *hooks) (addr string, p *testProxy) {
 	ctx, stop := context.WithCancel(context.Background())
 	x, err := proxy.Open(ctx, proxy.Options{
 		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, Admin: filepath.Join(dir, "admin.sock"),
-		MaxConnections: 50, HoldTimeout: patience, Log: zap.NewNop(),
+		MaxConnections: 50, HoldTimeout: patience, Driver: proxy.Driver(os.Getenv("SEGUE_DRIVER")), Log: zap.NewNop(),
 	})
 	if err != nil {
 		stop()

@@ -23,9 +23,7 @@ func (p *Proxy) cancel(ctx context.Context, start *session.Startup) error {
 	var at endpoint
 	var secure, forward bool
 	c.locked(func() *change {
-		if c.server != nil {
-			at = c.at
-			_, secure = c.server.(*secured)
+		if at, secure = c.at, c.overTLS; c.connected {
 			forward = c.session.Cancel()
 		}
 		return c.after(false)

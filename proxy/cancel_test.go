@@ -47,6 +47,8 @@ func TestCancelOfAnIdleSessionGoesNowhere(t *testing.T) {
 		}
 		query(t, conn, "SELECT 'goes on' FROM pg_sleep(0.001)")
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.session.Cancel() {
 		t.Error("a request would be forwarded to an idle session")
 	}

@@ -14,29 +14,34 @@ import (
 	"segue/session"
 )
 
-// conn is one client with its server connection and the session between them. Two goroutines drive the session: fromClient (which dials and
-// owns the rest) and fromServer. After start-up only the first writes to the server, and only the second to the client, so that no lock
-// is held over a write and neither direction waits for the other.
+// conn is one client with its server connection and the session between them. A goroutine sees to its start. Then one of two drivers carries it: a loop, where
+// both sides are plain sockets (loop_linux.go), or two goroutines (pump.go); how it ends is always seen to by goroutines.
 type conn struct {
 	hub    *hub
 	tls    *listenTLS    // nil: the listener has none
 	idle   time.Duration // how long the client may be idle outside of a transaction; 0: for ever
-	client net.Conn      // changed by meet alone, with mu held, when it becomes a TLS connection
 	log    *zap.Logger
+	left   func()   // called when the client is carried no more
+	client net.Conn // changed with mu held, when it becomes a TLS connection, and where a loop gives it back; a loop has the socket without it
 
-	mu      sync.Mutex // guards what follows, and every call of session
-	session *session.Session
-	server  net.Conn      // nil until it is dialled
-	at      endpoint      // the server's, as it was dialled
-	keyed   bool          // hub knows the session by its key
-	fatal   *fatal        // what the client is told at the end; nil: nothing
-	ending  bool          // both loops stop at the next chance
-	cut     bool          // fromClient stops: fromServer has nobody to write to, or nothing to read from
-	gone    bool          // the session is over: no state reaches it any more
-	waiting bool          // fromClient waits for wake
-	behind  *change       // a change that the session has not reached
-	hold    *hold         // set while the session waits for the gate
-	wake    chan struct{} // tells fromClient, where it waits, to go on
+	counted, entered bool // what depart undoes: it is among hub.sessions, and among its user's
+
+	mu        sync.Mutex // guards what follows, and every call of session
+	session   *session.Session
+	looped    *looped       // the loop's part of it, while one carries it
+	server    net.Conn      // nil until it is dialled, and while a loop has the socket
+	connected bool          // the server has been dialled
+	at        endpoint      // the server's, as it was dialled
+	overTLS   bool          // it was dialled with TLS
+	keyed     bool          // hub knows the session by its key
+	fatal     *fatal        // what the client is told at the end; nil: nothing
+	ending    bool          // both loops stop at the next chance
+	cut       bool          // fromClient stops: fromServer has nobody to write to, or nothing to read from
+	gone      bool          // the session is over: no state reaches it any more
+	waiting   bool          // the client's side waits for proceed
+	behind    *change       // a change that the session has not reached
+	hold      *hold         // set while the session waits for the gate
+	wake      chan struct{} // tells fromClient, where it waits, to go on
 
 	sent  time.Time // when the client's first message since the last reply went to the server; zero: nothing is outstanding
 	looks bool      // the session has made a partition, and the transaction may not be over
@@ -131,16 +136,20 @@ func (c *conn) measure(client bool) {
 	}
 }
 
-// proceed lets fromClient go on. c.mu is held.
+// proceed lets the client's side go on. c.mu is held.
 func (c *conn) proceed() {
 	c.waiting = false
+	if c.looped != nil {
+		c.looped.post()
+		return
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default: // it has been told already
 	}
 }
 
-// end makes both loops stop soon: what they read fails, and what they write has a few seconds left. c.mu is held.
+// end makes both sides stop soon: what they read fails, and what they write has a few seconds left. c.mu is held.
 func (c *conn) end(f *fatal) {
 	if c.ending {
 		return
@@ -152,8 +161,13 @@ func (c *conn) end(f *fatal) {
 // farewellTime is how long a client has to take what is left for it when its connection is ended.
 const farewellTime = 5 * time.Second
 
-// kick interrupts both loops. Errors of setting deadlines mean that the connection is closed already. c.mu is held.
+// kick interrupts both sides. Errors of setting deadlines mean that the connection is closed already. c.mu is held.
 func (c *conn) kick() {
+	if c.looped != nil {
+		c.released()
+		c.proceed() // the loop gives the connection back, to carry, which comes here again
+		return
+	}
 	now := time.Now()
 	_ = c.client.SetReadDeadline(now)
 	_ = c.client.SetWriteDeadline(now.Add(farewellTime))
@@ -221,6 +235,25 @@ func (c *conn) kill() {
 		c.end(shutdown)
 		return nil
 	})
+}
+
+// isEnding says whether the connection is to be ended.
+func (c *conn) isEnding() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending
+}
+
+// endIdle ends the connection of a client that has been idle for too long, unless it is in a transaction. It says whether the connection is over.
+func (c *conn) endIdle() (over bool) {
+	c.locked(func() *change {
+		if !c.ending && !c.cut && c.session.AtBoundary() {
+			c.end(idled)
+		}
+		over = c.ending || c.cut
+		return nil
+	})
+	return over
 }
 
 // over takes the session away from the changes that wait for it.

@@ -41,6 +41,7 @@ type Options struct {
 	// CheckDefinition judges a definition that came in over the admin socket, as far as it can be without the database; its errors are the
 	// client's fault. nil: Control judges alone.
 	CheckDefinition func(*lens.Definition) error
+	Driver          Driver // what carries clients that are connected
 	Log             *zap.Logger
 }
 
@@ -56,6 +57,8 @@ type Proxy struct {
 	servers  servers
 	admin    *socket
 	metrics  net.Listener // nil where there are none
+
+	loops *loops // nil: every client is carried by goroutines
 
 	control Control // from Join on
 	hub     *hub    // from Join on
@@ -85,6 +88,9 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 		return nil, err
 	}
 	if err = p.openListeners(ctx); err != nil {
+		return nil, err
+	}
+	if p.loops, err = openLoops(opt.Driver, p.log); err != nil {
 		return nil, err
 	}
 	if opt.Metrics != "" {
@@ -147,6 +153,8 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	group.Go(func() { p.hub.registrar.run(background) })
 	servers := p.serveHTTP(&group)
 
+	p.loops.start()
+
 	dialing, hangUp := context.WithCancel(background)
 	defer hangUp()
 	var clients sync.WaitGroup
@@ -158,6 +166,7 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	p.log.Info("shutting down", zap.Int64("clients", p.hub.sessions.Load()))
 	err := p.closeListeners()
 	p.drain(&clients, hangUp)
+	err = errors.Join(err, p.loops.close()) // nobody is carried any more
 	for _, s := range servers {
 		err = errors.Join(err, closeHTTP(s))
 	}
@@ -195,7 +204,8 @@ func (p *Proxy) accept(ctx context.Context, l *listener, clients *sync.WaitGroup
 			p.log.Warn("a client's connection could not be set up as the settings have it", zap.Error(err)) // it may be gone, which its first read tells
 		}
 		p.counters.accepted.Add(1)
-		clients.Go(func() { p.serveClient(ctx, l, client) })
+		clients.Add(1)
+		go p.serveClient(ctx, l, client, clients.Done)
 	}
 }
 
@@ -265,7 +275,7 @@ func closeHTTP(s *http.Server) error {
 
 // Close closes what Open has opened, of a proxy that is not served.
 func (p *Proxy) Close() error {
-	err := p.closeListeners()
+	err := errors.Join(p.closeListeners(), p.loops.close())
 	if p.metrics != nil {
 		err = errors.Join(err, p.metrics.Close())
 	}

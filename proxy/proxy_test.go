@@ -295,7 +295,7 @@ func options(t testing.TB) Options {
 	return Options{
 		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, ConnectTimeout: 5 * time.Second,
 		Admin: filepath.Join(t.TempDir(), "admin", "admin.sock"), MaxConnections: 100, HoldTimeout: 10 * time.Second,
-		DrainTimeout: time.Minute, Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), // warnings
+		Driver: Driver(os.Getenv("SEGUE_DRIVER")), DrainTimeout: time.Minute, Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), // warnings
 	}
 }
 

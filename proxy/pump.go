@@ -12,35 +12,56 @@ import (
 	"segue/session"
 )
 
-// carry runs both loops between the client and a server that has just been dialled. rest are the client's bytes, in in's buffer, that the
-// session has not taken. When it returns, the server session has ended as far as can be told, and the server is closed.
-func (c *conn) carry(in *reader, rest []byte, server *reached) {
+// pending is what has been read before carry, or is still to be written by it.
+type pending struct {
+	first              []byte // the server's bytes that the session has not had
+	toServer, toClient []byte // what the session has given for either side
+}
+
+// reachedAt notes that the client has a server, by which way.
+func (c *conn) reachedAt(server *reached) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected, c.at = true, server.at
+	_, c.overTLS = server.Conn.(*secured)
+}
+
+// carry runs both loops between the client and its server until one of them goes, or the connection is ended, and ends the other. Two goroutines drive the session:
+// fromClient and fromServer. Only the first writes to the server, and only the second to the client, so that no lock is held over a write and neither direction waits for
+// the other. rest are the client's bytes, in in's buffer, that the session has not taken. When it returns, the server session has ended as far as can be told, and the
+// server is closed.
+func (c *conn) carry(in *reader, rest []byte, server net.Conn, left pending) {
 	defer func() { _ = server.Close() }()
 	c.mu.Lock()
-	c.server, c.at = server.Conn, server.at
+	c.server, c.wake = server, make(chan struct{}, 1)
 	if c.ending {
-		c.kick() // the proxy began to shut down while the server was dialled
+		c.kick() // the proxy began to shut down while the server was dialled, or a loop gives back what is to end
 	}
 	c.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.fromServer(newReader(server.Conn), server.first)
+		c.fromServer(newReader(server), left)
 		_ = server.SetWriteDeadline(time.Now()) // nobody reads any more what the server says to what it is sent
 		c.interrupt()
 	}()
-	c.fromClient(in, rest)
+	c.fromClient(in, rest, left.toServer)
 	in.release()
-	_ = closeWrite(server.Conn) // the server sees the client's end of file, and ends the session when it reads it
+	_ = closeWrite(server) // the server sees the client's end of file, and ends the session when it reads it
 	<-done
 	c.farewell()
-	c.await(server.Conn)
+	c.await(server)
 	c.linger()
 }
 
-// fromClient takes the client's bytes to the server until either goes, or the connection is ended.
-func (c *conn) fromClient(in *reader, rest []byte) {
+// fromClient takes the client's bytes to the server until either goes, or the connection is ended. It begins with what is left to be written.
+func (c *conn) fromClient(in *reader, rest, left []byte) {
 	defer func() { c.survive(recover()) }()
+	if len(left) > 0 {
+		if _, err := c.server.Write(left); err != nil {
+			return
+		}
+	}
 	for {
 		step, ok := c.takeClient(rest)
 		if !ok {
@@ -80,15 +101,7 @@ func (c *conn) read(in *reader) ([]byte, error) {
 		if c.idle == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return data, err
 		}
-		over := false
-		c.locked(func() *change {
-			if !c.ending && !c.cut && c.session.AtBoundary() {
-				c.end(idled)
-			}
-			over = c.ending || c.cut
-			return nil
-		})
-		if over {
+		if c.endIdle() {
 			return nil, err
 		}
 	}
@@ -137,11 +150,22 @@ const (
 	dropBytes = 1 << 20
 )
 
-// fromServer takes the server's bytes to the client until the server goes, or the connection is ended. first are those that have been read already.
-func (c *conn) fromServer(out *reader, first []byte) {
+// fromServer takes the server's bytes to the client until the server goes, or the connection is ended. It begins with what is left to be written, and to be dealt with.
+func (c *conn) fromServer(out *reader, left pending) {
 	defer func() { c.survive(recover()) }()
 	defer out.release()
-	lost, dropped := false, 0
+	gone, dropped := false, 0
+	write := func(bytes []byte) {
+		if _, err := c.client.Write(bytes); err != nil {
+			gone = true
+			c.interrupt()
+			_ = c.server.SetReadDeadline(time.Now().Add(dropTime)) // an error of this shows in the read
+		}
+	}
+	if len(left.toClient) > 0 {
+		write(left.toClient)
+	}
+	first := left.first
 	for {
 		data := first
 		if first = nil; data == nil {
@@ -155,16 +179,12 @@ func (c *conn) fromServer(out *reader, first []byte) {
 		if !ok {
 			return
 		}
-		if lost {
+		if gone {
 			if dropped += len(data); dropped > dropBytes {
 				return
 			}
 		} else if len(bytes) > 0 {
-			if _, err := c.client.Write(bytes); err != nil {
-				lost = true
-				c.interrupt()
-				_ = c.server.SetReadDeadline(time.Now().Add(dropTime)) // an error of this shows in the read
-			}
+			write(bytes)
 		}
 		session.Recycle(bytes)
 		out.release()

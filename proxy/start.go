@@ -21,18 +21,23 @@ const (
 	extraConnections = 1000
 )
 
-// serveClient carries one client from its first byte to its last. It owns both sockets and waits for both loops.
-func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
+// serveClient carries one client from its first byte to its last, or as far as a loop, which carries it on. Whoever carries it last calls depart.
+func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn, left func()) {
 	live := p.live.Load()
-	c := &conn{hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), wake: make(chan struct{}, 1)}
-	defer func() { _ = c.client.Close() }() // whatever is wrong with it then, it is over
-	if !p.hub.add(c, live.MaxConnections+extraConnections, session.Options{Version: l.version(), TLS: l.offer, MaxMessage: live.MaxPacketSize, MaxStatement: live.MaxStatementSize, Gate: c}) {
+	c := &conn{hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), left: left}
+	handed := false
+	defer func() {
+		if !handed {
+			c.depart()
+		}
+	}()
+	defer func() { c.survive(recover()) }()
+	if !p.hub.add(c, live.MaxConnections+extraConnections, session.Options{
+		Version: l.version(), TLS: l.offer, MaxMessage: live.MaxPacketSize, MaxStatement: live.MaxStatementSize, Gate: c, Long: c.long,
+	}) {
 		p.counters.refused.Add(1)
 		return
 	}
-	defer p.hub.remove(c)
-	defer c.over()
-	defer func() { c.survive(recover()) }()
 	c.drain() // the proxy may have begun to shut down meanwhile
 
 	if !c.identify(l.trusted, live.ClientLoginTimeout) {
@@ -51,7 +56,7 @@ func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 		}
 		return
 	}
-	defer p.hub.sessions.Add(-1)
+	c.counted = true
 	if p.hub.sessions.Add(1) > int64(live.MaxConnections) {
 		p.turnAway(c, &fatal{
 			"53300", fmt.Sprintf("the proxy has its limit of %d clients already", live.MaxConnections),
@@ -63,23 +68,43 @@ func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn) {
 		p.turnAway(c, no)
 		return
 	}
-	if !p.hub.enter(start.User, live.MaxUserConnections) {
+	if c.entered = p.hub.enter(start.User, live.MaxUserConnections); !c.entered {
 		p.turnAway(c, &fatal{
 			"53300", fmt.Sprintf("the proxy has its limit of %d clients for the user %q already", live.MaxUserConnections, start.User),
 			"Raise limits.max_user_connections in the proxy's settings, or connect with fewer clients.",
 		})
 		return
 	}
-	defer p.hub.leave(start.User)
 	server, err := p.reach(ctx, c)
 	if err != nil {
 		c.log.Warn("the server cannot be reached", zap.Error(err))
 		p.turnAway(c, &fatal{"08006", "the proxy cannot reach the server: " + err.Error(), "Check that the server runs, and server.addr and server.target_session_attrs in the proxy's settings."})
 		return
 	}
-	defer p.hub.registrar.forget(c)
 	c.log.Debug("a client is carried", zap.String("user", start.User), zap.Stringer("server", server.at))
-	c.carry(in, rest, server)
+	c.reachedAt(server)
+	if handed = p.loops.adopt(c, rest, server); !handed {
+		c.carry(in, rest, server.Conn, pending{first: server.first})
+	}
+}
+
+// depart undoes what serveClient has done for a client that is carried no more, and closes its socket.
+func (c *conn) depart() {
+	if c.connected {
+		c.hub.registrar.forget(c)
+	}
+	if c.entered {
+		c.hub.leave(c.session.Startup().User)
+	}
+	if c.counted {
+		c.hub.sessions.Add(-1)
+	}
+	if c.session != nil {
+		c.over()
+		c.hub.remove(c)
+	}
+	_ = c.client.Close() // whatever is wrong with it then, it is over
+	c.left()
 }
 
 // meet reads the client's bytes until the session knows who it is. It gives what the session has not taken yet. It gives nil where

@@ -33,8 +33,9 @@ func newCache[T any](limit int) *cache[T] {
 	return &cache[T]{limit: limit, values: map[string]*list.Element{}, used: list.New(), made: map[string]*making[T]{}}
 }
 
-// get gives the value of a key, and makes it where it is not there; size is in bytes. makeIt must not panic and must not call get.
-func (c *cache[T]) get(key string, makeIt func() (value T, size int)) T {
+// get gives the value of a key, and makes it where it is not there; size is in bytes. makeIt must not panic and must not call get. long is called before it is made, or
+// waited for.
+func (c *cache[T]) get(key string, long func(), makeIt func() (value T, size int)) T {
 	c.mu.Lock()
 	if e := c.values[key]; e != nil {
 		c.used.MoveToFront(e)
@@ -44,6 +45,7 @@ func (c *cache[T]) get(key string, makeIt func() (value T, size int)) T {
 	}
 	if w := c.made[key]; w != nil {
 		c.mu.Unlock()
+		long()
 		<-w.done
 		return w.value
 	}
@@ -51,6 +53,7 @@ func (c *cache[T]) get(key string, makeIt func() (value T, size int)) T {
 	c.made[key] = w
 	c.mu.Unlock()
 
+	long()
 	v, size := makeIt()
 	w.value = v
 

@@ -28,7 +28,7 @@ var encodings = map[string]encoding.Encoding{
 
 // planEncoded plans a text whose bytes are not UTF-8's, and gives its plan with the text to send in the client's encoding. It says false where the text cannot be
 // taken there and back: what the client wrote is sent byte by byte as it came, wherever it is not rewritten.
-func (s *State) planEncoded(sql string, set Settings) (*Plan, bool) {
+func (s *State) planEncoded(sql string, set Settings, long func()) (*Plan, bool) {
 	enc := encodings[set.Encoding]
 	if enc == nil || ascii(sql) {
 		return nil, false
@@ -41,7 +41,7 @@ func (s *State) planEncoded(sql string, set Settings) (*Plan, bool) {
 		return nil, false
 	}
 	set.Encoding = "UTF8"
-	return s.Plan(text, set).encode(enc)
+	return s.PlanAside(text, set, long).encode(enc)
 }
 
 // encode gives a plan whose texts are in another encoding.

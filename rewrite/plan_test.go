@@ -199,7 +199,7 @@ func TestReturningOldAndNew(t *testing.T) {
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	c := newCache[*Plan](100_000)
 	for i := range 10_000 {
-		c.get(fmt.Sprint("key", i), func() (*Plan, int) { return &Plan{}, 100 })
+		c.get(fmt.Sprint("key", i), func() {}, func() (*Plan, int) { return &Plan{}, 100 })
 	}
 	if c.size > c.limit || len(c.values) != c.used.Len() || len(c.values) == 0 {
 		t.Fatalf("%d bytes in %d plans of %d", c.size, len(c.values), c.used.Len())

@@ -25,14 +25,18 @@ const (
 
 // Plan plans one text, a Query's or a Parse's, for a session with these settings. It is pure and may be called from many
 // goroutines at once; outcomes are cached.
-func (s *State) Plan(sql string, set Settings) *Plan {
+func (s *State) Plan(sql string, set Settings) *Plan { return s.PlanAside(sql, set, func() {}) }
+
+// PlanAside is Plan for a caller that has other things to do: long is called before what takes longer than finding a plan that is kept, which is parsing, or waiting for
+// somebody who parses the same.
+func (s *State) PlanAside(sql string, set Settings, long func()) *Plan {
 	if !s.Mentions(sql) && !set.mentionsMember(sql) {
 		return &Plan{Kind: Pass, SQL: sql}
 	}
-	if p, ok := s.planEncoded(sql, set); ok {
+	if p, ok := s.planEncoded(sql, set, long); ok {
 		return p
 	}
-	p := s.planMentioning(sql, set)
+	p := s.planMentioning(sql, set, long)
 	if p.Kind == Refuse && !s.NamesTables(sql) && !set.mentionsMember(sql) {
 		return &Plan{Kind: Pass, SQL: sql} // it reads a catalog in a way that is not covered: as it is
 	}
@@ -40,22 +44,22 @@ func (s *State) Plan(sql string, set Settings) *Plan {
 }
 
 // planMentioning plans a text that Mentions picked out.
-func (s *State) planMentioning(sql string, set Settings) *Plan {
+func (s *State) planMentioning(sql string, set Settings, long func()) *Plan {
 	if p := unplannable(sql, set); p != nil {
 		return p
 	}
 	settings := set.key()
-	if p := s.planBrief(sql, settings, set); p != nil {
+	if p := s.planBrief(sql, settings, set, long); p != nil {
 		return p
 	}
-	return s.plans.get(sql+"\x00"+settings, func() (*Plan, int) {
+	return s.plans.get(sql+"\x00"+settings, long, func() (*Plan, int) {
 		p := s.plan(sql, set)
 		return p, len(p.SQL) + 48*len(p.spans)
 	})
 }
 
 // planBrief plans a text by its brief form, which many texts share; nil where it has to be planned for itself.
-func (s *State) planBrief(sql, settings string, set Settings) *Plan {
+func (s *State) planBrief(sql, settings string, set Settings, long func()) *Plan {
 	toks, ok, odd := lex(sql)
 	if !ok || odd {
 		return nil
@@ -66,7 +70,7 @@ func (s *State) planBrief(sql, settings string, set Settings) *Plan {
 		return nil
 	}
 	var first *Plan // where this call makes the template, it has the brief text's plan already
-	t := s.templates.get(key, func() (*template, int) {
+	t := s.templates.get(key, long, func() (*template, int) {
 		first = s.plan(b.text, set)
 		t := first.template(b)
 		if t == nil {

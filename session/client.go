@@ -120,6 +120,9 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 	if m == nil {
 		return false, nil
 	}
+	if size > longStatement {
+		s.long()
+	}
 	on := true
 	switch typ {
 	case 'Q':
@@ -139,6 +142,9 @@ func (s *Session) message(typ byte, size int) (bool, error) {
 	}
 	return on, nil
 }
+
+// longStatement is the size of a statement, in bytes, from which on it takes long just to read it.
+const longStatement = 128 << 10
 
 // handled forgets what was said of the message that is now dealt with.
 func (s *Session) handled() {

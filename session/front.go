@@ -36,6 +36,7 @@ func (s *Session) frontOf(text string, e *effect) int {
 			continue
 		}
 		ends := kindOf(word[:wordLen(word)]) == endsTransaction
+		s.long()
 		parses, known := rewrite.Parses(text)
 		if !ends || known && !parses && s.major >= 14 && s.major <= 16 { // whose grammar is the parser's or a part of it: the server carries out none of it
 			e.ends = false

@@ -26,6 +26,9 @@ type Options struct {
 	Version lens.Version   // the listener's: for sessions that do not say theirs
 	Gate    Gate           // never nil
 	TLS     TLSOffer
+	// Long is called by Client, with the owner's lock held, before what may take more than some hundred microseconds: planning a statement for the first time, or
+	// reading one that is very large. nil: nobody minds.
+	Long func()
 	// MaxStatement bounds, in bytes, each message that is held whole, and the texts of a session's prepared statements all together. Larger
 	// statements are refused with 54000. 0: 64 MiB.
 	MaxStatement int
@@ -77,14 +80,14 @@ const (
 
 // planner is what a session needs of package rewrite, so that tests can plan otherwise.
 type planner interface {
-	plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan
+	plan(st *rewrite.State, sql string, set rewrite.Settings, long func()) *rewrite.Plan
 	position(p *rewrite.Plan, server int) int
 }
 
 type rewriter struct{}
 
-func (rewriter) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
-	return st.Plan(sql, set)
+func (rewriter) plan(st *rewrite.State, sql string, set rewrite.Settings, long func()) *rewrite.Plan {
+	return st.PlanAside(sql, set, long)
 }
 
 func (rewriter) position(p *rewrite.Plan, server int) int { return p.ClientPosition(server) }
@@ -93,6 +96,7 @@ func (rewriter) position(p *rewrite.Plan, server int) int { return p.ClientPosit
 type Session struct {
 	gate    Gate
 	planner planner
+	long    func()       // never nil
 	version lens.Version // the listener's, or what the startup packet says instead
 	limit   int
 	largest int   // message of the client
@@ -170,6 +174,9 @@ func New(o Options) *Session {
 	}
 	if s.version == "" {
 		s.version = lens.Auto
+	}
+	if s.long = o.Long; s.long == nil {
+		s.long = func() {}
 	}
 	return s
 }

@@ -58,7 +58,7 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 		s.block = OnGate
 		return verdict{}, false
 	}
-	p := s.planner.plan(s.state, strings.Clone(text), *s.settings)
+	p := s.planner.plan(s.state, strings.Clone(text), *s.settings, s.long)
 	if p.Kind == rewrite.Refuse {
 		return verdict{plan: p, refusal: p.Refusal}, true
 	}

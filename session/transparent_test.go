@@ -22,7 +22,7 @@ import (
 // without a proxy, in whatever way statements are prepared anew under it.
 type tagPlanner struct{}
 
-func (tagPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
+func (tagPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings, _ func()) *rewrite.Plan {
 	if strings.HasPrefix(sql, "EXECUTE") { // what it returns is what it did when it was parsed, so it must not be parsed anew, and need not
 		return &rewrite.Plan{SQL: sql}
 	}

@@ -60,7 +60,7 @@ var (
 // search path that does not begin with pg_catalog, public is told in a comment.
 type wordPlanner struct{}
 
-func (wordPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings) *rewrite.Plan {
+func (wordPlanner) plan(st *rewrite.State, sql string, set rewrite.Settings, _ func()) *rewrite.Plan {
 	p := &rewrite.Plan{Kind: rewrite.Pass, SQL: sql, Migrations: []string{"users_full_name"}}
 	if strings.Contains(sql, "nope") {
 		p.Kind, p.SQL = rewrite.Refuse, ""

@@ -145,7 +145,7 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 		Access: access(settings.Listen.UnixSocketGroup, settings.Listen.UnixSocketPermissions),
 		Admin:  settings.Admin.Socket, AdminAccess: access(settings.Admin.UnixSocketGroup, settings.Admin.UnixSocketPermissions), Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
 		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
-		CheckDefinition: config.ValidateDefinition, Log: log,
+		CheckDefinition: config.ValidateDefinition, Driver: proxy.Driver(settings.IO.Driver), Log: log,
 	})
 	if err != nil {
 		return err

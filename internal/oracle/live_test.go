@@ -97,7 +97,7 @@ func startProxy(t *testing.T, dsn string) (string, *migrate.Controller) {
 	ctx, stop := context.WithCancel(context.Background())
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: "127.0.0.1:0", Version: lens.Auto, Server: []string{pgtest.Shared().Addr()}, Admin: filepath.Join(dir, "admin.sock"),
-		MaxConnections: 20, HoldTimeout: patience, Log: zap.NewNop(),
+		MaxConnections: 20, HoldTimeout: patience, Driver: proxy.Driver(os.Getenv("SEGUE_DRIVER")), Log: zap.NewNop(),
 	})
 	if err != nil {
 		stop()
