@@ -17,6 +17,7 @@ func TestKeepAlives(t *testing.T) {
 	r := start(t, newControl(noMigrations(t)), func(o *Options) {
 		o.TCP = KeepAlive{Idle: 41 * time.Second, Interval: 7 * time.Second, Count: 5, UserTimeout: 1500 * time.Millisecond}
 		o.ServerKeepAlive = KeepAlive{Idle: 42 * time.Second}
+		o.Driver = DriverGoroutine // which has the sockets where the test can see them
 		o.Listeners = []Listener{{Addr: "127.0.0.1:0", TCP: KeepAlive{Off: true}}}
 	})
 	options := func(conn net.Conn) (got [5]int) {
