@@ -33,6 +33,18 @@ func newCache[T any](limit int) *cache[T] {
 	return &cache[T]{limit: limit, values: map[string]*list.Element{}, used: list.New(), made: map[string]*making[T]{}}
 }
 
+// look gives the value of a key, where it is there. It keeps nothing of the key.
+func (c *cache[T]) look(key []byte) (value T, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.values[string(key)]
+	if e == nil {
+		return value, false
+	}
+	c.used.MoveToFront(e)
+	return e.Value.(*cached[T]).value, true
+}
+
 // get gives the value of a key, and makes it where it is not there; size is in bytes. makeIt must not panic and must not call get. long is called before it is made, or
 // waited for.
 func (c *cache[T]) get(key string, long func(), makeIt func() (value T, size int)) T {

@@ -92,7 +92,17 @@ func (e *edit) place() int {
 // statement is then refused.
 func render(text string, toks []token, list []edit) (out string, spans []span, ok bool) {
 	r := renderer{text: text, toks: toks, list: list, end: -1}
-	r.b.Grow(len(text) + 64*len(list))
+	size, runs := len(text)+len(list), 1
+	for i := range list {
+		runs += 1 + 2*len(list[i].pieces)
+		for _, p := range list[i].pieces {
+			if size += len(p.text); p.copied {
+				size += toks[p.to].end - toks[p.from].start
+			}
+		}
+	}
+	r.b.Grow(size)
+	r.spans = make([]span, 0, runs)
 	if !r.rng(0, len(text), list, 0) {
 		return "", nil, false
 	}

@@ -40,7 +40,7 @@ func (s *State) planEncoded(sql string, set Settings, long func()) (*Plan, bool)
 	if back, err := enc.NewEncoder().String(text); err != nil || back != sql {
 		return nil, false
 	}
-	set.Encoding = "UTF8"
+	set.Encoding, set.made = "UTF8", ""
 	return s.PlanAside(text, set, long).encode(enc)
 }
 

@@ -28,7 +28,11 @@ type token struct {
 // odd says that the text has something that PostgreSQL reads well but the parser of pg_query does not: a string that goes on behind a comment,
 // or a vertical tab between tokens, which is white space from 16 on.
 func lex(s string) (toks []token, ok, odd bool) {
-	toks = make([]token, 0, len(s)/5+4)
+	return lexInto(make([]token, 0, len(s)/5+4), s)
+}
+
+// lexInto is lex that appends to a slice of the caller's.
+func lexInto(toks []token, s string) (_ []token, ok, odd bool) {
 	i := 0
 	for i < len(s) {
 		c := s[i]

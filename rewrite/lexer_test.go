@@ -68,3 +68,15 @@ func FuzzLexer(f *testing.F) {
 }
 
 func asciiOrUTF8(s string) bool { return strings.ToValidUTF8(s, "") == s }
+
+func BenchmarkLex(b *testing.B) {
+	const text = "UPDATE users AS u SET name = 'some name', email = $1 WHERE u.id = 12345 AND created_at > now() - interval '1 day' /* web */"
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	toks := make([]token, 0, 64)
+	for b.Loop() {
+		if _, ok, _ := lexInto(toks[:0], text); !ok {
+			b.Fatal("it does not end")
+		}
+	}
+}

@@ -246,7 +246,7 @@ func TestTemplatesGiveThePlansThatPlanningGives(t *testing.T) {
 
 func BenchmarkPlanFromTemplate(b *testing.B) {
 	st := testState(b, lens.Stage{Phase: lens.DualWrite})
-	set := settings(lens.Auto)
+	set := settings(lens.Auto).Keyed()
 	for i := range b.N {
 		st.Plan("UPDATE users SET name = 'some name', email = 'x@y' WHERE id = "+strconv.Itoa(i), set)
 	}
@@ -309,5 +309,41 @@ func TestCopyOfAGeneratedColumn(t *testing.T) {
 	}
 	if p := st.Plan("COPY users (id, name) TO STDOUT", settings(lens.Old)); p.Kind != Rewrite {
 		t.Errorf("got %s", describe(p))
+	}
+}
+
+// What a plan from the cache costs is bounded in allocations: the plan, its text, and where that came from.
+func TestPlansFromTemplatesAreCheap(t *testing.T) {
+	st := testState(t, lens.Stage{Phase: lens.DualWrite})
+	set := settings(lens.Auto).Keyed()
+	texts := make([]string, 101)
+	for i := range texts {
+		texts[i] = "UPDATE users SET name = 'some name', email = 'x@y' WHERE id = " + strconv.Itoa(i)
+	}
+	i := 0
+	n := testing.AllocsPerRun(100, func() {
+		if p := st.Plan(texts[i%len(texts)], set); p.Kind != Rewrite {
+			t.Fatal("it is not rewritten")
+		}
+		i++
+	})
+	if n > 6 { // where the race detector is on, sync.Pool drops some of what it is given
+		t.Errorf("a plan from the cache takes %v allocations", n)
+	}
+}
+
+// Settings whose key has been worked out plan as they do without it.
+func TestKeyedSettings(t *testing.T) {
+	set := settings(lens.New)
+	keyed := set.Keyed()
+	if keyed.key() != set.key() {
+		t.Errorf("the key is %q when worked out, and %q", keyed.key(), set.key())
+	}
+	if twice := keyed.Keyed(); twice.key() != set.key() {
+		t.Errorf("the key is %q when worked out twice, and %q", twice.key(), set.key())
+	}
+	keyed.Version = lens.Old
+	if anew := keyed.Keyed(); anew.key() == set.key() {
+		t.Error("Keyed does not work the key out anew")
 	}
 }

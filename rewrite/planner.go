@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -49,7 +50,7 @@ func (s *State) planMentioning(sql string, set Settings, long func()) *Plan {
 		return p
 	}
 	settings := set.key()
-	if p := s.planBrief(sql, settings, set, long); p != nil {
+	if p := s.planBrief(sql, settings, &set, long); p != nil {
 		return p
 	}
 	return s.plans.get(sql+"\x00"+settings, long, func() (*Plan, int) {
@@ -58,18 +59,54 @@ func (s *State) planMentioning(sql string, set Settings, long func()) *Plan {
 	})
 }
 
+// scratch is what planning a text by its brief form needs for the while, and what is used again for the next one: none of it is kept by a plan or a template.
+type scratch struct {
+	toks  []token
+	key   []byte
+	brief brief
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxScratch bounds what is kept of a large text's, in tokens and in the key's bytes.
+const maxScratch = 4096
+
+func (x *scratch) free() {
+	if cap(x.toks) > maxScratch || cap(x.key) > maxScratch {
+		return
+	}
+	x.toks, x.key, x.brief = x.toks[:0], x.key[:0], brief{runs: x.brief.runs[:0]}
+	scratches.Put(x)
+}
+
 // planBrief plans a text by its brief form, which many texts share; nil where it has to be planned for itself.
-func (s *State) planBrief(sql, settings string, set Settings, long func()) *Plan {
-	toks, ok, odd := lex(sql)
-	if !ok || odd {
+func (s *State) planBrief(sql, settings string, set *Settings, long func()) *Plan {
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	var ok, odd bool
+	if x.toks, ok, odd = lexInto(x.toks, sql); !ok || odd {
 		return nil
 	}
-	b := shorten(sql, toks)
-	key, fits := b.key(settings)
-	if !fits {
+	b := &x.brief
+	b.shorten(sql, x.toks)
+	if x.key, ok = b.appendKey(x.key, settings); !ok {
 		return nil
 	}
-	var first *Plan // where this call makes the template, it has the brief text's plan already
+	t, found := s.templates.look(x.key)
+	if !found {
+		var first *Plan
+		if t, first = s.makeTemplate(string(x.key), b, *set, long); first != nil && len(b.toks) == len(x.toks) {
+			return first
+		}
+	}
+	if t == nil {
+		return nil
+	}
+	return t.plan(sql, x.toks, b)
+}
+
+// makeTemplate gives the template of a brief text, or nil. Where this call makes it, it gives the brief text's plan, too.
+func (s *State) makeTemplate(key string, b *brief, set Settings, long func()) (_ *template, first *Plan) {
 	t := s.templates.get(key, long, func() (*template, int) {
 		first = s.plan(b.text, set)
 		t := first.template(b)
@@ -78,13 +115,7 @@ func (s *State) planBrief(sql, settings string, set Settings, long func()) *Plan
 		}
 		return t, t.bytes
 	})
-	if first != nil && len(b.toks) == len(toks) {
-		return first
-	}
-	if t == nil {
-		return nil
-	}
-	return t.plan(sql, toks, b)
+	return t, first
 }
 
 // unplannable refuses texts that must not reach the parser, whatever they say.
@@ -459,6 +490,9 @@ var nestingWords = map[string]bool{
 
 // key tells settings apart under which a text may have different plans.
 func (set *Settings) key() string {
+	if set.made != "" {
+		return set.made
+	}
 	temp := slices.Clone(set.Temp)
 	sort.Strings(temp)
 	for _, r := range set.TempTables {

@@ -39,7 +39,14 @@ type drop struct{ full, like, after int }
 
 // shorten makes the brief text; where there is nothing to leave out, it is the text itself.
 func shorten(sql string, toks []token) *brief {
-	b := &brief{text: sql, toks: toks, runs: []tokenRun{{}}, whole: len(toks)}
+	b := new(brief)
+	b.shorten(sql, toks)
+	return b
+}
+
+// shorten is the function of that name, for a brief of the caller's.
+func (b *brief) shorten(sql string, toks []token) {
+	*b = brief{text: sql, toks: toks, runs: append(b.runs[:0], tokenRun{}), whole: len(toks)}
 	var shapes *shapes
 	var lists []longList
 	dropping := false
@@ -67,7 +74,6 @@ func shorten(sql string, toks []token) *brief {
 	if dropping {
 		b.cut(sql, toks)
 	}
-	return b
 }
 
 // startsList says whether a list may begin behind token i.

@@ -26,19 +26,37 @@ const maxWhole = 1 << 20
 // templated are the statements whose plan does not depend on constants.
 var templated = map[string]bool{"select": true, "insert": true, "update": true, "delete": true, "with": true, "merge": true, "values": true, "table": true}
 
+// isTemplated says whether a word is one of templated, in whatever case.
+func isTemplated(word string) bool {
+	var b [len("select") + 1]byte
+	n := copy(b[:], word)
+	for i, c := range b[:n] {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return templated[string(b[:n])]
+}
+
 // key gives the key under which the template of a text is kept, and whether it can have one.
 func (b *brief) key(settings string) (string, bool) {
-	if len(b.toks) == 0 || !templated[lower(b.text[b.toks[0].start:min(b.toks[0].end, b.toks[0].start+8)])] {
-		return "", false
+	key, ok := b.appendKey(nil, settings)
+	return string(key), ok
+}
+
+// appendKey appends key to buf.
+func (b *brief) appendKey(buf []byte, settings string) ([]byte, bool) {
+	if len(b.toks) == 0 || !isTemplated(b.text[b.toks[0].start:b.toks[0].end]) {
+		return buf, false
 	}
-	buf := make([]byte, 0, len(b.text)+len(settings)+2)
+	buf = slices.Grow(buf, len(b.text)+len(settings)+2)
 	var params numbering
 	for i, t := range b.toks {
 		switch {
 		case t.kind == tokUQuoted:
-			return "", false // what it means can depend on the string behind UESCAPE
+			return buf, false // what it means can depend on the string behind UESCAPE
 		case t.kind == tokPunct && b.text[t.start] == ';' && i < len(b.toks)-1:
-			return "", false // what comes after it may be of another kind
+			return buf, false // what comes after it may be of another kind
 		case t.kind == tokParam:
 			buf = append(strconv.AppendInt(append(buf, '$'), params.number(b.text[t.start:t.end]), 10), ' ')
 		default:
@@ -55,7 +73,7 @@ func (b *brief) key(settings string) (string, bool) {
 		}
 	}
 	buf = append(buf, 0)
-	return string(append(buf, settings...)), true
+	return append(buf, settings...), true
 }
 
 // numbering numbers words in the order in which they come first.

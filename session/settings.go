@@ -316,6 +316,7 @@ func (s *Session) answered() {
 	if old := s.settings; old != nil && sameSettings(old, &got) {
 		return // the same pointer, which plans are compared by
 	}
+	got = got.Keyed()
 	s.settings = &got
 }
 
