@@ -55,6 +55,14 @@ func (a Access) grant(path string) error {
 	return nil
 }
 
+// orEverybody lets in everybody where nothing is said.
+func (a Access) orEverybody() Access {
+	if a.Mode == 0 {
+		a.Mode = 0o777
+	}
+	return a
+}
+
 // adminMode is the admin socket's, where nothing is said: its owner's alone, and its group's where one is named.
 func (a Access) adminMode() fs.FileMode {
 	switch {
@@ -142,4 +150,12 @@ func withAccess(next http.Handler, p *Proxy) http.Handler {
 // refusing notes in a connection's context that its requests are refused.
 func refusing(ctx context.Context, err error) context.Context {
 	return context.WithValue(ctx, refusedKey{}, err)
+}
+
+type uidKey struct{}
+
+// uidOf reads who is at the other end of the admin socket.
+func uidOf(ctx context.Context) (uid uint32, ok bool) {
+	uid, ok = ctx.Value(uidKey{}).(uint32)
+	return uid, ok
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -115,11 +116,24 @@ func TestWhoMayUseTheAdminSocket(t *testing.T) {
 			t.Errorf("a member of the group: %d %s", code, body)
 		}
 	}
+	// The proxy's sockets are for its own user alone.
+	conn, err := dialAs(t, path, stranger, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST /v1/takeover HTTP/1.1\r\nHost: segue\r\nConnection: Upgrade\r\nUpgrade: "+takeoverProtocol+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a member of the group takes over: %v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
 	// Whatever lets another one open the file, the kernel tells who it is.
 	if err := errors.Join(os.Chmod(path, 0o777), os.Chmod(filepath.Dir(path), 0o755)); err != nil { //nolint:gosec // as somebody might by mistake
 		t.Fatal(err)
 	}
-	conn, err := dialAs(t, path, stranger, stranger, 5000)
+	conn, err = dialAs(t, path, stranger, stranger, 5000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (s *socket) withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if err := mayAdmin(cred, groups, s.gid, s.mode); err != nil {
 		return refusing(ctx, err)
 	}
-	return WithActor(ctx, peer(cred))
+	return WithActor(context.WithValue(ctx, uidKey{}, cred.Uid), peer(cred))
 }
 
 // peer is for people: "app (uid 1000, pid 4711)".

@@ -155,6 +155,7 @@ func (p *Proxy) adminHandler() http.Handler {
 			p.accepted(w, r, name, err)
 		})
 	}
+	mux.HandleFunc("POST /v1/takeover", p.handOver)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.answer(w, r, http.StatusNotFound, ErrorAnswer{Error: fmt.Sprintf("there is no %s %s here; see GET /v1/status, POST /v1/migrations, "+
 			"POST /v1/migrations/NAME/{advance,rollback,retire,drop,verify,backfill}, POST /v1/explain, POST /v1/check, POST /v1/run", r.Method, r.URL.Path)})

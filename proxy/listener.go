@@ -29,6 +29,7 @@ type Listener struct {
 // listener is an open Listener.
 type listener struct {
 	net.Listener
+	addr    string // as it is in the settings
 	version func() lens.Version
 	tls     *listenTLS // nil: it has none
 	offer   session.TLSOffer
@@ -40,7 +41,7 @@ type listener struct {
 func (p *Proxy) openListeners(ctx context.Context) error {
 	all := append([]Listener{{Addr: p.opt.Listen, TLS: p.opt.TLS, Access: p.opt.Access, TCP: p.opt.TCP, Trusted: p.opt.Trusted}}, p.opt.Listeners...)
 	for i, opt := range all {
-		l := &listener{version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer, tcp: opt.TCP, trusted: opt.Trusted}
+		l := &listener{addr: opt.Addr, version: func() lens.Version { return opt.Version }, offer: opt.TLS.Offer, tcp: opt.TCP, trusted: opt.Trusted}
 		if i == 0 {
 			l.version = func() lens.Version { return p.live.Load().Version }
 		}
@@ -48,7 +49,13 @@ func (p *Proxy) openListeners(ctx context.Context) error {
 		if l.tls, err = openListenTLS(opt.TLS, p.log); err != nil {
 			return err
 		}
+		if p.opt.Inherit != nil {
+			l.Listener = take(p.opt.Inherit.clients, opt.Addr)
+		}
 		switch {
+		case l.Listener != nil && isSocket(opt.Addr):
+			err = opt.Access.orEverybody().grant(opt.Addr)
+		case l.Listener != nil:
 		case i < len(p.opt.Sockets):
 			l.Listener = p.opt.Sockets[i]
 		case isSocket(opt.Addr):
@@ -94,9 +101,7 @@ func listen(ctx context.Context, addr, what, setting string) (net.Listener, erro
 // listenUnix listens on a unix socket that everybody may use, as PostgreSQL's, where access does not say who may: who they are, the server finds out. One that is left of a
 // process that is gone is removed.
 func listenUnix(ctx context.Context, path string, access Access) (net.Listener, error) {
-	if access.Mode == 0 {
-		access.Mode = 0o777
-	}
+	access = access.orEverybody()
 	lc := net.ListenConfig{Control: closedToOthers}
 	l, err := lc.Listen(ctx, "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {

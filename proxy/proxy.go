@@ -25,6 +25,7 @@ type Options struct {
 	Trusted         Trusted        // of the first listener: who begins with a PROXY protocol header
 	Listeners       []Listener     // beside that one
 	Sockets         []net.Listener // sockets that were handed over, for the listeners in order, in the place of their addresses
+	Inherit         *Inheritance   // what is taken over from another process; nil: nothing. Claim tells that one
 	Server          []string       // host:port, or the path of a unix socket, each; the first that can be reached, and fits SessionAttrs, is used
 	SessionAttrs    SessionAttrs
 	LoadBalance     bool          // try the servers, and the addresses of each, in a random order (libpq's load_balance_hosts)
@@ -63,6 +64,11 @@ type Proxy struct {
 	control Control // from Join on
 	hub     *hub    // from Join on
 
+	stopping   context.Context // over: Serve ends
+	stop       context.CancelFunc
+	handing    sync.Mutex    // held while sockets are handed over
+	handedOver chan struct{} // closed: another process accepts
+
 	killed   chan struct{} // closed: what is left is ended at once
 	killOnce sync.Once
 }
@@ -70,7 +76,8 @@ type Proxy struct {
 // Open takes what only one proxy can have: the admin socket and the addresses for clients and metrics. Nobody is accepted yet, and the
 // database is not touched: where a port is in use, nothing has been changed.
 func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
-	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{})}
+	p := &Proxy{opt: opt, log: opt.Log, killed: make(chan struct{}), handedOver: make(chan struct{})}
+	p.stopping, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if opt.Limits.MaxConnections == 0 {
 		opt.Limits.MaxConnections = opt.MaxConnections
 	}
@@ -84,7 +91,7 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	if p.server, err = openServerTLS(opt.ServerTLS, p.log); err != nil {
 		return nil, err
 	}
-	if p.admin, err = listenAdmin(opt.Admin, opt.AdminAccess); err != nil {
+	if err = p.openAdmin(); err != nil {
 		return nil, err
 	}
 	if err = p.openListeners(ctx); err != nil {
@@ -93,12 +100,28 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	if p.loops, err = openLoops(opt.Driver, p.log); err != nil {
 		return nil, err
 	}
-	if opt.Metrics != "" {
+	if opt.Inherit != nil {
+		p.metrics = take(opt.Inherit.metrics, opt.Metrics)
+	}
+	if opt.Metrics != "" && p.metrics == nil {
 		if p.metrics, err = listen(ctx, opt.Metrics, "metrics", "--metrics"); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// openAdmin opens the admin socket, or takes it over.
+func (p *Proxy) openAdmin() (err error) {
+	in := p.opt.Inherit
+	if in == nil {
+		p.admin, err = listenAdmin(p.opt.Admin, p.opt.AdminAccess)
+		return err
+	}
+	if p.admin, err = adoptAdmin(in.admin, in.lock, p.opt.Admin, p.opt.AdminAccess); err == nil {
+		in.admin, in.lock = nil, nil
+	}
+	return err
 }
 
 // Join joins the proxies. Control's owner closes it, after Serve has returned. Once it has joined, Serve must follow, which leaves them again.
@@ -141,6 +164,8 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(ctx, p.stop)()
+	defer p.stop()
 
 	var group sync.WaitGroup
 	var runErr error
@@ -157,16 +182,29 @@ func (p *Proxy) Serve(ctx context.Context) error {
 
 	dialing, hangUp := context.WithCancel(background)
 	defer hangUp()
-	var clients sync.WaitGroup
-	for _, l := range p.clients {
-		group.Go(func() { p.accept(dialing, l, &clients) })
+	var accepting, clients sync.WaitGroup
+	if ctx.Err() == nil {
+		for _, l := range p.clients {
+			accepting.Go(func() { p.accept(ctx, dialing, l, &clients) })
+		}
 	}
 
-	<-ctx.Done()
+	var err error
+	select {
+	case <-ctx.Done():
+		err = p.closeListeners()
+	case <-p.handedOver: // they are closed
+	}
+	accepting.Wait() // nobody else comes in
+	if p.HandedOver() {
+		p.outlast(ctx, &clients)
+	}
 	p.log.Info("shutting down", zap.Int64("clients", p.hub.sessions.Load()))
-	err := p.closeListeners()
+	p.stop()
 	p.drain(&clients, hangUp)
 	err = errors.Join(err, p.loops.close()) // nobody is carried any more
+	p.handing.Lock()   // whoever was taking over has been answered
+	p.handing.Unlock() //nolint:staticcheck // it was waited for
 	for _, s := range servers {
 		err = errors.Join(err, closeHTTP(s))
 	}
@@ -180,9 +218,29 @@ func (p *Proxy) Serve(ctx context.Context) error {
 // Kill ends a drain that is under way, and makes a later one short.
 func (p *Proxy) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
 
+// outlast lets clients stay after another process has taken over, until they go by themselves, so that none is disturbed that comes and goes; no longer than DrainTimeout.
+func (p *Proxy) outlast(ctx context.Context, clients *sync.WaitGroup) {
+	gone := make(chan struct{})
+	p.hub.late.Go(func() {
+		defer close(gone)
+		clients.Wait()
+	})
+	timeout := time.NewTimer(p.live.Load().DrainTimeout)
+	defer timeout.Stop()
+	select {
+	case <-gone:
+	case <-timeout.C:
+	case <-ctx.Done():
+	case <-p.killed:
+	}
+}
+
+// isStopping says that Serve ends.
+func (p *Proxy) isStopping() bool { return p.stopping.Err() != nil || p.HandedOver() }
+
 // accept takes clients until the listener is closed. Where that fails for another reason (such as too many open files), it waits a
-// little, longer each time, instead of giving up or spinning.
-func (p *Proxy) accept(ctx context.Context, l *listener, clients *sync.WaitGroup) {
+// little, longer each time, instead of giving up or spinning. Clients are carried under ctx, which outlasts stopping.
+func (p *Proxy) accept(stopping, ctx context.Context, l *listener, clients *sync.WaitGroup) {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
@@ -194,7 +252,8 @@ func (p *Proxy) accept(ctx context.Context, l *listener, clients *sync.WaitGroup
 			p.log.Warn("accepting a client failed; trying again", zap.Error(err), zap.Duration("pause", pause))
 			select {
 			case <-time.After(pause):
-			case <-ctx.Done():
+			case <-stopping.Done():
+			case <-p.handedOver:
 			}
 			pause = min(2*pause, longest)
 			continue
@@ -246,7 +305,7 @@ func (p *Proxy) serveHTTP(group *sync.WaitGroup) []*http.Server {
 			s.ConnContext = p.admin.withPeer
 		}
 		group.Go(func() {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) && !p.HandedOver() {
 				p.log.Error("serving stopped", zap.String("what", what), zap.Error(err))
 			}
 		})
@@ -282,5 +341,5 @@ func (p *Proxy) Close() error {
 	if p.admin != nil {
 		err = errors.Join(err, p.admin.Close())
 	}
-	return err
+	return errors.Join(err, p.opt.Inherit.Close())
 }

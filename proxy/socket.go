@@ -99,3 +99,34 @@ func closedToOthers(_, _ string, raw syscall.RawConn) error {
 	}
 	return chmod
 }
+
+// unixFile is what has a descriptor: a listener or a file.
+type unixFile any
+
+// copyDescriptor gives another descriptor of the same open file or socket. The caller closes it.
+func copyDescriptor(f unixFile) (int, error) {
+	sc, ok := f.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("a %T has none", f)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	failed := raw.Control(func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(failed, err)
+}
+
+// adoptAdmin makes the admin socket of one that was taken over, for those who may use it now.
+func adoptAdmin(l net.Listener, lock *os.File, path string, access Access) (*socket, error) {
+	access.Mode = access.adminMode()
+	gid, err := access.gid()
+	if err == nil {
+		err = access.grant(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("taking over the admin socket %s: %w", path, err)
+	}
+	return &socket{Listener: l, gid: gid, mode: access.Mode, lock: lock}, nil
+}

@@ -34,7 +34,7 @@ func serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), settings, read, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return serve(cmd.Context(), settings, read, flags.takeover, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
@@ -48,6 +48,8 @@ type settingsFlags struct {
 	hold   time.Duration
 	drain  time.Duration
 	ver    string
+
+	takeover bool
 }
 
 func newSettingsFlags(cmd *cobra.Command) *settingsFlags {
@@ -55,6 +57,7 @@ func newSettingsFlags(cmd *cobra.Command) *settingsFlags {
 	d := config.Default(os.Getenv)
 	f := cmd.Flags()
 	f.StringVarP(&s.file, "config", "c", "", "the settings' file, such as segue.toml")
+	f.BoolVar(&s.takeover, "takeover", false, "take the sockets over from the proxy that runs with the same admin socket, if there is one; no client is refused meanwhile")
 	f.StringVar(&s.values.Listen.Addr, "listen", d.Listen.Addr, "where clients connect")
 	f.StringVar(&s.ver, "version", string(d.Listen.Version), "version of clients that do not say theirs: old, new, auto or a migration's name")
 	f.StringVar(&s.values.Listen.TLS, "listen-tls", d.Listen.TLS, "TLS with clients: off, optional or required")
@@ -113,7 +116,7 @@ func (s *settingsFlags) settings(getenv func(string) string) (*config.Settings, 
 }
 
 // serve runs a proxy until an interrupt, or until ctx ends. A second interrupt ends it at once; SIGHUP has it read its settings again.
-func serve(ctx context.Context, settings *config.Settings, read func() (*config.Settings, error), stdout, stderr io.Writer) (err error) {
+func serve(ctx context.Context, settings *config.Settings, read func() (*config.Settings, error), takeover bool, stdout, stderr io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 2)
@@ -137,11 +140,17 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	if err != nil {
 		return err
 	}
+	var inherit *proxy.Inheritance
+	if takeover {
+		if inherit, err = proxy.TakeOver(ctx, settings.Admin.Socket); err != nil {
+			return err
+		}
+	}
 	p, err := proxy.Open(ctx, proxy.Options{
 		Listen: settings.Listen.Addr, Version: settings.Listen.Version, TLS: listenTLS(&settings.Listen), Server: servers, ServerTLS: serverTLS(&settings.Server),
 		SessionAttrs: proxy.SessionAttrs(settings.Server.TargetSessionAttrs), LoadBalance: settings.Server.LoadBalanceHosts == "random", ConnectTimeout: time.Duration(settings.Server.ConnectTimeout),
 		TCP: keepAlive(&settings.Listen.TCP), Trusted: trusted(&settings.Listen), ServerKeepAlive: keepAlive(&settings.Server.TCP),
-		Listeners: listeners(settings), Sockets: sockets, Limits: live(settings),
+		Listeners: listeners(settings), Sockets: sockets, Inherit: inherit, Limits: live(settings),
 		Access: access(settings.Listen.UnixSocketGroup, settings.Listen.UnixSocketPermissions),
 		Admin:  settings.Admin.Socket, AdminAccess: access(settings.Admin.UnixSocketGroup, settings.Admin.UnixSocketPermissions), Metrics: settings.Metrics.Addr, MaxConnections: settings.Limits.MaxConnections,
 		HoldTimeout: time.Duration(settings.HoldTimeout), DrainTimeout: time.Duration(settings.DrainTimeout),
@@ -159,6 +168,10 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 		return errors.Join(err, p.Close())
 	}
 	defer func() { err = errors.Join(err, control.Close()) }()
+	if err := p.Claim(); err != nil {
+		cancel()
+		return errors.Join(err, p.Serve(ctx)) // it leaves the proxies
+	}
 	r := &reloader{inForce: settings, read: read, log: log, apply: func(s *config.Settings) {
 		p.Reload(live(s))
 		level.SetLevel(logLevel(s))
@@ -167,10 +180,18 @@ func serve(ctx context.Context, settings *config.Settings, read func() (*config.
 	if _, err := fmt.Fprintf(stdout, "segue: listening on %s, server %s, admin %s\n", addresses(p.Addrs()), strings.Join(servers, ","), settings.Admin.Socket); err != nil {
 		log.Warn("telling that the proxy accepts failed", zap.Error(err))
 	}
-	if err := notify(os.Getenv, "READY=1"); err != nil {
+	ready := "READY=1"
+	if inherit != nil {
+		ready += fmt.Sprintf("\nMAINPID=%d", os.Getpid())
+	}
+	if err := notify(os.Getenv, ready); err != nil {
 		log.Warn("telling the service manager that the proxy accepts failed", zap.Error(err))
 	}
-	defer func() { _ = notify(os.Getenv, "STOPPING=1") }() // nobody minds
+	defer func() {
+		if !p.HandedOver() { // the service goes on in another process
+			_ = notify(os.Getenv, "STOPPING=1") // nobody minds
+		}
+	}()
 	return p.Serve(ctx)
 }
 
