@@ -203,8 +203,8 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	p.stop()
 	p.drain(&clients, hangUp)
 	err = errors.Join(err, p.loops.close()) // nobody is carried any more
-	p.handing.Lock()   // whoever was taking over has been answered
-	p.handing.Unlock() //nolint:staticcheck // it was waited for
+	p.handing.Lock()                        // whoever was taking over has been answered
+	p.handing.Unlock()                      //nolint:staticcheck // it was waited for
 	for _, s := range servers {
 		err = errors.Join(err, closeHTTP(s))
 	}
