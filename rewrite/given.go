@@ -21,18 +21,27 @@ func (a *attempt) writeGiven(l *lens.Lens, w *rowsToWrite, at []int) bool {
 				value = assigned(value[0], c.Type.SQL)
 			}
 			w.wrap.cols[i], w.wrap.changed = plainText(a.checked(c, value)), true
-		case w.fixed, w.sorted: // a value that rows are sorted by must not become another
-			a.uncovered(w.off, l, "this source of a column that takes no NULL", "Use INSERT ... VALUES, or a plain SELECT with one expression for each column.")
+		case w.fixed:
+			a.refusesSource(l, w)
 			return false
 		default:
-			for _, r := range w.rows {
-				if n := r.nodes[i]; n.GetSetToDefault() == nil && !neverNull(n) {
-					a.move(r.toks[i][0], r.toks[i][1], a.checked(c, assigned(copyOf(r.toks[i][0], r.toks[i][1]), c.Type.SQL)))
+			for r := range w.rows {
+				switch n, toks := w.rows[r].nodes[i], w.rows[r].toks[i]; {
+				case n.GetSetToDefault() != nil || neverNull(n):
+				case w.sorted: // by another value perhaps
+					a.refusesSource(l, w)
+					return false
+				default:
+					a.move(toks[0], toks[1], a.checked(c, assigned(copyOf(toks[0], toks[1]), c.Type.SQL)))
 				}
 			}
 		}
 	}
 	return true
+}
+
+func (a *attempt) refusesSource(l *lens.Lens, w *rowsToWrite) {
+	a.uncovered(w.off, l, "this source of a column that takes no NULL", "Use INSERT ... VALUES, or a plain SELECT with one expression for each column.")
 }
 
 // checked puts a value through the function that raises where it is NULL.
