@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,6 +31,12 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND n.nspname <> 'pg_toast'
 ORDER BY a.attrelid, a.attnum`
 
+const catalogConstraints = `
+SELECT k.conrelid, k.conname::text, COALESCE((SELECT array_agg(COALESCE(a.attname, '')::text) FROM unnest(k.conkey) AS u (num)
+           LEFT JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num), '{}') || CASE WHEN k.contype IN ('p', 'x', 't') THEN '{""}' ELSE '{}' END::text[]
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'`
+
 const catalogFunctions = `
 SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR p.proretset),
        bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
@@ -54,6 +61,8 @@ SELECT concat_ws('/',
 	(SELECT concat(count(*), '.', sum(d.xmin::text::bigint)) FROM pg_class c JOIN pg_attrdef d ON d.adrelid = c.oid WHERE c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(i.xmin::text::bigint)) FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid
 	 WHERE c.oid >= 16384 AND i.indisprimary AND c.relpersistence <> 't'),
+	(SELECT concat(count(*), '.', sum(k.xmin::text::bigint)) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+	 WHERE c.oid >= 16384 AND c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(h.xmin::text::bigint)) FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 	 WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'),
 	(SELECT concat(count(*), '.', sum(xmin::text::bigint)) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
@@ -109,6 +118,23 @@ func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns: %w", err)
+	}
+	if rows, err = q.Query(ctx, catalogConstraints); err != nil {
+		return nil, fmt.Errorf("reading the constraints: %w", err)
+	}
+	var constraint string
+	var of []string
+	_, err = pgx.ForEachRow(rows, []any{&relation, &constraint, &of}, func() error {
+		if r := byOID[relation]; r != nil {
+			if r.Constraints == nil {
+				r.Constraints = map[string][]string{}
+			}
+			r.Constraints[constraint] = slices.Clone(of)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the constraints: %w", err)
 	}
 	functions, err := collect(ctx, q, catalogFunctions, func(row pgx.CollectableRow) (*catalog.Function, error) {
 		f := &catalog.Function{}

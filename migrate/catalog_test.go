@@ -13,8 +13,10 @@ func TestCatalog(t *testing.T) {
 	e := newEnv(t, `
 		CREATE TYPE pair AS (a int, b text);
 		CREATE TABLE "Odd ""Table" (gone int, b text COLLATE "C" DEFAULT lower('X'), a varchar(7) NOT NULL, id int GENERATED ALWAYS AS IDENTITY,
-			sum numeric(8,2) GENERATED ALWAYS AS (1.5) STORED, PRIMARY KEY (id, a) INCLUDE (b));
+			sum numeric(8,2) GENERATED ALWAYS AS (1.5) STORED, CONSTRAINT "Odd_table_pkey" PRIMARY KEY (id, a) INCLUDE (b));
+		ALTER TABLE "Odd ""Table" ADD CONSTRAINT twice EXCLUDE (a WITH =), ADD CONSTRAINT plain CHECK (a <> b), ADD CONSTRAINT none CHECK (1 > 0);
 		ALTER TABLE "Odd ""Table" DROP COLUMN gone;
+		CREATE TABLE w (b text, CONSTRAINT whole CHECK (b <> '' OR w IS NOT NULL));
 		CREATE VIEW v AS SELECT 1 AS one;
 		CREATE TABLE b (x int); CREATE TABLE a () INHERITS (b, "Odd ""Table");
 		CREATE TABLE c (k int) PARTITION BY LIST (k); CREATE TABLE c1 PARTITION OF c DEFAULT PARTITION BY LIST (k); CREATE TABLE c2 PARTITION OF c1 DEFAULT;
@@ -32,6 +34,17 @@ func TestCatalog(t *testing.T) {
 	r := c.Relation("public", `Odd "Table`)
 	if r == nil || r.Kind != catalog.Table || !slices.Equal(r.PrimaryKey, []string{"id", "a"}) || len(r.Columns) != 4 || c.ByOID(r.OID) != r {
 		t.Fatalf("table: %+v", r)
+	}
+	for name, want := range map[string][]string{"Odd_table_pkey": {"id", "a", ""}, "twice": {"a", ""}, "plain": {"a", "b"}, "none": {}} {
+		got, known := r.Constraints[name]
+		slices.Sort(got)
+		slices.Sort(want)
+		if !known || !slices.Equal(got, want) {
+			t.Errorf("constraint %s: %q (%t), not %q", name, got, known, want)
+		}
+	}
+	if got := c.Relation("public", "w").Constraints["whole"]; !slices.Contains(got, "") {
+		t.Errorf("a constraint over a whole row is one of %q", got)
 	}
 	for i, want := range []catalog.Column{
 		{Name: "b", Num: 2, Type: catalog.Type{OID: 25, Mod: -1, SQL: "text"}, Default: "lower('X'::text)"},
@@ -95,6 +108,8 @@ func TestFingerprint(t *testing.T) {
 		{"ALTER TABLE users ALTER mail TYPE varchar(9)", false},
 		{"ALTER TABLE users RENAME TO people", false},
 		{"ALTER TABLE people DROP CONSTRAINT users_pkey", false},
+		{"ALTER TABLE people ADD CONSTRAINT known CHECK (id > 0)", false},
+		{"ALTER TABLE people RENAME CONSTRAINT known TO renamed", false},
 		{"CREATE SCHEMA other", false},
 		{"ALTER TABLE people SET SCHEMA other", false},
 		{"ALTER SCHEMA other RENAME TO another", false},

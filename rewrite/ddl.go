@@ -35,7 +35,7 @@ func (a *attempt) definition(n *pg.Node) {
 	case *pg.Node_RenameStmt:
 		s := x.RenameStmt
 		l = rel(s.Relation)
-		harmless = l == nil || s.RenameType == pg.ObjectType_OBJECT_POLICY || s.RenameType == pg.ObjectType_OBJECT_COLUMN && !slices.Contains(l.Relation.PrimaryKey, s.Subname) && !isKey(l, s.Subname)
+		harmless = l == nil || s.RenameType == pg.ObjectType_OBJECT_POLICY || s.RenameType == pg.ObjectType_OBJECT_TABCONSTRAINT && apartFromKey(l, s.Subname) || s.RenameType == pg.ObjectType_OBJECT_COLUMN && !slices.Contains(l.Relation.PrimaryKey, s.Subname) && !isKey(l, s.Subname)
 	case *pg.Node_CommentStmt:
 		switch s := x.CommentStmt; s.Objtype {
 		case pg.ObjectType_OBJECT_TABLE:
@@ -100,7 +100,11 @@ func (a *attempt) onColumns(n *pg.Node, l *lens.Lens) {
 		}
 		a.eachString(n, func(s string) {
 			if l.Names[s] {
-				a.uncovered(0, l, statementName(n)+", which names the migrating column "+catalog.QuoteIdent(s)+",", hintDirect)
+				hint := hintDirect
+				if n.GetIndexStmt() != nil {
+					hint = hintIndex
+				}
+				a.uncovered(0, l, statementName(n)+", which names the migrating column "+catalog.QuoteIdent(s)+",", hint)
 			}
 		})
 		a.eachReference(n, func(c *pg.ColumnRef) {
@@ -123,10 +127,20 @@ func harmlessAlter(c *pg.AlterTableCmd, l *lens.Lens) bool {
 		return true
 	case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_AlterColumnType, pg.AlterTableType_AT_DropNotNull:
 		return l == nil || !slices.Contains(l.Relation.PrimaryKey, c.Name) && !isKey(l, c.Name) // by which the backfill goes
+	case pg.AlterTableType_AT_DropConstraint:
+		return l == nil || apartFromKey(l, c.Name)
+	case pg.AlterTableType_AT_AlterConstraint:
+		return l == nil || apartFromKey(l, c.Def.GetConstraint().GetConname())
 	case pg.AlterTableType_AT_AddConstraint:
 		return c.Def.GetConstraint().GetIndexname() == "" // which may be one on a migrating column
 	}
 	return false
+}
+
+// apartFromKey says whether a constraint is known, and has nothing to do with a migrating column, the primary key, or a split: where the new table's rows are held to the old ones'.
+func apartFromKey(l *lens.Lens, constraint string) bool {
+	columns, known := l.Relation.Constraints[constraint]
+	return known && !isTarget(l) && !slices.ContainsFunc(columns, func(c string) bool { return c == "" || l.Names[c] || isKey(l, c) })
 }
 
 // createTable plans CREATE TABLE: what it is made like, or refers to, may migrate. Its own name is no matter: where the table is there, that is the server's to say.
@@ -256,6 +270,9 @@ func leavesTarget(n *pg.Node) bool {
 }
 
 const hintDirect = "Run it on a connection of its own to the server if you are sure, or once the migration is over."
+
+// hintIndex is hintDirect for an index: migrate mirrors those of the old columns.
+const hintIndex = "Until reads switch, create it on the old column on a connection of its own to the server: the backfill mirrors it on the new one, and `segue verify` does once that is through."
 
 // anyOther refuses a statement that is not planned where it has to do with a migrating table. It errs on the side of refusal: a
 // table's name in a string list (DROP TABLE, COMMENT ON) or in a function's body counts.

@@ -44,6 +44,7 @@ func usersTable(s lens.Stage) *catalog.Relation {
 	varchar := catalog.Type{OID: 1043, Mod: 44, SQL: "character varying(40)"}
 	text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 	r := &catalog.Relation{OID: 1001, RowType: 1101, Schema: "public", Name: "users", Kind: catalog.Table, PrimaryKey: []string{"id"}}
+	r.Constraints = map[string][]string{"users_pkey": {"id", ""}, "users_email_key": {"email"}, "users_whole": {"email", ""}, "users_name_check": {"email", "name"}}
 	r.Columns = append(r.Columns, catalog.Column{Name: "id", Num: 1, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}, NotNull: true})
 	final := s.Phase == lens.Complete && s.Step == lens.NoStep
 	if !final {
