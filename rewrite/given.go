@@ -77,16 +77,17 @@ func assigned(value piece, typ string) []piece {
 	if base == "" { // bit alone is bit(1)
 		base = strings.Replace(stripModifier(typ), "bit", `pg_catalog."bit"`, 1)
 	}
-	if base == "character varying" || base == "text" || base == "bpchar" || assignable[base] { // any type can be assigned to a string
+	if base == "character varying" || base == "text" || base == "bpchar" || assignable[base] != nil { // any type can be assigned to a string
 		return []piece{lit("("), value, lit(")::" + base)}
 	}
 	return []piece{lit("COALESCE("), value, lit(", NULL::" + base + ")::" + base)}
 }
 
 // assignable are the types to which other types are assigned with which they have no common type, so that COALESCE would refuse what an assignment takes (json and jsonb, a
-// timestamp's time). A cast that is written down takes all of it, and strings as well.
-var assignable = map[string]bool{
-	"json": true, "jsonb": true, "money": true, "time without time zone": true, "time with time zone": true, "box": true, "path": true, "polygon": true,
+// timestamp's time). A cast that is written down takes all of it, and strings as well: so with each goes what stands before and behind a value in an expression that takes what can be assigned, and no string.
+var assignable = map[string][]string{
+	"json": {"", " OPERATOR(pg_catalog.->) ''"}, "jsonb": {"", " OPERATOR(pg_catalog.->) ''"}, "money": {"", " OPERATOR(pg_catalog.*) 1::pg_catalog.float8"},
+	"time without time zone": {"pg_catalog.date_part('hour', ", ")"}, "time with time zone": {"pg_catalog.date_part('hour', ", ")"}, "box": {}, "path": {}, "polygon": {},
 }
 
 // stripModifier leaves a type's modifier out.

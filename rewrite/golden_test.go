@@ -90,6 +90,14 @@ var tables = map[string]func(s lens.Stage) (*catalog.Relation, Migration){
 			{Name: "price", Num: 2, Type: catalog.Type{OID: 1043, Mod: 24, SQL: "character varying(20)"}},
 		}, []catalog.Column{{Name: "price_v2", Num: 4, Type: catalog.Type{OID: 20, Mod: -1, SQL: "bigint"}}}, def)
 	},
+	"docs": func(s lens.Stage) (*catalog.Relation, Migration) {
+		def := &lens.Definition{
+			Name: "doc_text", Table: lens.TableName{Schema: "public", Name: "docs"},
+			ChangeType: &lens.ChangeType{Column: "doc", To: "doc_text", Type: "text", Up: "doc::text", Down: "doc_text::jsonb"},
+		}
+		return splitTable(s, "docs", []catalog.Column{{Name: "doc", Num: 2, Type: catalog.Type{OID: 3802, Mod: -1, SQL: "jsonb"}}},
+			[]catalog.Column{{Name: "doc_text", Num: 4, Type: catalog.Type{OID: 25, Mod: -1, SQL: "text"}}}, def)
+	},
 	"persons": func(s lens.Stage) (*catalog.Relation, Migration) {
 		text := catalog.Type{OID: 25, Mod: -1, SQL: "text"}
 		def := &lens.Definition{

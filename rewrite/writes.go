@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -147,9 +148,12 @@ func (a *attempt) stored(t *lens.Tie, g given) []piece {
 	}
 	base, length, isString := strings.Cut(typ, "(")
 	stringType := base == "character varying" || base == "character" || base == "text" || base == "bpchar"
+	around := assignable[baseType(typ)]
 	switch {
-	case t.Own || g.fits || assignable[baseType(typ)]:
+	case t.Own || g.fits || around != nil && (len(around) == 0 || !a.mayStandTwice(g)):
 		return []piece{lit("(("), value, lit(")::" + typ + ")")}
+	case around != nil: // the server looks at the types in what is not computed, too
+		return []piece{lit("(CASE WHEN true THEN ("), value, lit(")::" + typ + " ELSE CASE WHEN (" + around[0] + "("), value, lit(")" + around[1] + ") IS NULL THEN NULL::" + typ + " END END)")}
 	case stringType && isString:
 		// Any type can be assigned to a string; what is too long cannot.
 		return []piece{lit("(segue.fit(("), value, lit(")::character varying, " + strings.TrimSuffix(length, ")") + ")::" + typ + ")")}
@@ -158,6 +162,14 @@ func (a *attempt) stored(t *lens.Tie, g given) []piece {
 	}
 	// COALESCE takes what can become the type without being told to, and refuses what an assignment refuses.
 	return []piece{lit("(COALESCE("), value, lit(", NULL::" + typ + ")::" + typ + ")")}
+}
+
+// mayStandTwice says whether what is not a literal or a parameter can be written twice where it is computed once.
+func (a *attempt) mayStandTwice(g given) bool {
+	if g.sql != "" {
+		return strings.HasPrefix(g.sql, "segue_value.")
+	}
+	return g.node.GetAConst() == nil && g.node.GetParamRef() == nil && a.twice(g.node)
 }
 
 // defaultSQL gives a column's default as SQL. It stands on one of the sides only, and on which one changes while the migration goes on.
@@ -284,6 +296,12 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 				return nil, nil, false
 			}
 			a.add(after, r.end, r.end, sqlText(", NULL AS segue_added"))
+		case a.swaps(w, t, at):
+			names[at[0]] = catalog.QuoteIdent(t.Others[0].Target)
+			extra = append(extra, catalog.QuoteIdent(w.cols[at[0]].Physical))
+			for r := range w.rows {
+				a.writeSwapped(w, t, at, &w.rows[r])
+			}
 		case t.Own:
 			for _, i := range at {
 				names[i] = catalog.QuoteIdent(w.cols[i].Physical)
@@ -334,6 +352,25 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 		w.wrap.put(a, len(w.cols))
 	}
 	return names, extra, true
+}
+
+// swaps says whether the old side's column takes the place of the code's own in the list. Several rows are computed in the order in which they are written down: a value that must be computed once
+// stays where it is, and the guard fills the new side.
+func (a *attempt) swaps(w *rowsToWrite, t *lens.Tie, at []int) bool {
+	return t.Own && t.Same && !t.OldSide && len(w.rows) > 1 && slices.ContainsFunc(w.rows, func(r rowCells) bool { return !a.once(a.tiedRow(w, t, at, &r)) })
+}
+
+// writeSwapped writes a row's value for the other side where it stands, and for its own behind, NULL where it must not be computed again.
+func (a *attempt) writeSwapped(w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) {
+	g := a.tiedRow(w, t, at, r)
+	if !a.once(g) {
+		a.put(w, r, sqlText("NULL"))
+		return
+	}
+	if r.nodes[at[0]].GetSetToDefault() != nil {
+		a.move(r.toks[at[0]][0], r.toks[at[0]][1], sqlText(defaultSQL(w.cols[at[0]])))
+	}
+	a.put(w, r, a.other(g, t.Others[0], nil))
 }
 
 // fill gives the columns that the code does not know and that take no row without a value theirs.
