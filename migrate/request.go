@@ -52,6 +52,9 @@ func (c *Controller) Carry(ctx context.Context, def *lens.Definition, opt proxy.
 		return err
 	}
 	w.quiet = defaultQuiet
+	if opt.QuietFor != nil {
+		w.quiet = *opt.QuietFor
+	}
 	if target >= lens.Complete && !opt.Yes { // before anything is done for it
 		if err := w.read(ctx); err != nil && !errors.Is(err, proxy.ErrUnknown) {
 			return w.drop(err)

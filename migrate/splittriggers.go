@@ -20,12 +20,13 @@ func (s *split) functionsSQL(required []splitColumn) []string {
 		sqls = append(sqls, "CREATE OR REPLACE FUNCTION "+name+"("+params+") RETURNS "+returns+inPlpgsql+more+"AS "+dollars(body),
 			"GRANT EXECUTE ON FUNCTION "+name+"("+params+") TO PUBLIC")
 	}
-	const last = "COST 1000 " // behind usual conditions, and not so dear that a plan scans a table rather than asks twice, or is compiled
+	// Behind usual conditions, and not so dear that a plan scans a table rather than locks twice, or is compiled. What must be asked of no other row is dearer.
+	const late, last = "COST 1000 ", "COST 100000 "
 	add(s.function("source"), "", "trigger", "", s.sourceBody())
 	add(s.function("target"), "", "trigger", "", s.targetBody(len(required) > 0))
 	add(s.function("into"), "", "trigger", "", s.intoBody())
 	add(s.function("cut"), "", "trigger", "", s.cutBody(len(required) > 0))
-	add(lens.LockFunction(s.migration), s.parameters(), "boolean", last, s.lockBody())
+	add(lens.LockFunction(s.migration), s.parameters(), "boolean", late, s.lockBody())
 	add(lens.AloneFunction(s.migration), s.parameters(), "boolean", last, s.aloneBody())
 	add(lens.AbsentFunction(s.migration), "", "boolean", "", "BEGIN\n  PERFORM pg_catalog.set_config("+s.absentSetting()+", 'on', true);\n  RETURN true;\nEND")
 	return sqls

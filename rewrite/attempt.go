@@ -55,7 +55,8 @@ type attempt struct {
 
 	refusal *Refusal
 	// blame is the migration of which the other side has the name that was not found.
-	blame string
+	blame   string
+	outward []int32 // places of references that may be to what the statement itself is about, and not to something of a sub-select's own
 }
 
 // halfUse is what a statement does about a split: it takes rows of the new table away, or asks whether there are any.

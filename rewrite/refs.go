@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -23,6 +24,24 @@ func isStar(c *pg.ColumnRef) bool {
 // columnRef resolves a reference in an expression and puts the lens' form in its place. It gives nil where the
 // reference means nothing that is known here; the server judges it then.
 func (a *attempt) columnRef(c *pg.ColumnRef, sc *scope) *ref {
+	r := a.resolve(c, sc)
+	if r == nil || !within(sc, r.item) {
+		a.outward = append(a.outward, c.Location)
+	}
+	return r
+}
+
+// within says whether a thing is one of a sub-select's own, or of one around it, and not of the statement itself.
+func within(sc *scope, it *item) bool {
+	for ; sc != nil && sc.parent != nil; sc = sc.parent {
+		if slices.Contains(sc.items, it) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *attempt) resolve(c *pg.ColumnRef, sc *scope) *ref {
 	if isStar(c) {
 		a.starInExpression(c, sc)
 		return nil

@@ -296,49 +296,71 @@ func (a *attempt) restrict(place int32, where *pg.Node, asks []ask, others []*it
 		a.lost(place, "WHERE")
 		return
 	}
-	p := a.joined(asks, others)
-	if at < 0 {
-		a.add(after, end, end, append(sqlText(" WHERE "), p...))
+	from := 0
+	switch {
+	case at < 0:
+		a.add(after, end, end, append(sqlText(" WHERE "), a.joined(asks, others)...))
 		return
-	}
-	if !a.keepSublinks(where, exact, exactKey(asks)) {
+	case exact:
+		from = a.asksAfter(where, at+1, end, exactKey(asks))
+	case !a.keepSublinks(where):
 		a.lost(place, "WHERE")
 		return
 	}
+	if from > 0 {
+		p := sqlText("CASE WHEN ")
+		if there := presence(others); there != "" {
+			p = sqlText("CASE WHEN ", there, " AND ")
+		}
+		a.add(before, from, from, append(p, lit("(")))
+		a.add(after, end, end, append(append(sqlText(") THEN "), allOf(asks)...), lit(" ELSE false END")))
+		return
+	}
 	a.add(before, at+1, at+1, sqlText("("))
-	a.add(after, end, end, append(sqlText(") AND "), p...))
+	a.add(after, end, end, append(sqlText(") AND "), a.joined(asks, others)...))
 }
 
 // joined gives the asks as one condition. The planner asks a condition as soon as it has the tables that it mentions: it is made to mention all of them, so that it comes
 // after their joins.
 func (a *attempt) joined(asks []ask, others []*item) []piece {
-	presence := ""
-	for _, it := range others {
-		switch {
-		case it.alias == "" || it.apart:
-			continue
-		case presence != "":
-			presence += ", "
-		}
-		presence += catalog.QuoteIdent(it.alias)
-		if it.lens != nil || it.table {
-			presence += ".tableoid"
-		}
+	there := presence(others)
+	if there == "" {
+		return allOf(asks)
 	}
+	return append(append(sqlText("CASE WHEN ", there, " THEN "), allOf(asks)...), lit(" END"))
+}
+
+// allOf gives the asks, one after the other.
+func allOf(asks []ask) []piece {
 	var p []piece
-	if presence != "" {
-		p = sqlText("CASE WHEN pg_catalog.num_nulls(", presence, ") >= 0 THEN ")
-	}
 	for i, x := range asks {
 		if i > 0 {
 			p = append(p, lit(" AND "))
 		}
 		p = append(p, x.pieces...)
 	}
-	if presence != "" {
-		p = append(p, lit(" END"))
-	}
 	return p
+}
+
+// presence gives a condition that is true and mentions each of some things in FROM; "" where there is none.
+func presence(others []*item) string {
+	list := ""
+	for _, it := range others {
+		switch {
+		case it.alias == "" || it.apart:
+			continue
+		case list != "":
+			list += ", "
+		}
+		list += catalog.QuoteIdent(it.alias)
+		if it.lens != nil || it.table {
+			list += ".tableoid"
+		}
+	}
+	if list == "" {
+		return ""
+	}
+	return "pg_catalog.num_nulls(" + list + ") >= 0"
 }
 
 // whereClause finds WHERE behind a table's name: the token of the word, -1 where there is none, and the last token of its condition, or of what stands where it would; end is -1 where
@@ -367,51 +389,102 @@ func (a *attempt) whereClause(i int) (at, end int) {
 	return at, len(a.toks) - 1
 }
 
-// keepSublinks keeps the planner from making joins of the sub-selects of a WHERE clause, below which it would ask of rows that have no partner. For what need not be exact
-// that is done only where it would ask of all rows but those that are meant: elsewhere the cost of asking tells it to join first, and a join can use an index. The key
-// itself, which is there where it has one column, keeps its index: it is looked up by an array.
-func (a *attempt) keepSublinks(n *pg.Node, exact bool, key []string) bool {
-	s := n.GetSubLink()
-	if b := n.GetBoolExpr(); b != nil {
-		if b.Boolop == pg.BoolExprType_AND_EXPR {
-			for _, arg := range b.Args {
-				if !a.keepSublinks(arg, exact, key) {
-					return false
-				}
-			}
-			return true
-		}
-		if b.Boolop == pg.BoolExprType_NOT_EXPR {
-			s = b.Args[0].GetSubLink()
-			exact = true
-		}
-		if s.GetSubLinkType() != pg.SubLinkType_EXISTS_SUBLINK {
-			return true // no join is made of it
-		}
-	}
-	if s == nil || !exact || s.SubLinkType != pg.SubLinkType_EXISTS_SUBLINK && s.SubLinkType != pg.SubLinkType_ANY_SUBLINK {
+// keepSublinks keeps the planner from making anti-joins of a WHERE clause's NOT EXISTS, below which it would ask of all rows but those that are meant. That would cost time only. Of other
+// sub-selects it may make joins: the cost of asking tells it to join first, and a join can use an index.
+func (a *attempt) keepSublinks(n *pg.Node) bool {
+	b := n.GetBoolExpr()
+	switch {
+	case b == nil:
 		return true
+	case b.Boolop == pg.BoolExprType_AND_EXPR:
+		return !slices.ContainsFunc(b.Args, func(arg *pg.Node) bool { return !a.keepSublinks(arg) })
 	}
-	i := a.tokenAt(s.Location)
-	if i < 0 || a.isWord(i, "operator") {
-		return false
+	s := b.Args[0].GetSubLink()
+	if b.Boolop != pg.BoolExprType_NOT_EXPR || s.GetSubLinkType() != pg.SubLinkType_EXISTS_SUBLINK || s == nil {
+		return true // no join is made of it
 	}
-	word := i
-	for i < len(a.toks) && !a.isPunct(i, '(') {
-		i++
-	}
-	end := a.closing(i)
+	_, end := a.sublink(s)
 	if end < 0 {
 		return false
 	}
-	if s.SubLinkType == pg.SubLinkType_ANY_SUBLINK && isName(s.Testexpr, key) && givesColumn(s.Subselect) && a.isWord(word, "in") {
-		a.add(replace, word, word, sqlText("= ANY"))
-		a.add(before, i, i, sqlText("(ARRAY"))
-		a.add(after, end, end, sqlText(")"))
-		return true
-	}
 	a.add(after, end, end, sqlText(" IS TRUE"))
 	return true
+}
+
+// sublink gives the tokens of a sub-select's brackets; end is -1 where they are not found.
+func (a *attempt) sublink(s *pg.SubLink) (open, end int) {
+	open = a.tokenAt(s.Location)
+	if open < 0 || a.isWord(open, "operator") {
+		return -1, -1
+	}
+	for open < len(a.toks) && !a.isPunct(open, '(') {
+		open++
+	}
+	return open, a.closing(open)
+}
+
+// cheap bounds the tokens of a condition that costs less than asking.
+const cheap = 2000
+
+// asksAfter gives the token from which on the conditions of a WHERE clause, between two tokens, must have been found true before it is asked; 0 where the cost of asking puts it behind all of them. The planner
+// puts a sub-select that costs more behind what costs less, and may make a join of it, below which it would ask of rows that have no partner: within CASE it does neither. The key itself, where it has
+// one column and a sub-select gives it that looks at no row of the statement, keeps its index: it is looked up by an array.
+func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) int {
+	args := []*pg.Node{where}
+	if b := where.GetBoolExpr(); b.GetBoolop() == pg.BoolExprType_AND_EXPR {
+		args = b.Args
+	}
+	looked := map[int]bool{}
+	for _, n := range args {
+		s := n.GetSubLink()
+		open, end := -1, -1
+		if s.GetSubLinkType() == pg.SubLinkType_ANY_SUBLINK && isName(s.GetTestexpr(), key) && givesColumn(s.GetSubselect()) {
+			open, end = a.sublink(s)
+		}
+		if end < 0 || !a.isWord(open-1, "in") || slices.ContainsFunc(a.outward, func(place int32) bool { return int(place) > a.toks[open].start && int(place) < a.toks[end].start }) {
+			continue
+		}
+		a.add(replace, open-1, open-1, sqlText("= ANY"))
+		a.add(before, open, open, sqlText("(ARRAY"))
+		a.add(after, end, end, sqlText(")"))
+		looked[open] = true
+	}
+	if to-from > cheap {
+		return from
+	}
+	depth, between, segment, nested := 0, 0, from, 0
+	for i := from; i <= to; i++ {
+		switch {
+		case looked[i]:
+			i = a.closing(i)
+		case a.isPunct(i, '('), a.isPunct(i, '['):
+			depth++
+		case a.isPunct(i, ')'), a.isPunct(i, ']'):
+			depth--
+		case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
+		case a.isWord(i, "case"):
+			depth++
+		case a.isWord(i, "end") && depth > 0:
+			depth--
+		case depth == 0 && a.isWord(i, "between"):
+			between++
+		case depth == 0 && a.isWord(i, "and") && between > 0:
+			between--
+		case depth == 0 && a.isWord(i, "and") && nested == 0:
+			segment = i + 1
+		case depth == 0 && a.isWord(i, "or"):
+			segment = from
+		case nested == 0 && (a.isWord(i, "select") || a.isWord(i, "values") || a.isWord(i, "table")):
+			nested = i
+			if where.GetBoolExpr().GetBoolop() != pg.BoolExprType_AND_EXPR {
+				segment = from
+			}
+		}
+	}
+	if nested == 0 {
+		return 0
+	}
+	return segment
 }
 
 // isName says whether an expression is the column, named with its table's alias or alone.

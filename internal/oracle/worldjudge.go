@@ -82,7 +82,7 @@ func (l *WorldLab) judge(a *attempt, ref, got *Outcome, columns map[origin]strin
 	if d != "" && (eitherConstraint(ref, got) || a.script.unlimited(ref, got)) {
 		d = ""
 	}
-	if c := l.World.splitting(); d != "" && c != nil && c.formless(a.script, ref, got) {
+	if c := l.World.splitting(); d != "" && c != nil && c.formless(l.World, a.script, ref, got) {
 		l.Report.Formless++
 		d = ""
 	}

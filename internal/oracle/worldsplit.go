@@ -421,15 +421,15 @@ func (s *splitting) standing(c *change, snap *snapshot, f Form) *lens.Target {
 
 // formless says that what failed is what new code may do, and has no form in the old schema: a row of the new table that says nothing or belongs to none, or a row of the old one without a value that is NOT NULL
 // there. The reference shows whether it is so, but not what was so in the middle of several statements.
-func (c *change) formless(s *Script, ref, got *Outcome) bool {
+func (c *change) formless(w *World, s *Script, ref, got *Outcome) bool {
 	if s.Code[0] == OldSide {
 		return false
 	}
 	var e *Event
 	for i, events := range append(slices.Clone(got.Steps), got.Contents...) {
 		if e = failure(events); e != nil {
-			if i < len(ref.Steps) && failure(ref.Steps[i]) != nil { // of two foreign keys that are in the way, the one that is looked at first is told
-				return e.Code == "23503" && failure(ref.Steps[i]).Code == e.Code
+			if i < len(ref.Steps) && failure(ref.Steps[i]) != nil { // of two things that are in the way, the one that is looked at first is told
+				return e.Code == "0A000" || e.Code == "23503" && failure(ref.Steps[i]).Code == e.Code
 			}
 			break
 		}
@@ -453,13 +453,29 @@ func (c *change) formless(s *Script, ref, got *Outcome) bool {
 		return false
 	}
 	there, keys := map[string]bool{}, map[string]bool{}
+	second := 0 // the place of the key's second column in the old table
+	for _, col := range w.Tables[0].Columns {
+		if len(c.split.key) > 1 && col.Name == c.split.key[1] {
+			break
+		}
+		if col.change == nil {
+			second++
+		}
+	}
 	for _, row := range results[0] {
-		there[*row.Values[0]] = true
+		id := *row.Values[0]
+		if len(c.split.key) > 1 {
+			id += "/" + *row.Values[second]
+		}
+		there[id] = true
 	}
 	n, required := len(c.split.key), slices.ContainsFunc(c.Columns[OldSide], func(o Column) bool { return o.NotNull })
 	empty, orphan := false, false
 	for _, row := range results[2] {
 		id := *row.Values[0]
+		if n > 1 {
+			id += "/" + *row.Values[1]
+		}
 		keys[id] = true
 		orphan = orphan || !there[id]
 		empty = empty || !slices.ContainsFunc(row.Values[n:n+len(c.Columns[NewSide])], func(v *string) bool { return v != nil })
