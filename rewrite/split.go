@@ -296,13 +296,13 @@ func (a *attempt) restrict(place int32, where *pg.Node, asks []ask, others []*it
 		a.lost(place, "WHERE")
 		return
 	}
-	from := 0
+	from, first := 0, []piece(nil)
 	switch {
 	case at < 0:
 		a.add(after, end, end, append(sqlText(" WHERE "), a.joined(asks, others)...))
 		return
 	case exact:
-		from = a.asksAfter(where, at+1, end, exactKey(asks))
+		from, first = a.asksAfter(where, at+1, end, exactKey(asks))
 	case !a.keepSublinks(where):
 		a.lost(place, "WHERE")
 		return
@@ -312,7 +312,7 @@ func (a *attempt) restrict(place int32, where *pg.Node, asks []ask, others []*it
 		if there := presence(others); there != "" {
 			p = sqlText("CASE WHEN ", there, " AND ")
 		}
-		a.add(before, from, from, append(p, lit("(")))
+		a.add(before, from, from, append(append(first, p...), lit("(")))
 		a.add(after, end, end, append(append(sqlText(") THEN "), allOf(asks)...), lit(" ELSE false END")))
 		return
 	}
@@ -426,10 +426,11 @@ func (a *attempt) sublink(s *pg.SubLink) (open, end int) {
 // cheap bounds the tokens of a condition that costs less than asking.
 const cheap = 2000
 
-// asksAfter gives the token from which on the conditions of a WHERE clause, between two tokens, must have been found true before it is asked; 0 where the cost of asking puts it behind all of them. The planner
+// asksAfter gives the token from which on the conditions of a WHERE clause, between two tokens, must have been found true before it is asked; 0 where the cost of asking puts it behind all of them. Plain
+// conditions behind that are also to be written in front, for their indexes. The planner
 // puts a sub-select that costs more behind what costs less, and may make a join of it, below which it would ask of rows that have no partner: within CASE it does neither. The key itself, where it has
 // one column and a sub-select gives it that looks at no row of the statement, keeps its index: it is looked up by an array.
-func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) int {
+func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) (at int, first []piece) {
 	args := []*pg.Node{where}
 	if b := where.GetBoolExpr(); b.GetBoolop() == pg.BoolExprType_AND_EXPR {
 		args = b.Args
@@ -450,15 +451,22 @@ func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) int {
 		looked[open] = true
 	}
 	if to-from > cheap {
-		return from
+		return from, nil
 	}
-	depth, between, segment, nested := 0, 0, from, 0
+	depth, between, segment, nested, plain := 0, 0, from, 0, 0
+	ends := func(i int) { // the condition before a token
+		if plain > 0 {
+			first = append(first, copyOf(plain, i-1), lit(" AND "))
+		}
+	}
 	for i := from; i <= to; i++ {
 		switch {
 		case looked[i]:
 			i = a.closing(i)
+			plain = 0
 		case a.isPunct(i, '('), a.isPunct(i, '['):
 			depth++
+			plain = 0
 		case a.isPunct(i, ')'), a.isPunct(i, ']'):
 			depth--
 		case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
@@ -472,19 +480,24 @@ func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) int {
 			between--
 		case depth == 0 && a.isWord(i, "and") && nested == 0:
 			segment = i + 1
-		case depth == 0 && a.isWord(i, "or"):
-			segment = from
+		case depth == 0 && a.isWord(i, "and"):
+			ends(i)
+			plain = i + 1
 		case nested == 0 && (a.isWord(i, "select") || a.isWord(i, "values") || a.isWord(i, "table")):
 			nested = i
-			if where.GetBoolExpr().GetBoolop() != pg.BoolExprType_AND_EXPR {
+			if len(args) == 1 {
 				segment = from
 			}
 		}
 	}
-	if nested == 0 {
-		return 0
+	switch {
+	case nested == 0:
+		return 0, nil
+	case len(args) == 1: // not joined by AND
+		return segment, nil
 	}
-	return segment
+	ends(to + 1)
+	return segment, first
 }
 
 // isName says whether an expression is the column, named with its table's alias or alone.

@@ -196,6 +196,7 @@ var indexCases = []indexCase{
 			"UPDATE items SET id = 30000 WHERE id = 77",
 			"DELETE FROM items WHERE id IN (SELECT item_id FROM notes WHERE note = '77')",
 			"DELETE FROM items i WHERE i.id IN (SELECT number FROM labels WHERE id < 4) AND i.age > 1",
+			"DELETE FROM items WHERE NOT EXISTS (SELECT FROM labels WHERE number = 30000) AND id = 77",
 			"UPDATE items SET id = 30000 WHERE id IN (SELECT item_id FROM notes WHERE note = '77')",
 		},
 		newFrom: lens.SwitchReads,
