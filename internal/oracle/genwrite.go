@@ -275,6 +275,9 @@ func (g *gen) conflict(t *genTable, own rel) string {
 		target = "(" + g.ident(t.cols[own].name) + ")"
 		if g.often(4) {
 			target = "ON CONSTRAINT one_value" + t.cols[own].change.Suffix
+			if t.table.of != nil {
+				target = "ON CONSTRAINT one_value_new"
+			}
 		}
 	}
 	switch g.of(4) {

@@ -116,6 +116,9 @@ func (w *World) schema(s shape) []string {
 			}
 			parts = append(parts, d)
 		}
+		if c := w.splitting(); c != nil && c.Table == t.Name && before[0].has(OldSide) {
+			parts = append(parts, c.split.checks[OldSide]...)
+		}
 		if t.second != "" {
 			parts = append(parts, "PRIMARY KEY (id, "+catalog.QuoteIdent(t.second)+")", "UNIQUE (id)")
 		}

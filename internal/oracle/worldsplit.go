@@ -19,6 +19,7 @@ type splitting struct {
 	target *worldTable // its first columns are the key
 	key    []string    // of the old table
 	refers string      // what its foreign key says, "" where it has none
+	checks [2][]string // constraints of the columns that move, by side, as SQL
 }
 
 // splits says whether the change splits its table.
@@ -152,6 +153,22 @@ func (w *World) split(ch *choices, t *worldTable, n *namer, odd bool) {
 		t.Columns = slices.Insert(t.Columns, 1+ch.of(len(t.Columns)), &worldColumn{Column: col, typ: typ, change: c, index: i})
 		sp.target.Columns = append(sp.target.Columns, &worldColumn{Column: moved, typ: typ, change: c, index: i})
 	}
+	if count == 1 && slices.Contains([]family{texts, ints, numbers}, c.halves[OldSide][0].typ.family) && ch.often(3) {
+		c.unify(same)
+		for _, col := range append(slices.Clone(t.Columns), sp.target.Columns...) {
+			if col.change == c {
+				col.Default = ""
+			}
+		}
+	}
+	for i, h := range c.halves[OldSide] {
+		value, there := map[family]string{texts: "'ANN'", ints: "8"}[h.typ.family] // what values become by upper, or by + 1
+		for side := range sp.checks {
+			if there && h.typ != typeChar {
+				sp.checks[side] = append(sp.checks[side], fmt.Sprintf("CONSTRAINT not_that_%d CHECK (%s <> %s)", i, catalog.QuoteIdent(c.Columns[side][i].Name), value))
+			}
+		}
+	}
 	if ch.often(3) { // one that old code does not know
 		typ := keepingTypes[ch.of(len(keepingTypes))]
 		col := Column{Name: own.next(), Type: typ.SQL}
@@ -169,7 +186,10 @@ func (s *splitting) create() string {
 	for _, c := range s.target.Columns {
 		parts = append(parts, c.declare(c.Name))
 	}
-	parts = append(parts, "PRIMARY KEY ("+quoted(s.target.key())+")")
+	parts = append(append(parts, s.checks[NewSide]...), "PRIMARY KEY ("+quoted(s.target.key())+")")
+	if c := s.target.of; c.Unique {
+		parts = append(parts, "CONSTRAINT one_value_new UNIQUE ("+catalog.QuoteIdent(c.Columns[NewSide][0].Name)+")")
+	}
 	if s.refers != "" {
 		parts = append(parts, fmt.Sprintf("FOREIGN KEY (%s) REFERENCES public.%s (%s) %s", quoted(s.target.key()), catalog.QuoteIdent(s.table), quoted(s.key), s.refers))
 	}
