@@ -273,7 +273,7 @@ func TestLiveWorlds(t *testing.T) {
 
 // TestLiveSplitWorlds does the same in worlds whose migration splits a table.
 func TestLiveSplitWorlds(t *testing.T) {
-	const each = 2000 // statements of TestSplitWorlds
+	const each = 2000                                      // statements of TestSplitWorlds
 	stops := []lens.Phase{lens.SwitchReads, lens.Complete} // TestLiveSplits has the others, with fixed cases
 	n := statements(t, 1)
 	if n > 1 {
@@ -303,7 +303,7 @@ func TestLiveSplitWorlds(t *testing.T) {
 				l.check(stop, []lens.Phase{p}, scripts)
 			}
 			t.Logf("%s", w)
-			l.must(l.control.Start(ctx, w.Changes[0].Definition()))
+			l.must(l.control.Start(ctx, w.Changes[0].Definition(), proxy.StartOptions{}))
 			at(1, lens.DualWrite)
 			for i, p := range stops {
 				if p == lens.Pending {
