@@ -112,9 +112,13 @@ func machine(ctx context.Context, w *world) ([]string, error) {
 		return nil, fmt.Errorf("asking for PgBouncer's version: %w: install the package pgbouncer", err)
 	}
 	first, _, _ := strings.Cut(string(bouncer), "\n")
+	driver := os.Getenv("SEGUE_DRIVER") // the proxies have this process's environment
+	if driver == "" {
+		driver = "not said: the default"
+	}
 	return []string{
 		fmt.Sprintf("%d cores, %s, %s of memory, Linux %s", runtime.NumCPU(), model, memory, kernel),
-		fmt.Sprintf("PostgreSQL %s (fsync off, throwaway), %s, %s", w.version, first, runtime.Version()),
+		fmt.Sprintf("PostgreSQL %s (fsync off, throwaway), %s, %s; the proxy's driver (SEGUE_DRIVER): %s", w.version, first, runtime.Version(), driver),
 	}, nil
 }
 
