@@ -12,6 +12,7 @@ type piece struct {
 	text     string
 	from, to int // tokens from..to where copied is set
 	copied   bool
+	nowhere  bool // PostgreSQL gives what the text stands for no place: an error at it has no position
 }
 
 func lit(s string) piece              { return piece{text: s} }
@@ -53,7 +54,7 @@ func (e *edits) move(from, to int, p []piece) {
 	e.list[len(e.list)-1].moved = true
 }
 
-// span says where a run of the output came from. Verbatim runs map byte by byte; the others as a whole to where they were put in.
+// span says where a run of the output came from. Verbatim runs map byte by byte; the others as a whole to where they were put in, or to no place (-1).
 type span struct {
 	out, src int
 	verbatim bool
@@ -146,7 +147,11 @@ func (r *renderer) rng(from, to int, list []edit, depth int) bool {
 		for _, p := range x.pieces {
 			if !p.copied {
 				r.part(p.text, off)
-				r.spans = append(r.spans, span{r.b.Len(), off, false})
+				src := off
+				if p.nowhere {
+					src = -1
+				}
+				r.spans = append(r.spans, span{r.b.Len(), src, false})
 				r.b.WriteString(p.text)
 				r.end = -1
 				continue
@@ -223,7 +228,7 @@ func (r *renderer) last() byte {
 // maxOutput bounds what a statement can grow to, in bytes.
 const maxOutput = 256 << 20
 
-// ClientPosition maps an error position in the text that the server got to one in the client's text. Both count characters from 1.
+// ClientPosition maps an error position in the text that the server got to one in the client's text. Both count characters from 1; 0 is no position.
 func (p *Plan) ClientPosition(server int) int {
 	if p.Kind != Rewrite || server < 1 {
 		return server
@@ -239,6 +244,9 @@ func (p *Plan) ClientPosition(server int) int {
 	}
 	s := p.spans[i]
 	src := s.src
+	if src < 0 {
+		return 0
+	}
 	if s.verbatim {
 		src += off - s.out
 	}

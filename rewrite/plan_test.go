@@ -33,7 +33,7 @@ func checkPlan(t testing.TB, input string, p *Plan) {
 		}
 		n := len([]rune(input))
 		for i := 1; i <= len([]rune(p.SQL))+1; i++ {
-			if c := p.ClientPosition(i); c < 1 || c > n+1 {
+			if c := p.ClientPosition(i); c < 0 || c > n+1 {
 				t.Errorf("%q: position %d of %q maps to %d", input, i, p.SQL, c)
 			}
 		}

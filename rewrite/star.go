@@ -77,7 +77,7 @@ func (a *attempt) tableCommand(tree []*fromNode) shape {
 		return shape{open: true}
 	}
 	text, s := a.spread(it, catalog.QuoteIdent(it.alias))
-	a.add(replace, i, i, sqlText("SELECT ", text, " FROM"))
+	a.add(replace, i, i, []piece{{text: "SELECT " + text, nowhere: true}, lit(" FROM")})
 	return s
 }
 

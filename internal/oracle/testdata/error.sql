@@ -67,6 +67,15 @@ SELECT {c} FROM users UNION SELECT {c}, id FROM users
 
 SELECT {c} FROM users UNION SELECT id FROM users
 
+@star
+VALUES (1, 2) UNION ALL TABLE users
+
+@star
+SELECT 1 UNION ALL TABLE ONLY users
+
+@star
+TABLE users UNION ALL SELECT 1
+
 SELECT {c} FROM users UNION SELECT {c} FROM users ORDER BY {c} || 'x'
 
 SELECT {c} FROM users u WHERE users.{c} = 'x'
