@@ -214,7 +214,7 @@ func (g *gen) insert() string {
 				case g.often(8):
 					row = append(row, "DEFAULT")
 					g.preset(&cols[i])
-				case cols[i].family == texts && g.often(12) && (cols[i].change == nil || cols[i].change.kind == "rename" || cols[i].change.splits()) && cols[i].typ != typeChar && !g.multi(rows):
+				case cols[i].family == texts && g.often(12) && (cols[i].change == nil || cols[i].change.kind == "rename" || cols[i].change.splits()) && cols[i].typ != typeChar && !g.multi(rows, row):
 					row = append(row, "tick()")
 				default:
 					row = append(row, g.value(&cols[i], nil, nil))
@@ -227,8 +227,8 @@ func (g *gen) insert() string {
 	return text + g.conflict(t, own) + g.returning(scope{own})
 }
 
-// multi says that a call of tick is among the rows already: the order of two would be open.
-func (g *gen) multi(rows []string) bool { return len(rows) > 0 }
+// multi says that a call of tick may be among the rows, or in the one that is being made, already: the order of two would be open.
+func (g *gen) multi(rows, row []string) bool { return len(rows) > 0 || slices.Contains(row, "tick()") }
 
 // insertSelect is the source of an INSERT. Its order settles which id a row gets.
 func (g *gen) insertSelect(cols []genColumn, withID bool) string {

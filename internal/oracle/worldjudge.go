@@ -178,13 +178,13 @@ func (l *WorldLab) lines(events []Event, st scriptStep, names *Origins) []string
 	return ls
 }
 
-// sameButTies says that rows differ only in which of some that ORDER BY holds equal comes first, or is still within the LIMIT: 1 and 1.0.
+// sameButTies says that rows differ only in which of some that ORDER BY holds equal comes first, or is still within the LIMIT: 1 and 1.0, or values of character with and without blanks at the end.
 func (l *WorldLab) sameButTies(st scriptStep, ref, got []Event, want, have []string) bool {
 	if !st.Ordered || slices.Equal(want, have) || !limited.MatchString(st.Text) && !slices.Equal(unordered(want), unordered(have)) {
 		return slices.Equal(want, have)
 	}
 	rows := func(events []Event) []string {
-		return slices.DeleteFunc(lines(withoutScales(events), &Origins{any: true}, l.norm), func(line string) bool { return line[0] != byte(DataRow) })
+		return slices.DeleteFunc(lines(withoutBlanks(withoutScales(events)), &Origins{any: true}, l.norm), func(line string) bool { return line[0] != byte(DataRow) })
 	}
 	return slices.Equal(rows(ref), rows(got)) && slices.Equal(withoutRows(want), withoutRows(have))
 }
@@ -214,6 +214,28 @@ func withoutScales(events []Event) []Event {
 			for j, v := range e.Values {
 				if v != nil && (j >= len(fields) || fields[j].Format == 0) {
 					short := pointed.ReplaceAllString(scaled.ReplaceAllString(*v, "$1.$2"), "$1$2")
+					out[i].Values[j] = &short
+				}
+			}
+		}
+	}
+	return out
+}
+
+// withoutBlanks drops the blanks at the end of values of type character.
+func withoutBlanks(events []Event) []Event {
+	const bpchar = 1042
+	out := slices.Clone(events)
+	var fields []Field
+	for i, e := range out {
+		switch e.Kind {
+		case RowDescription:
+			fields = e.Fields
+		case DataRow:
+			out[i].Values = slices.Clone(e.Values)
+			for j, v := range e.Values {
+				if v != nil && (j >= len(fields) || fields[j].Type == bpchar) {
+					short := strings.TrimRight(*v, " ")
 					out[i].Values[j] = &short
 				}
 			}
