@@ -17,7 +17,8 @@ SELECT c.oid, c.reltype, n.nspname, c.relname, c.relkind::text,
                  FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (num, place)
                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
                  WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts), '{}'),
-       COALESCE((SELECT array_agg(h.inhparent ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid), '{}')
+       COALESCE((SELECT array_agg(h.inhparent ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid), '{}'),
+       EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND n.nspname <> 'pg_toast'`
 
@@ -83,7 +84,7 @@ func fingerprint(ctx context.Context, q queryer) (string, error) {
 func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	relations, err := collect(ctx, q, catalogRelations, func(row pgx.CollectableRow) (*catalog.Relation, error) {
 		r, kind := &catalog.Relation{}, ""
-		err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents)
+		err := row.Scan(&r.OID, &r.RowType, &r.Schema, &r.Name, &kind, &r.PrimaryKey, &r.Parents, &r.ByColumn)
 		if err == nil {
 			r.Kind = catalog.Kind(kind[0])
 		}

@@ -107,7 +107,7 @@ func (v *values) listed() {
 		parts = parts || len(t.Indirection) > 0
 		v.wrote(int(t.Location), c)
 	}
-	if !touched && len(v.lens.Fills) == 0 {
+	if !touched && len(v.lens.Fills) == 0 && !(v.canAppend(len(cols)) && defaultsToWrite(v.lens, nil)) {
 		return
 	}
 	w := v.rowsToWrite(cols, types)

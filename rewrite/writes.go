@@ -342,6 +342,7 @@ func (a *attempt) write(l *lens.Lens, w *rowsToWrite) (names, extra []string, ok
 			}
 		}
 	}
+	extra = append(extra, a.writeDefaults(l, w, ties)...)
 	if !a.fill(l, w) {
 		return nil, nil, false
 	}

@@ -23,7 +23,7 @@ func TestGuardIsNotCalledThroughAProxy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			db := pgtest.Database(t)
 			direct := pgtest.Connect(t, pgtest.Shared().DSN(db))
-			pgtest.Exec(t, direct, "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text)", "INSERT INTO users SELECT i, i::text FROM generate_series(1, 100) i")
+			pgtest.Exec(t, direct, "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT '7', email text)", "INSERT INTO users SELECT i, i::text FROM generate_series(1, 100) i")
 			s := serveProxy(t, db)
 			file := write(t, strings.ReplaceAll(c.definition, "price::", "name::"))
 			must(t, "start", file, "--admin", s.admin)
@@ -37,7 +37,10 @@ func TestGuardIsNotCalledThroughAProxy(t *testing.T) {
 						fmt.Sprintf("UPDATE users SET %s = '%d' WHERE id = %d", column, key+1, key),
 						fmt.Sprintf("UPDATE users SET email = 'e' WHERE id = %d", key),
 						fmt.Sprintf("INSERT INTO users (id, %s) VALUES (%d, '5') ON CONFLICT (id) DO UPDATE SET %[1]s = EXCLUDED.%[1]s", column, key),
-						fmt.Sprintf("DELETE FROM users WHERE id = %d", key))
+						fmt.Sprintf("DELETE FROM users WHERE id = %d", key),
+						fmt.Sprintf("INSERT INTO users (id, email) VALUES (%d, 'left out'), (%d, DEFAULT)", key, key+100000),
+						fmt.Sprintf("INSERT INTO users (id) SELECT i + 200000 FROM generate_series(%d, %d) i", key, key+5),
+						fmt.Sprintf("DELETE FROM users WHERE id >= %d", key))
 					if err := conn.Close(context.Background()); err != nil { // a session tells its counts when it ends
 						t.Fatal(err)
 					}

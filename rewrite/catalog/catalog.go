@@ -49,6 +49,8 @@ type Relation struct {
 	Columns    []Column // in attnum order
 	PrimaryKey []string // in key order; nil where there is none
 	Parents    []uint32 // OIDs of the relations that it is a partition or an inheritance child of, in order
+	// ByColumn says that somebody has privileges on single columns: a statement must not name more of them than it has to.
+	ByColumn bool
 	// Constraints are the columns of each constraint by its name, "" among them for what is more than columns: an expression, a whole row, the primary key.
 	// One that is not there may have come since. nil where they are not known.
 	Constraints map[string][]string
