@@ -17,6 +17,7 @@ func TestCatalog(t *testing.T) {
 		ALTER TABLE "Odd ""Table" ADD CONSTRAINT twice EXCLUDE (a WITH =), ADD CONSTRAINT plain CHECK (a <> b), ADD CONSTRAINT none CHECK (1 > 0);
 		ALTER TABLE "Odd ""Table" DROP COLUMN gone;
 		CREATE TABLE w (b text, CONSTRAINT whole CHECK (b <> '' OR w IS NOT NULL));
+		GRANT INSERT (b) ON w TO PUBLIC;
 		CREATE VIEW v AS SELECT 1 AS one;
 		CREATE TABLE b (x int); CREATE TABLE a () INHERITS (b, "Odd ""Table");
 		CREATE TABLE c (k int) PARTITION BY LIST (k); CREATE TABLE c1 PARTITION OF c DEFAULT PARTITION BY LIST (k); CREATE TABLE c2 PARTITION OF c1 DEFAULT;
@@ -35,6 +36,7 @@ func TestCatalog(t *testing.T) {
 	if r == nil || r.Kind != catalog.Table || !slices.Equal(r.PrimaryKey, []string{"id", "a"}) || len(r.Columns) != 4 || c.ByOID(r.OID) != r {
 		t.Fatalf("table: %+v", r)
 	}
+	b0 := c.Relation("public", "w")
 	for name, want := range map[string][]string{"Odd_table_pkey": {"id", "a", ""}, "twice": {"a", ""}, "plain": {"a", "b"}, "none": {}} {
 		got, known := r.Constraints[name]
 		slices.Sort(got)
@@ -55,6 +57,9 @@ func TestCatalog(t *testing.T) {
 		if r.Columns[i] != want {
 			t.Errorf("got %+v, not %+v", r.Columns[i], want)
 		}
+	}
+	if r.ByColumn || !b0.ByColumn {
+		t.Error("privileges on single columns are not told apart")
 	}
 	if v := c.Relation("public", "v"); v == nil || v.Kind != catalog.View || v.PrimaryKey != nil {
 		t.Errorf("view: %+v", v)
