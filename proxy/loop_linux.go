@@ -39,7 +39,8 @@ type loop struct {
 	over    bool      // it ends
 	yielded time.Time // when the others had the processor last
 
-	clients atomic.Int32 // for the choice of the loop of a new one
+	clients atomic.Int32
+	load    load
 
 	mu     sync.Mutex
 	inbox  []*looped // whom something has happened to that no socket tells
@@ -60,8 +61,8 @@ const (
 
 var turnBuffers = sync.Pool{New: func() any { return new([turnSize]byte) }}
 
-// openLoops makes the loops that a driver needs; nil where it needs none.
-func openLoops(d Driver, log *zap.Logger) (_ *loops, err error) {
+// openLoops makes the loops that a driver needs on so many cores; nil where it needs none.
+func openLoops(d Driver, cores int, log *zap.Logger) (_ *loops, err error) {
 	if d != DriverEpoll {
 		return nil, nil
 	}
@@ -71,7 +72,7 @@ func openLoops(d Driver, log *zap.Logger) (_ *loops, err error) {
 			err = errors.Join(err, ls.close())
 		}
 	}()
-	for range runtime.GOMAXPROCS(0) {
+	for range cores {
 		l := &loop{loops: ls, log: log, epoll: -1, bell: -1, buf: turnBuffers.Get().(*[turnSize]byte)}
 		ls.all = append(ls.all, l)
 		if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -168,6 +169,7 @@ func (l *loop) wait() {
 	if now := time.Now(); now.Sub(l.yielded) > yieldTime {
 		l.yielded = now
 		runtime.Gosched()
+		l.balance(now)
 	}
 	l.at, l.n = 0, l.poll()
 	l.mu.Lock()
@@ -232,15 +234,4 @@ func (l *loop) drop(x *looped) {
 	l.free = append(l.free, x.slot)
 	x.slot = noSlot
 	l.clients.Add(-1)
-}
-
-// least is the loop that has the fewest clients.
-func (ls *loops) least() *loop {
-	best := ls.all[0]
-	for _, l := range ls.all[1:] {
-		if l.clients.Load() < best.clients.Load() {
-			best = l
-		}
-	}
-	return best
 }

@@ -25,23 +25,15 @@ type stood struct {
 type carried struct {
 	c              *conn
 	client, server net.Conn
+	on             *stood
 }
 
 // stand makes a loop.
 func stand(t *testing.T, control *fakeControl) *stood {
 	t.Helper()
-	ls, err := openLoops(DriverEpoll, zap.NewNop())
+	ls, err := openLoops(DriverEpoll, 2, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
-	}
-	for len(ls.all) > 1 { // all clients on one
-		l := ls.all[1]
-		ls.all = append(ls.all[:1], ls.all[2:]...)
-		t.Cleanup(func() {
-			if err := (&loops{all: []*loop{l}}).close(); err != nil {
-				t.Error(err)
-			}
-		})
 	}
 	t.Cleanup(func() {
 		if err := ls.close(); err != nil {
@@ -65,13 +57,13 @@ func (s *stood) client(t *testing.T, long func(c *conn)) *carried {
 	if !s.loops.adopt(c, nil, &reached{Conn: ends[1][0]}) {
 		t.Fatal("the loops do not take plain sockets")
 	}
-	x := &carried{c: c, client: ends[0][1], server: ends[1][1]}
+	x := &carried{c: c, client: ends[0][1], server: ends[1][1], on: s}
 	t.Cleanup(func() {
 		if err := x.client.Close(); err != nil {
 			t.Error(err)
 		}
-		if !s.runs {
-			s.turn()
+		if !x.on.runs {
+			x.on.turn()
 		}
 		if err := x.server.Close(); err != nil {
 			t.Error(err)
@@ -106,13 +98,19 @@ func (s *stood) turn() {
 	s.deal()
 }
 
-// says sends bytes from one peer to the other, by way of the loop.
-func (s *stood) says(t *testing.T, from, to net.Conn, b []byte) {
+// sends has a peer write bytes, and the loop deal with them.
+func (s *stood) sends(t *testing.T, from net.Conn, b []byte) {
 	t.Helper()
 	if _, err := from.Write(b); err != nil {
 		t.Fatal(err)
 	}
 	s.turn()
+}
+
+// says sends bytes from one peer to the other, by way of the loop.
+func (s *stood) says(t *testing.T, from, to net.Conn, b []byte) {
+	t.Helper()
+	s.sends(t, from, b)
 	if n, err := to.Read(s.got[:]); err != nil || !bytes.Equal(s.got[:n], b) {
 		t.Fatalf("%q arrived, %v", s.got[:n], err)
 	}
@@ -197,4 +195,49 @@ func TestWhatTakesLongLeavesTheLoop(t *testing.T) {
 		t.Error(err)
 	}
 	<-done
+}
+
+func TestWeigh(t *testing.T) {
+	for _, c := range []struct {
+		index  int
+		shares []int64
+		quiet  int
+		what   exchange
+		to     int
+	}{
+		{0, []int64{500, 0}, 99, keeps, 0},
+		{0, []int64{900, 0}, 0, halves, 1},
+		{0, []int64{900, 500}, 0, keeps, 0}, // it would only move the load about
+		{1, []int64{300, 900, 100, 0}, 0, halves, 3},
+		{1, []int64{0, 100}, quietWindows - 1, keeps, 1},
+		{1, []int64{100, 100}, quietWindows, leaves, 0},
+		{2, []int64{800, 100, 100}, quietWindows, leaves, 1},
+		{1, []int64{350, 100}, quietWindows, keeps, 1},
+		{0, []int64{10, 10}, quietWindows, keeps, 0}, // it is the first that gathers
+	} {
+		if what, to := weigh(c.index, c.shares, c.quiet); what != c.what || to != c.to {
+			t.Errorf("loop %d of %v, quiet for %d: %d to %d; want %d to %d", c.index, c.shares, c.quiet, what, to, c.what, c.to)
+		}
+	}
+}
+
+// A client goes from loop to loop in the midst of what it says, and nothing of it is lost.
+func TestClientsAreGivenToAnotherLoop(t *testing.T) {
+	s := stand(t, newControl(noMigrations(t)))
+	x, stays := s.client(t, (*conn).long), s.client(t, (*conn).long)
+	query := []byte("Q\x00\x00\x00\x0dSELECT 1\x00")
+	s.sends(t, x.client, query[:7])
+	to := &stood{loop: s.loops.all[1]}
+	s.give(to.loop, 2)
+	if n := [2]int32{s.clients.Load(), to.clients.Load()}; n != [2]int32{1, 1} {
+		t.Fatalf("the loops have %v clients", n)
+	}
+	to.turn()
+	to.sends(t, x.client, query[7:])
+	if n, err := x.server.Read(s.got[:]); err != nil || !bytes.Equal(s.got[:n], query) {
+		t.Fatalf("%q arrived, %v", s.got[:n], err)
+	}
+	to.says(t, x.server, x.client, []byte("I\x00\x00\x00\x04Z\x00\x00\x00\x05I"))
+	s.says(t, stays.client, stays.server, query)
+	x.on = to // for the clean-up
 }

@@ -14,7 +14,7 @@ type (
 	looped struct{}
 )
 
-func openLoops(d Driver, _ *zap.Logger) (*loops, error) {
+func openLoops(d Driver, _ int, _ *zap.Logger) (*loops, error) {
 	if d == DriverEpoll {
 		return nil, errors.New("the driver epoll is for Linux: choose auto or goroutine")
 	}

@@ -17,7 +17,7 @@ import (
 // looped is a loop's part of a connection. It belongs to whoever has the loop's role, or, while it is away, to the goroutine that went away with it.
 type looped struct {
 	c      *conn
-	loop   *loop
+	loop   *loop // changed with c.mu held
 	slot   int32
 	number uint32
 	away   atomic.Bool // a goroutine of its own is dealing with it: the loop leaves it alone
@@ -65,7 +65,7 @@ func (ls *loops) adopt(c *conn, rest []byte, server *reached) bool {
 		_ = unix.Close(x.client.fd)
 		return false
 	}
-	x.loop = ls.least()
+	x.loop = ls.choose()
 	x.loop.clients.Add(1)
 	if c.idle > 0 {
 		x.heard = time.Now()
@@ -96,7 +96,7 @@ func duplicate(conn net.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// post has the loop look at the connection. Anybody may call it.
+// post has the loop look at the connection. c.mu is held.
 func (x *looped) post() {
 	l := x.loop
 	l.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +98,7 @@ func Open(ctx context.Context, opt Options) (_ *Proxy, err error) {
 	if err = p.openListeners(ctx); err != nil {
 		return nil, err
 	}
-	if p.loops, err = openLoops(opt.Driver, p.log); err != nil {
+	if p.loops, err = openLoops(opt.Driver, runtime.GOMAXPROCS(0), p.log); err != nil {
 		return nil, err
 	}
 	if opt.Inherit != nil {
