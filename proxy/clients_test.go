@@ -126,8 +126,10 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-func TestListenNotify(t *testing.T) {
-	r := start(t, newControl(noMigrations(t)))
+func TestListenNotify(t *testing.T) { onDrivers(t, testListenNotify) }
+
+func testListenNotify(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(noMigrations(t)), driver)
 	listener, notifier := pgtest.Connect(t, r.dsn("postgres", "postgres")), pgtest.Connect(t, r.dsn("postgres", "postgres"))
 	pgtest.Exec(t, listener, "LISTEN news")
 	pgtest.Exec(t, notifier, "NOTIFY news, 'hello'")
@@ -139,8 +141,10 @@ func TestListenNotify(t *testing.T) {
 	}
 }
 
-func TestCopy(t *testing.T) {
-	r := start(t, newControl(noMigrations(t)))
+func TestCopy(t *testing.T) { onDrivers(t, testCopy) }
+
+func testCopy(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(noMigrations(t)), driver)
 	dsn, _ := r.database(t, "CREATE TABLE a (b int, c text)")
 	conn := pgtest.Connect(t, dsn)
 	ctx := context.Background()
@@ -198,7 +202,11 @@ func TestLargeResultsAreStreamed(t *testing.T) {
 }
 
 func TestClientThatClosesItsSideGetsItsAnswer(t *testing.T) {
-	r := start(t, newControl(noMigrations(t)))
+	onDrivers(t, testClientThatClosesItsSideGetsItsAnswer)
+}
+
+func testClientThatClosesItsSideGetsItsAnswer(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(noMigrations(t)), driver)
 	conn := r.raw(t)
 	front := pgproto3.NewFrontend(conn, conn)
 	front.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": "postgres"}})
@@ -339,7 +347,11 @@ func TestBrokenFrameEndsItsConnectionOnly(t *testing.T) {
 }
 
 func TestServerStopsForAClientThatIsGone(t *testing.T) {
-	r := start(t, newControl(noMigrations(t)))
+	onDrivers(t, testServerStopsForAClientThatIsGone)
+}
+
+func testServerStopsForAClientThatIsGone(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(noMigrations(t)), driver)
 	conn := pgtest.Connect(t, r.dsn("postgres", "postgres"))
 	watch := pgtest.Connect(t, pgtest.Shared().DSN("postgres"))
 	// generate_series in the target list is streamed; in FROM it would be computed whole first.
@@ -361,7 +373,11 @@ func TestServerStopsForAClientThatIsGone(t *testing.T) {
 }
 
 func TestPanicEndsItsConnectionOnly(t *testing.T) {
-	r := start(t, newControl(renaming(t, 5, lens.DualWrite)), func(o *Options) { o.Log = zap.NewNop() })
+	onDrivers(t, testPanicEndsItsConnectionOnly)
+}
+
+func testPanicEndsItsConnectionOnly(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(renaming(t, 5, lens.DualWrite)), driver, func(o *Options) { o.Log = zap.NewNop() })
 	dsn, _ := r.database(t, usersTable)
 	conn, other := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
 	r.hub.usage.mu.Lock()

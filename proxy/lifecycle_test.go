@@ -32,8 +32,10 @@ func r0(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestDrain(t *testing.T) {
-	r := start(t, newControl(noMigrations(t)))
+func TestDrain(t *testing.T) { onDrivers(t, testDrain) }
+
+func testDrain(t *testing.T, driver func(*Options)) {
+	r := start(t, newControl(noMigrations(t)), driver)
 	dsn, direct := r.database(t, "CREATE TABLE a (b int)")
 	ctx := context.Background()
 	idle, busy, silent := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn), r.raw(t)

@@ -63,7 +63,7 @@ var turnBuffers = sync.Pool{New: func() any { return new([turnSize]byte) }}
 
 // openLoops makes the loops that a driver needs on so many cores; nil where it needs none.
 func openLoops(d Driver, cores int, log *zap.Logger) (_ *loops, err error) {
-	if d != DriverEpoll {
+	if d == DriverGoroutine {
 		return nil, nil
 	}
 	ls := &loops{log: log}

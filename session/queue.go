@@ -35,6 +35,9 @@ type entry struct {
 	tags    int      // how many PREPARE, DEALLOCATE and DISCARD ALL have been confirmed by their command tags
 }
 
+// minRing is the length of a queue that is used at all: it stays with an idle session, and is enough for a Query or for Bind, Describe, Execute and Sync.
+const minRing = 4
+
 // copyEnd is the kind of the entry of a CopyDone or CopyFail.
 const copyEnd = 'c'
 
@@ -57,7 +60,7 @@ func (q *queue) at(i int) *entry { return &q.ring[(q.first+i)&(len(q.ring)-1)] }
 // push appends an entry of that kind. The pointer is good until the next push.
 func (q *queue) push(kind byte) *entry {
 	if q.n == len(q.ring) {
-		ring := make([]entry, max(16, 2*len(q.ring)))
+		ring := make([]entry, max(minRing, 2*len(q.ring)))
 		for i := range q.n {
 			ring[i] = *q.at(i)
 		}
