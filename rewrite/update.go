@@ -207,6 +207,7 @@ func (a *attempt) assignTie(t *lens.Tie, list []assignment, target *item, rows *
 		}
 	case t.Own && t.OldSide && (opaque || mixed || !a.once(g)):
 		toOwn() // the guard fills the other side
+		a.assignDefaults(list)
 	case opaque && rows.add(list):
 		a.assignFromSource(g, list, target, rows)
 	case opaque || mixed:
@@ -229,14 +230,19 @@ func reads(target *item) sibling {
 	return func(name string) string { return "(" + target.lens.Column(name).Read.Over(q) + ")" }
 }
 
-// assignBoth adds assignments of the other side's columns behind the client's.
-func (a *attempt) assignBoth(g tied, list []assignment, target *item) {
-	last := list[len(list)-1]
+// assignDefaults writes DEFAULT out: where both sides are written, the default may be the other column's for a while.
+func (a *attempt) assignDefaults(list []assignment) {
 	for _, as := range list {
-		if as.isDefault() {
+		if !as.opaque && as.isDefault() {
 			a.move(as.toks[0], as.toks[1], sqlText(defaultSQL(as.col)))
 		}
 	}
+}
+
+// assignBoth adds assignments of the other side's columns behind the client's.
+func (a *attempt) assignBoth(g tied, list []assignment, target *item) {
+	last := list[len(list)-1]
+	a.assignDefaults(list)
 	put := func(name string, value []piece) {
 		if last.list > 0 {
 			a.add(before, last.list, last.list, sqlText(", ", catalog.QuoteIdent(name)))

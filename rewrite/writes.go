@@ -435,13 +435,15 @@ func (a *attempt) put(w *rowsToWrite, r *rowCells, p []piece) {
 func (a *attempt) writeBoth(l *lens.Lens, w *rowsToWrite, t *lens.Tie, at []int, r *rowCells) bool {
 	g := a.tiedRow(w, t, at, r)
 	put := func(p []piece) { a.put(w, r, p) }
-	switch {
-	case a.once(g):
+	if a.once(g) || t.OldSide { // DEFAULT is written out: the default may be the other column's for a while
 		for _, i := range at {
 			if r.nodes[i].GetSetToDefault() != nil {
 				a.move(r.toks[i][0], r.toks[i][1], sqlText(defaultSQL(w.cols[i])))
 			}
 		}
+	}
+	switch {
+	case a.once(g):
 		for _, o := range t.Others {
 			put(a.other(g, o, defaults(l)))
 		}
