@@ -14,6 +14,7 @@ func (s *Session) Client(in []byte) (int, error) {
 	}
 	f := &s.client
 	f.in, f.n = in, 0
+	s.resumed = false
 	for s.block == NotBlocked {
 		on, err := s.clientStep()
 		if err != nil {

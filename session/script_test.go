@@ -20,7 +20,7 @@ import (
 //	start                              the startup that most conversations share
 //	client, server                     what that side sends; Settings [path=a,b] [temp=a,b] [version=v] is the answer to the session's question
 //	state epoch=N [none]               SetState
-//	gate shut|open, resume, expire
+//	gate shut|open, resume [cancelled], expire
 //
 // Each gives what the session sends: -> to the server, <- to the client; and what it waits for. Every conversation is run again with its bytes
 // one at a time, and cut in two at every place, and must come out the same.
@@ -161,6 +161,9 @@ func play(t *testing.T, script []command, cuts func(b []byte, i int) []int) []to
 			w.gate.shut = c.has("shut")
 		case "resume":
 			w.s.Resume()
+			if c.has("cancelled") { // before it has asked again
+				w.s.Cancel()
+			}
 			w.goOn()
 		case "expire":
 			w.s.Expire()

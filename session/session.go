@@ -128,6 +128,7 @@ type Session struct {
 	wait    waiting
 	awaited *record  // forRecord
 	denied  *refusal // why the message that the gate held is to be refused; nil: it is not
+	resumed bool     // the gate is to be asked again for the message that it held, by the next call of Client
 
 	queue queue
 	// pipeline says that extended-protocol messages were sent after the last Sync or Query: an implicit transaction may be open. unsure says that
@@ -193,7 +194,7 @@ func (s *Session) Blocked() Block { return s.block }
 // Resume lets the next call of Client ask the gate again.
 func (s *Session) Resume() {
 	if s.block == OnGate {
-		s.block = NotBlocked
+		s.block, s.resumed = NotBlocked, true
 	}
 }
 
@@ -207,7 +208,7 @@ func (s *Session) Expire() {
 // Cancel deals with a request to cancel what the session does. It says whether the request is for the server, too: where the gate holds a message, that is refused as the server
 // would have cancelled it, by the next call of Client; where nothing is outstanding, there is nothing to cancel, and the request must not meet what comes next.
 func (s *Session) Cancel() bool {
-	if s.block == OnGate {
+	if s.block == OnGate || s.resumed {
 		s.block, s.denied = NotBlocked, refuseCancelled()
 	}
 	return s.phase != serving || s.queue.n > 0
