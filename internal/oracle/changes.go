@@ -6,7 +6,7 @@ import "segue/rewrite/lens"
 var (
 	// Price is a number in text that becomes one: the order of text is not that of numbers.
 	Price = Variant{
-		Name: "price", Table: "products", Folder: "price",
+		Name: "price", Table: "products", Folder: "price", Catalogs: true,
 		Columns: [2][]Column{
 			{{Name: "price", Type: "varchar(20)", NotNull: true, Default: "'0'"}},
 			{{Name: "price_v2", Type: "bigint", NotNull: true, Default: "0"}},
@@ -22,7 +22,7 @@ var (
 	Named = named(Price)
 	// Counter is an integer that becomes a larger one, and may be NULL.
 	Counter = Variant{
-		Name: "counter", Table: "counters", Folder: "counter",
+		Name: "counter", Table: "counters", Folder: "counter", Catalogs: true,
 		Columns: [2][]Column{{{Name: "n", Type: "integer"}}, {{Name: "big", Type: "bigint"}}},
 		Pattern: lens.Definition{ChangeType: &lens.ChangeType{Column: "n", To: "big", Type: "bigint", Up: "n::bigint", Down: "big::integer"}},
 		Seed: [][]string{
@@ -31,7 +31,7 @@ var (
 	}
 	// Token is text that becomes a uuid, with NULLs.
 	Token = Variant{
-		Name: "token", Table: "tokens", Folder: "token",
+		Name: "token", Table: "tokens", Folder: "token", Catalogs: true,
 		Columns: [2][]Column{{{Name: "token", Type: "text"}}, {{Name: "token_id", Type: "uuid"}}},
 		Pattern: lens.Definition{ChangeType: &lens.ChangeType{Column: "token", To: "token_id", Type: "uuid", Up: "token::uuid", Down: "token_id::text"}},
 		Seed: [][]string{
@@ -51,7 +51,7 @@ var (
 	}
 	// Amount is a sum with a scale that becomes a whole number of cents.
 	Amount = Variant{
-		Name: "amount", Table: "bills", Folder: "amount",
+		Name: "amount", Table: "bills", Folder: "amount", Catalogs: true,
 		Columns: [2][]Column{
 			{{Name: "amount", Type: "numeric(10,2)", NotNull: true, Default: "0"}},
 			{{Name: "cents", Type: "bigint", NotNull: true, Default: "0"}},
@@ -65,7 +65,7 @@ var (
 	}
 	// Persons merges two columns into one.
 	Persons = Variant{
-		Name: "persons", Table: "persons", Folder: "persons",
+		Name: "persons", Table: "persons", Folder: "persons", Catalogs: true,
 		Columns: [2][]Column{
 			{{Name: "first_name", Type: "text", NotNull: true, Default: "'No'"}, {Name: "last_name", Type: "text", NotNull: true, Default: "'Name'"}},
 			{{Name: "full_name", Type: "text", NotNull: true, Default: "'No Name'"}},
@@ -92,7 +92,7 @@ var (
 	}
 	// Address splits a column into two; a text without a comma does not come back as it was.
 	Address = Variant{
-		Name: "address", Table: "addresses", Folder: "address",
+		Name: "address", Table: "addresses", Folder: "address", Catalogs: true,
 		Columns: [2][]Column{
 			{{Name: "full_address", Type: "text"}},
 			{{Name: "street", Type: "text"}, {Name: "town", Type: "text"}},
@@ -124,7 +124,7 @@ var (
 	}
 	// Tight is a column whose NULLs become a value, and that new code calls by the old name.
 	Tight = Variant{
-		Name: "tight", Table: "mails", Folder: "tight",
+		Name: "tight", Table: "mails", Folder: "tight", Catalogs: true,
 		Columns: [2][]Column{{{Name: "mail", Type: "text"}}, {{Name: "mail_v2", As: "mail", Type: "text", NotNull: true, Default: "''"}}},
 		Pattern: lens.Definition{Columns: &lens.Columns{
 			Drop: []string{"mail"},

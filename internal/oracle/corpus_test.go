@@ -11,9 +11,17 @@ func corpus(t *testing.T) []Case { return corpusOf(t, &Plain) }
 
 func corpusOf(t *testing.T, v *Variant) []Case {
 	t.Helper()
-	cases, err := ReadCorpus(os.DirFS(filepath.Join("testdata", v.Folder)))
-	if err != nil {
-		t.Fatal(err)
+	folders := []string{v.Folder}
+	if v.Catalogs {
+		folders = append(folders, "columns")
+	}
+	var cases []Case
+	for _, f := range folders {
+		more, err := ReadCorpus(os.DirFS(filepath.Join("testdata", f)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, more...)
 	}
 	if len(cases) == 0 {
 		t.Fatalf("there are no cases for variant %s", v.Name)

@@ -49,6 +49,8 @@ type Variant struct {
 	Seed [][]string
 	// Folder has the variant's cases, in testdata.
 	Folder string
+	// Catalogs says that the cases of testdata/columns are the variant's, too: they ask the catalogs of its columns.
+	Catalogs bool
 	// Unique says that each side's columns are UNIQUE, by a constraint called one_value and the suffix; the new side has one column then.
 	Unique bool
 	// Parted says that the table is partitioned.

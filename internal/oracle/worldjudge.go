@@ -203,28 +203,27 @@ var (
 
 // withoutScales drops the zeros at the end of decimals, also of those within other values.
 func withoutScales(events []Event) []Event {
-	out := slices.Clone(events)
-	var fields []Field
-	for i, e := range out {
-		switch e.Kind {
-		case RowDescription:
-			fields = e.Fields
-		case DataRow:
-			out[i].Values = slices.Clone(e.Values)
-			for j, v := range e.Values {
-				if v != nil && (j >= len(fields) || fields[j].Format == 0) {
-					short := pointed.ReplaceAllString(scaled.ReplaceAllString(*v, "$1.$2"), "$1$2")
-					out[i].Values[j] = &short
-				}
-			}
+	return withValues(events, func(f *Field, v string) string {
+		if f != nil && f.Format != 0 {
+			return v
 		}
-	}
-	return out
+		return pointed.ReplaceAllString(scaled.ReplaceAllString(v, "$1.$2"), "$1$2")
+	})
 }
 
 // withoutBlanks drops the blanks at the end of values of type character.
 func withoutBlanks(events []Event) []Event {
 	const bpchar = 1042
+	return withValues(events, func(f *Field, v string) string {
+		if f != nil && f.Type != bpchar {
+			return v
+		}
+		return strings.TrimRight(v, " ")
+	})
+}
+
+// withValues gives the events with rows' values as f has them, which gets the value's field, nil where no RowDescription tells it.
+func withValues(events []Event, f func(field *Field, v string) string) []Event {
 	out := slices.Clone(events)
 	var fields []Field
 	for i, e := range out {
@@ -234,10 +233,15 @@ func withoutBlanks(events []Event) []Event {
 		case DataRow:
 			out[i].Values = slices.Clone(e.Values)
 			for j, v := range e.Values {
-				if v != nil && (j >= len(fields) || fields[j].Type == bpchar) {
-					short := strings.TrimRight(*v, " ")
-					out[i].Values[j] = &short
+				if v == nil {
+					continue
 				}
+				var field *Field
+				if j < len(fields) {
+					field = &fields[j]
+				}
+				made := f(field, *v)
+				out[i].Values[j] = &made
 			}
 		}
 	}
