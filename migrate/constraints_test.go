@@ -98,22 +98,7 @@ func TestConstraints(t *testing.T) {
 			}
 			c.start()
 			c.advance(lens.Contract)
-			play := c.hooks.each
-			c.hooks.all(func(point string) error {
-				if err := play(point); err != nil {
-					return err
-				}
-				if point == "settled write-new" {
-					return errTest
-				}
-				return nil
-			})
-			if err := c.goTo(lens.Complete); err != nil {
-				t.Fatal(err)
-			}
-			c.finished()
-			c.at(lens.Complete, lens.WriteNew, true)
-			c.hooks.all(play)
+			c.toWriteNew()
 			c.rollback(lens.Contract)
 			c.advance(lens.Complete)
 			c.ok(c.Retire(context.Background(), c.def.Name, proxy.RetireOptions{}))

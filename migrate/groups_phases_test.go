@@ -165,18 +165,8 @@ func TestOneWayHasNoWayBack(t *testing.T) {
 	e := newEnv(t, x.setup)
 	c := e.carrier(pattern{def: x.def})
 	c.start()
-	c.hooks.all(func(point string) error {
-		if point == "settled write-new" {
-			return errTest
-		}
-		return nil
-	})
-	if err := c.goTo(lens.Complete); err != nil {
-		t.Fatal(err)
-	}
-	c.finished()
 	c.hooks.all(nil)
-	c.at(lens.Complete, lens.WriteNew, true)
+	c.toWriteNew()
 	for _, write := range []struct{ sql, want string }{
 		{"UPDATE secrets SET hash = 'x' WHERE id = 1", "secret 1 x"},
 		{"UPDATE secrets SET secret = 'a' WHERE id = 1", "a 0cc175b9c0f1b6a831c399e269772661"}, // past the proxies
@@ -214,22 +204,7 @@ func TestGroupsBackFromWriteNew(t *testing.T) {
 			before := e.dump()
 			c := e.carrier(x)
 			c.start()
-			play := c.hooks.each
-			c.hooks.all(func(point string) error {
-				if err := play(point); err != nil {
-					return err
-				}
-				if point == "settled write-new" {
-					return errTest
-				}
-				return nil
-			})
-			if err := c.goTo(lens.Complete); err != nil {
-				t.Fatal(err)
-			}
-			c.finished()
-			c.at(lens.Complete, lens.WriteNew, true)
-			c.hooks.all(play)
+			c.toWriteNew()
 			c.rollback(lens.Contract)
 			c.at(lens.Contract, lens.NoStep, true)
 			c.ok(c.Verify(context.Background(), c.def.Name, false))

@@ -318,6 +318,18 @@ func (c *carrier) goTo(to lens.Phase) error {
 	return c.Advance(context.Background(), c.def.Name, proxy.AdvanceOptions{To: &to, Yes: true})
 }
 
+// toWriteNew goes on towards complete, and stops in the step before the last.
+func (c *carrier) toWriteNew() {
+	c.t.Helper()
+	c.hooks.on("settled write-new", die)
+	if err := c.goTo(lens.Complete); err != nil {
+		c.t.Fatal(err)
+	}
+	c.finished()
+	c.hooks.on("settled write-new", nil)
+	c.at(lens.Complete, lens.WriteNew, true)
+}
+
 func (c *carrier) advance(to lens.Phase) { c.t.Helper(); c.ok(c.goTo(to)) }
 
 func (c *carrier) rollback(to lens.Phase) {

@@ -18,19 +18,8 @@ import (
 // Clients' sessions have to be on the server that the control connection reaches, and that has to be the primary.
 func TestSessionsOfAnotherServer(t *testing.T) {
 	ctx := context.Background()
-	server := func(s *pgtest.Server, err error) *pgtest.Server {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		return s
-	}
-	primary := server(pgtest.Start(ctx, pgtest.Options{}))
+	keep := pgtest.Keep(t)
+	primary := keep(pgtest.Start(ctx, pgtest.Options{}))
 	super, err := pgx.Connect(ctx, primary.DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +28,7 @@ func TestSessionsOfAnotherServer(t *testing.T) {
 	if err := super.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	standby := server(primary.Standby(ctx))
+	standby := keep(primary.Standby(ctx))
 	const db = "postgres"
 	// The string's standby is passed over, and its mode of TLS, which the servers do not speak, lets them be reached without.
 	several := fmt.Sprintf("postgres://control@%s,%s/%s?sslmode=prefer", standby.Addr(), primary.Addr(), db)

@@ -45,20 +45,9 @@ func TestSessionAttrs(t *testing.T) {
 // replicated starts a server and its standby.
 func replicated(t *testing.T) (primary, standby *pgtest.Server) {
 	t.Helper()
-	ctx := context.Background()
-	stopped := func(s *pgtest.Server, err error) *pgtest.Server {
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		return s
-	}
-	primary = stopped(pgtest.Start(ctx, pgtest.Options{}))
-	return primary, stopped(primary.Standby(ctx))
+	ctx, keep := context.Background(), pgtest.Keep(t)
+	primary = keep(pgtest.Start(ctx, pgtest.Options{}))
+	return primary, keep(primary.Standby(ctx))
 }
 
 // Sessions are opened at the servers that target_session_attrs asks for, in the order of the servers; after a failover at the new primary.

@@ -95,27 +95,22 @@ func presence(others []*item) string {
 // whereClause finds WHERE behind a table's name: the token of the word, -1 where there is none, and the last token of its condition, or of what stands where it would; end is -1 where
 // that is not found.
 func (a *attempt) whereClause(i int) (at, end int) {
-	at, depth := -1, 0
 	if i < 0 {
 		return -1, -1
 	}
-	for ; i < len(a.toks); i++ {
+	for depth := 0; i < len(a.toks); i++ {
+		depth += a.nesting(i)
 		switch {
-		case a.isPunct(i, '('), a.isPunct(i, '['):
-			depth++
-		case a.isPunct(i, ')'), a.isPunct(i, ']'):
-			depth--
+		case depth < 0:
+			return -1, i - 1
 		case depth > 0 || a.isPunct(i-1, '.') || a.isWord(i-1, "as"):
 		case a.isWord(i, "where"):
 			return i, a.exprEnd(i + 1)
 		case a.isWord(i, "returning"), a.isPunct(i, ';'):
 			return -1, i - 1
 		}
-		if depth < 0 {
-			return -1, i - 1
-		}
 	}
-	return at, len(a.toks) - 1
+	return -1, len(a.toks) - 1
 }
 
 // keepSublinks keeps the planner from making anti-joins of a WHERE clause's NOT EXISTS, below which it would ask of all rows but those that are meant. That would cost time only. Of other
@@ -257,18 +252,7 @@ func (a *attempt) restrictWhen(when int, condition *pg.Node, asks []ask) {
 	}
 	then, depth := when, 0
 	for ; then < len(a.toks); then++ {
-		switch {
-		case a.isPunct(then, '('), a.isPunct(then, '['):
-			depth++
-		case a.isPunct(then, ')'), a.isPunct(then, ']'):
-			depth--
-		case a.isPunct(then-1, '.'), a.isWord(then-1, "as"):
-		case a.isWord(then, "case"):
-			depth++
-		case a.isWord(then, "end"):
-			depth--
-		}
-		if depth == 0 && a.isWord(then, "then") {
+		if depth += a.caseNesting(then); depth == 0 && a.isWord(then, "then") {
 			break
 		}
 	}

@@ -302,18 +302,36 @@ func (a *attempt) refTokens(c *pg.ColumnRef) (from, to int, ok bool) {
 	return from, to, true
 }
 
+// nesting gives by how much a token changes the depth in brackets.
+func (a *attempt) nesting(i int) int {
+	switch {
+	case a.isPunct(i, '('), a.isPunct(i, '['):
+		return 1
+	case a.isPunct(i, ')'), a.isPunct(i, ']'):
+		return -1
+	}
+	return 0
+}
+
+// caseNesting is the same of the depth in brackets and in CASE ... END.
+func (a *attempt) caseNesting(i int) int {
+	switch {
+	case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
+	case a.isWord(i, "case"):
+		return 1
+	case a.isWord(i, "end"):
+		return -1
+	}
+	return a.nesting(i)
+}
+
 // closing gives the token that closes the bracket at token i; -1 where none does.
 func (a *attempt) closing(i int) int {
 	depth := 0
 	for ; i < len(a.toks); i++ {
-		switch {
-		case a.isPunct(i, '('), a.isPunct(i, '['):
-			depth++
-		case a.isPunct(i, ')'), a.isPunct(i, ']'):
-			depth--
-			if depth == 0 {
-				return i
-			}
+		n := a.nesting(i)
+		if depth += n; n < 0 && depth == 0 {
+			return i
 		}
 	}
 	return -1

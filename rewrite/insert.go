@@ -313,12 +313,7 @@ func (a *attempt) cells(i, end int) (list [][2]int) {
 func (a *attempt) cellEnd(i, end int) int {
 	depth := 0
 	for ; i < end; i++ {
-		switch {
-		case a.isPunct(i, '('), a.isPunct(i, '['):
-			depth++
-		case a.isPunct(i, ')'), a.isPunct(i, ']'):
-			depth--
-		case depth == 0 && a.isPunct(i, ','):
+		if depth += a.nesting(i); depth == 0 && a.isPunct(i, ',') {
 			return i - 1
 		}
 	}

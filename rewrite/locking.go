@@ -231,12 +231,9 @@ func (a *attempt) lockingPlaces(target int32, n int) (places [][2]int) {
 		return nil
 	}
 	for depth := 0; i < len(a.toks) && depth >= 0; i++ {
+		depth += a.nesting(i)
 		switch {
-		case a.isPunct(i, '('), a.isPunct(i, '['):
-			depth++
-		case a.isPunct(i, ')'), a.isPunct(i, ']'):
-			depth--
-		case depth > 0 || !a.isWord(i, "for") || a.isPunct(i-1, '.') || a.isWord(i-1, "as"):
+		case depth != 0 || !a.isWord(i, "for") || a.isPunct(i-1, '.') || a.isWord(i-1, "as"):
 		case a.isWord(i+1, "update"), a.isWord(i+1, "share"):
 			places = append(places, [2]int{i, i + 1})
 		case a.isWord(i+1, "key"):

@@ -75,19 +75,12 @@ func (a *attempt) whenPlaces(s *pg.MergeStmt) []int {
 	var places []int
 	depth := 0
 	for i := a.tokenAt(s.Relation.Location); i >= 0 && i < len(a.toks); i++ {
+		depth += a.caseNesting(i)
 		switch {
-		case a.isPunct(i, '('), a.isPunct(i, '['):
-			depth++
-		case a.isPunct(i, ')'), a.isPunct(i, ']'):
-			depth--
-		case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
-		case a.isWord(i, "case"):
-			depth++
-		case a.isWord(i, "end"):
-			depth--
-		case depth == 0 && a.isWord(i, "when"):
+		case depth != 0 || a.isPunct(i-1, '.') || a.isWord(i-1, "as"):
+		case a.isWord(i, "when"):
 			places = append(places, i)
-		case depth == 0 && a.isPunct(i, ';'):
+		case a.isPunct(i, ';'):
 			return places
 		}
 	}

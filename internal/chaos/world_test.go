@@ -270,24 +270,11 @@ func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int, 
 			t.Fatal(err)
 		}
 	}
-	var err error
+	keep := pgtest.Keep(t)
 	// What was acknowledged must outlive a crash of the server's processes.
-	w.server, err = pgtest.Start(ctx, pgtest.Options{Settings: map[string]string{"synchronous_commit": "on", "max_connections": "400"}})
-	must(err)
-	server := w.server
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	w.server = keep(pgtest.Start(ctx, pgtest.Options{Settings: map[string]string{"synchronous_commit": "on", "max_connections": "400"}}))
 	if standby {
-		w.standby, err = w.server.Standby(ctx)
-		must(err)
-		t.Cleanup(func() {
-			if err := w.standby.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
+		w.standby = keep(w.server.Standby(ctx))
 		// What was acknowledged is on the standby, too.
 		w.exec("postgres", "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
 	}
@@ -303,6 +290,7 @@ func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int, 
 	for i := range safe + unsafe {
 		s := &slot{w: w, n: i, safe: i < safe, dir: filepath.Join(w.dir, fmt.Sprint("slot", i))}
 		must(os.Mkdir(s.dir, 0o700))
+		var err error
 		s.relay, err = newRelay(w.server.Addr())
 		must(err)
 		t.Cleanup(s.relay.close)

@@ -76,6 +76,22 @@ func Connect(t testing.TB, dsn string) *pgx.Conn {
 	return conn
 }
 
+// Keep gives what takes a server of the test's own as it was started, and stops it when the test ends.
+func Keep(t testing.TB) func(*Server, error) *Server {
+	return func(s *Server, err error) *Server {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+}
+
 // Exec runs statements, each of which must succeed.
 func Exec(t testing.TB, conn *pgx.Conn, statements ...string) {
 	t.Helper()
