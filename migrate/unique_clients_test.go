@@ -93,13 +93,13 @@ func (e *env) crowd(addr, version, mode, script string) *crowd {
 func (c *crowd) stop() string {
 	_ = c.cmd.Process.Kill() // it may have ended, with an error
 	_ = c.cmd.Wait()
-	var bad []string
-	for line := range strings.Lines(c.errs.String()) {
-		if strings.Contains(line, "ERROR") || strings.Contains(line, "abort") || strings.Contains(line, "fail") {
-			bad = append(bad, line)
+	said := c.errs.String()
+	for _, bad := range []string{"ERROR", "abort", "fail"} {
+		if strings.Contains(said, bad) {
+			return said
 		}
 	}
-	return strings.Join(bad, "")
+	return ""
 }
 
 // TestUpsertsInEveryPhase has clients of old and new code insert and delete a few keys through two proxies, by every protocol, in and outside of transactions, in

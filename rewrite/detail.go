@@ -68,9 +68,12 @@ func keyColumn(list string, toks []token, i int) (string, bool) {
 }
 
 // TryAgain says whether an error of the server's may be one that the statement meets only since the unique indexes of both sides of a migration stand: it passed
-// the one that its ON CONFLICT infers and met the other. Then nothing of it has been done, and it can be sent again as it is. detail is "" where
-// the role may not read the key; then it may be such an error.
+// the one that its ON CONFLICT infers and met the other, or it waited there for somebody who waits for it. Then nothing of it has been done, and it can be sent
+// again as it is. detail is "" where the role may not read the key; then it may be such an error.
 func (p *Plan) TryAgain(code, detail string) bool {
+	if code == "40P01" { // deadlock_detected; whether it is over these indexes the error does not say
+		return len(p.again) > 0
+	}
 	if code != "23505" || len(p.again) == 0 {
 		return false
 	}

@@ -70,12 +70,13 @@ func TestTryAgain(t *testing.T) {
 		{"23505", "Key (id)=(1) already exists.", false},
 		{"23505", "Key (full_name(id), x.name, \"Name\")=((name)=(1)) already exists.", false},
 		{"23514", "Key (full_name)=(x) already exists.", false},
+		{"40P01", "Process 1 waits for ShareLock on transaction 2; blocked by process 3.", true},
 	} {
 		if got := p.TryAgain(c.code, c.detail); got != c.want {
 			t.Errorf("%s %s: %v", c.code, c.detail, got)
 		}
 	}
-	if p := stateOn(t, contract, "users").Plan("INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (name) DO NOTHING", settings(lens.Old)); p.TryAgain("23505", "") {
+	if p := stateOn(t, contract, "users").Plan("INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (name) DO NOTHING", settings(lens.Old)); p.TryAgain("23505", "") || p.TryAgain("40P01", "") {
 		t.Error("at contract, too")
 	}
 }

@@ -8,14 +8,18 @@ import (
 )
 
 // While the unique indexes of both sides of a migration stand, an INSERT ... ON CONFLICT that passed the index which it infers can meet the other one's error: two
-// of them that insert the same key at the same moment. Nothing of the statement has been done then, and it is sent again, unseen by the client, until the
-// error does not come, or for maxAgain times. So the message stays where it is, in front of the client's bytes, until its outcome is known.
+// of them that insert the same key at the same moment. Or it waits in the other index for who updates the row of that key, who waits in the first one for it: a
+// deadlock. Nothing of the statement has been done then, and it is sent again, unseen by the client, until the error does not come, or for maxAgain times. So the message stays where it is, in front of the client's bytes, until its outcome is known.
 //
 // Inside a transaction block a savepoint of the session's own makes that possible. Outside of one, the statement must be the first of its implicit transaction
 // that does anything; where it is not, the error stands.
 
 // maxAgain is how often a statement is sent again.
 const maxAgain = 20
+
+// maxDeadlocks is how often a statement is sent again after a deadlock. Each takes the server's deadlock_timeout, and it may be one of the application's own making,
+// which is there again as long as its transaction holds what the other one waits for.
+const maxDeadlocks = 3
 
 // maxHeld is how many Binds are kept at a time, for portals that were not executed yet; each may have that part of the limit of a message.
 const maxHeld = 16
@@ -47,6 +51,7 @@ type again struct {
 	inside bool // of a transaction block
 	met    bool // the error that it is sent again for has come
 	tries  int
+	locked int     // of the tries, those after a deadlock
 	portal *record // of an Execute
 	bind   []byte  // its Bind
 
@@ -74,9 +79,15 @@ func (s *Session) mayMeet(e *entry, m []byte) bool {
 		return false
 	}
 	body := m[headerLen:]
-	p := againPlan(e.plan, e.executed)
-	if p == nil || !p.TryAgain(string(errorField(body, 'C')), string(errorField(body, 'D'))) {
+	p, code := againPlan(e.plan, e.executed), string(errorField(body, 'C'))
+	if p == nil || !p.TryAgain(code, string(errorField(body, 'D'))) {
 		return false
+	}
+	if code == deadlock {
+		if s.again.locked >= maxDeadlocks {
+			return false
+		}
+		s.again.locked++
 	}
 	s.again.met = true
 	s.again.tries++

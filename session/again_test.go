@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -264,5 +265,82 @@ func TestAgainAndTheState(t *testing.T) {
 			t.Error("the session is not at a boundary after a statement that was sent again")
 		}
 		c.mu.Unlock()
+	}
+}
+
+// TestAgainAfterDeadlock forces the deadlock of two upserts that only two unique indexes make: one has found no row, and inserts; meanwhile the row comes, and the
+// other one updates it. The first is in the index that both infer, and waits in the other index for the second, who waits in the first index for it.
+func TestAgainAfterDeadlock(t *testing.T) {
+	db, admin, st := againDatabase(t)
+	d := openDoor(t, st, nil)
+	// Indexes are filled in the order of their OIDs: the first holds whoever comes with a lock's number, until that lock is free.
+	pgtest.Exec(t, admin,
+		`CREATE FUNCTION pass(email text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+			IF email LIKE 'lock %' THEN
+				PERFORM pg_advisory_xact_lock_shared(split_part(email, ' ', 2)::int);
+			END IF;
+			RETURN email;
+		END $$`,
+		"ALTER TABLE users DROP CONSTRAINT users_name_key, DROP CONSTRAINT users_full_name_key",
+		"CREATE INDEX passed ON users (pass(email))",
+		"ALTER TABLE users ADD UNIQUE (name), ADD UNIQUE (full_name)",
+		"SELECT setval('falls', 1000)",
+		"ALTER DATABASE "+db+" SET deadlock_timeout = '200ms'")
+	is := func(want int, sql string) {
+		t.Helper()
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			var n int
+			if err := admin.QueryRow(background, sql).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if n == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s gives %d, not %d", sql, n, want)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	const waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND locktype = 'advisory'"
+	const put = "INSERT INTO users (id, name, email) VALUES ($1, 'k', $2) ON CONFLICT (name) DO UPDATE SET email = $2"
+	deadlocks := 0
+	for _, inside := range []bool{false, true} {
+		pgtest.Exec(t, admin, "TRUNCATE users", "SELECT pg_advisory_lock(1), pg_advisory_lock(2)")
+		var done [2]chan error
+		start := func(i int) {
+			conn := connect(t, d.dsn("postgres", db))
+			done[i] = make(chan error, 1)
+			go func() {
+				defer func() { _ = conn.Close(background) }() // then the server counts
+				run := func(sql string, args ...any) error {
+					_, err := conn.Exec(background, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+					return err
+				}
+				if !inside {
+					done[i] <- run(put, i+1, fmt.Sprint("lock ", i+1))
+					return
+				}
+				done[i] <- errors.Join(run("BEGIN"), run(put, i+1, fmt.Sprint("lock ", i+1)), run("COMMIT"))
+			}()
+		}
+		start(0)
+		is(1, waiting)
+		pgtest.Exec(t, admin, "INSERT INTO users VALUES (10, 'k', 'x', 'k')")
+		start(1)
+		is(2, waiting)
+		pgtest.Exec(t, admin, "SELECT pg_advisory_unlock(1)")
+		is(1, waiting)
+		is(1, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+		pgtest.Exec(t, admin, "SELECT pg_advisory_unlock(2)")
+		for i := range done {
+			if err := <-done[i]; err != nil {
+				t.Errorf("inside a block %v, client %d: %v", inside, i, err)
+			}
+		}
+		deadlocks++
+		is(deadlocks, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+		is(1, "SELECT count(*) FROM users WHERE name = 'k' AND full_name = 'k' AND email LIKE 'lock _'")
 	}
 }

@@ -28,6 +28,7 @@ const (
 	badFormat = "22P04" // bad_copy_file_format
 	notUnique = "23505" // unique_violation
 	excluded  = "23P01" // exclusion_violation
+	deadlock  = "40P01" // deadlock_detected
 )
 
 // copyError reads the fields of an error or a notice that answers a COPY into a migrating table; nil where the entry is none.
