@@ -35,6 +35,17 @@ func (r *relaxed) required() []string {
 	return names
 }
 
+// defaults gives the old columns' defaults, of those that had one; it is never nil.
+func (r *relaxed) defaults() map[string]string {
+	out := map[string]string{}
+	for name, c := range r.Old {
+		if c.Default != "" {
+			out[name] = c.Default
+		}
+	}
+	return out
+}
+
 // writeNew is the change to complete (b), with (a3) in its transaction: what the old columns demand moves to the new ones, so that writes of the new side alone
 // go through; and in the guard, the side at its default yields.
 func (w *work) writeNew() change {

@@ -209,7 +209,7 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 			x.Target = m.Guard.Target
 		}
 		if m.Relaxed != nil && !m.splitting() {
-			x.OldRequired = m.Relaxed.required()
+			x.OldRequired, x.OldDefaults = m.Relaxed.required(), m.Relaxed.defaults()
 		}
 		under = append(under, x)
 	}

@@ -155,7 +155,7 @@ func (a *attempt) lensOf(rel *catalog.Relation) *lens.Lens {
 // applied gives a migration as it applies to its table, but for the numbers of its columns there.
 func (a *attempt) applied(i int) lens.Applied {
 	m := &a.state.migrations[i]
-	x := lens.Applied{Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldTypes: m.OldTypes, New: a.isNew[m.Definition.Name], Required: m.OldRequired, Split: m.Definition.SplitTable, Table: m.Definition.Table}
+	x := lens.Applied{Name: m.Definition.Name, Group: m.group, Stage: m.Stage, OldTypes: m.OldTypes, New: a.isNew[m.Definition.Name], Required: m.OldRequired, Defaults: m.OldDefaults, Split: m.Definition.SplitTable, Table: m.Definition.Table}
 	if m.Target != nil {
 		x.Foreign, x.Required = m.Target.Foreign, m.Target.Required
 		x.Known = true

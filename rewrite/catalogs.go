@@ -71,7 +71,7 @@ func (a *attempt) catalogTables() []catalogTable {
 			if r.num == 0 {
 				r.num = c.Slot
 			}
-			if own := t.rel.Column(c.Physical); own != nil && !moving[c.Migration()] && own.Name == c.Name && own.Num == r.num && own.NotNull == c.NotNull && (own.Default != "") == (c.DefaultOf != "") {
+			if own := t.rel.Column(c.Physical); own != nil && !moving[c.Migration()] && own.Name == c.Name && own.Num == r.num && own.NotNull == c.NotNull && own.Default == c.SaidDefault && (own.Default != "") == (c.DefaultOf != "") {
 				t.hidden = slices.DeleteFunc(t.hidden, func(name string) bool { return name == c.Name })
 				continue
 			}
@@ -362,8 +362,8 @@ func (a *attempt) informationColumns() string {
 		hidden = append(hidden, place+literals(t.hidden)+")")
 		for _, r := range t.rows {
 			def, nullable := "NULL", "YES"
-			if r.column.Default != "" {
-				def = literal(r.column.Default)
+			if r.column.SaidDefault != "" {
+				def = literal(r.column.SaidDefault)
 			}
 			if r.column.NotNull {
 				nullable = "NO"

@@ -24,6 +24,8 @@ type Migration struct {
 	Seq        int64                   // the order in which migrations were started
 	// OldRequired are the old columns whose NOT NULL was taken off for the last steps; nil where none has been taken off, or that was not noted down. Not of a split.
 	OldRequired []string
+	// OldDefaults are the old columns' defaults, as SQL, once they were taken off for the last steps, for columns that had one; nil as OldRequired is.
+	OldDefaults map[string]string
 	// Members are the attribute numbers of the old columns in the table's partitions and inheritance children, by their OIDs, where those are not as
 	// in the table. One that is not there has its old columns where the table has them, among its other columns.
 	Members map[uint32]map[string]int16

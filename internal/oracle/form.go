@@ -49,6 +49,20 @@ func (v *Variant) required(f Form) []string {
 	return names
 }
 
+// defaults gives what migrate notes down of the old columns' defaults, as rel has them, as it takes them off.
+func (v *Variant) defaults(f Form, rel *catalog.Relation) map[string]string {
+	if v.required(f) == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, o := range v.Columns[OldSide] {
+		if c := rel.Column(o.Name); c.Default != "" {
+			out[o.Name] = c.Default
+		}
+	}
+	return out
+}
+
 // guarded says whether the form has the guard.
 func (f Form) guarded() bool { return f >= Unfilled && f <= Released }
 

@@ -56,7 +56,7 @@ func NewLab(ctx context.Context, v *Variant, create func() string) (_ *Lab, err 
 			snap = snap.outdated(v.Table, l.forms[st.Catalog].snap)
 		}
 		state, err := rewrite.NewState(7, snap.catalog(), []rewrite.Migration{{
-			Definition: v.Definition(), Stage: st.Stage, OldNums: nums, OldTypes: types, OldRequired: v.required(st.Catalog), Seq: 1,
+			Definition: v.Definition(), Stage: st.Stage, OldNums: nums, OldTypes: types, OldRequired: v.required(st.Catalog), OldDefaults: v.defaults(st.Catalog, l.forms[OldOnly].snap.relation(v.Table)), Seq: 1,
 		}})
 		if err != nil {
 			return nil, err

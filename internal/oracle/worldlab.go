@@ -240,6 +240,7 @@ func (l *WorldLab) state(st *worldStand) error {
 	var migrations []rewrite.Migration
 	for k, c := range l.World.Changes {
 		m := rewrite.Migration{Definition: c.Definition(), Stage: st.stages[k], OldNums: map[string]int16{}, OldTypes: map[string]catalog.Type{}, OldRequired: c.required(st.catalog[k]), Seq: int64(k + 1)}
+		m.OldDefaults = c.defaults(st.catalog[k], old.relation(c.Table))
 		for _, o := range c.Columns[OldSide] {
 			col := old.relation(c.Table).Column(o.Name)
 			m.OldNums[o.Name], m.OldTypes[o.Name] = col.Num, col.Type

@@ -15,6 +15,8 @@ type Attribute struct {
 	NotNull bool
 	// DefaultOf is the physical column whose default is the column's default, written as a literal of another type perhaps; "" where there is none.
 	DefaultOf string
+	// SaidDefault is the default as SQL; "" where there is none.
+	SaidDefault string
 }
 
 // MaxAttributes is how many columns a table can have in PostgreSQL.
@@ -23,9 +25,15 @@ const MaxAttributes = 1600
 const maxAdded = 64 // columns that one migration adds
 
 // oldAttribute describes an old column. Once its NOT NULL has gone, Required tells whether it had one; where that was not noted down, the new columns do: a NULL stands for a
-// NULL, unless the column is tightened.
-func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn) Attribute {
-	at := Attribute{Slot: m.OldNums[o.Name], NotNull: m.notNull(rel, o.Name), DefaultOf: m.defaultFrom(rel, o.Name)}
+// NULL, unless the column is tightened. written is the default that writes take.
+func (m *Applied) oldAttribute(rel *catalog.Relation, o OldColumn, written string) Attribute {
+	at := Attribute{Slot: m.OldNums[o.Name], NotNull: m.notNull(rel, o.Name), DefaultOf: m.defaultFrom(rel, o.Name), SaidDefault: written}
+	if own := m.ownDefault(rel, o.Name); own != nil {
+		at.SaidDefault = *own
+		if *own == "" {
+			at.DefaultOf = ""
+		}
+	}
 	at.NotNull = at.NotNull || contains(m.Required, o.Name)
 	if m.Required == nil && m.Stage.Phase == Complete {
 		for _, n := range m.Group.New {
@@ -42,6 +50,22 @@ func (m *Applied) newAttribute(rel *catalog.Relation, n NewColumn, index int) At
 		at.NotNull = at.NotNull || m.notNull(rel, g.Old[0].Name) || contains(m.Required, g.Old[0].Name)
 	}
 	return at
+}
+
+// ownDefault gives an old column's default as its own schema has it, while the column has it or once that was noted down; nil where neither is so. A column
+// that is renamed only has whatever default stands.
+func (m *Applied) ownDefault(rel *catalog.Relation, name string) *string {
+	if m.Group.Same {
+		return nil
+	}
+	if m.Defaults != nil {
+		d := m.Defaults[name]
+		return &d
+	}
+	if c := rel.Column(name); c != nil && m.Stage.Phase < Complete {
+		return &c.Default
+	}
+	return nil
 }
 
 func (m *Applied) notNull(rel *catalog.Relation, name string) bool {

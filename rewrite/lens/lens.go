@@ -159,6 +159,7 @@ type Applied struct {
 	OldTypes  map[string]catalog.Type // their types then; may be nil where the types of both sides are the same
 	New       bool                    // the code was written for the schema after the migration
 	Required  []string                // the old columns that take no NULL, where their own NOT NULL may have been taken off; nil where that is not known
+	Defaults  map[string]string       // the old columns' defaults as SQL, where they have been taken off; nil where they have not, or that is not known
 
 	// Of a split only.
 	Split   *SplitTable
@@ -259,7 +260,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 			if m.Group.Splitting {
 				c.Infer = o.Name
 			}
-			c.Attribute = m.oldAttribute(rel, o)
+			c.Attribute = m.oldAttribute(rel, o, c.Default)
 			p := placed{Column: c, place: int(m.OldNums[o.Name])}
 			if rel.Column(o.Name) == nil {
 				p.before = int(m.TableNums[o.Name])
@@ -277,6 +278,7 @@ func (m *Applied) columns(rel *catalog.Relation, index int) []placed {
 		}
 		m.describe(rel, &c, n.Name)
 		c.Attribute = m.newAttribute(rel, n, index*maxAdded+j)
+		c.SaidDefault = c.Default
 		place := end + index*maxAdded + j
 		if p := rel.Column(n.Name); p != nil {
 			place = int(p.Num)

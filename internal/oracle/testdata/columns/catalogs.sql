@@ -18,3 +18,7 @@ SELECT column_name, is_nullable, data_type, character_maximum_length, character_
 @origins any
 @star
 SELECT count(*), count(DISTINCT attnum), count(DISTINCT attname) FROM pg_attribute WHERE attrelid = '{t}'::regclass AND attnum > 0 AND NOT attisdropped
+
+@origins any
+@star
+SELECT column_name, column_default IS NULL AS without FROM information_schema.columns WHERE table_name = '{t}' ORDER BY 1
