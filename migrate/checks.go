@@ -29,7 +29,7 @@ type findings struct {
 	conditions []condition
 	extras     []string // its other columns, as its defaults fill them: value AS name
 	unique     [][]string
-	grants     []string // what is granted on the new table
+	grants     []grant // what is granted on the new table
 }
 
 func (f *findings) refuse(format string, args ...any) {

@@ -336,6 +336,9 @@ func (w *work) pass(ctx context.Context, to lens.Phase) error {
 		if err := w.adopt(ctx); err != nil {
 			return err
 		}
+		if err := w.grantAgain(ctx); err != nil {
+			return err
+		}
 	}
 	missing, err := w.missing(ctx, to)
 	if err != nil {

@@ -285,7 +285,12 @@ func (w *work) advance(ctx context.Context, target lens.Phase, action string) er
 			}
 			stands = stands && len(came) == 0
 		}
-		if len(missing) > 0 && (stands || s.Phase == lens.Complete && s.Step == lens.NoStep) { // else "proved" is to be taken back, or what came since to be looked at
+		_, grants, err := w.toGrant(ctx)
+		if err != nil {
+			return w.drop(err)
+		}
+		stands = stands && len(grants) == 0
+		if len(missing) > 0 && (stands || s.Phase == lens.Complete && s.Step == lens.NoStep) { // else "proved" is to be taken back, or what came since to be looked at or granted
 			return w.drop(&proxy.GateError{Gate: to.String(), Missing: missing})
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"segue/internal/pgtest"
 	"segue/rewrite/lens"
 )
@@ -191,4 +193,65 @@ func TestSplitRepair(t *testing.T) {
 	if v.Apart != 0 || v.Rows != 40 {
 		t.Errorf("the last scan found %+v", v)
 	}
+}
+
+// TestSplitGrantsOfLater grants privileges on the source once its target stands: they are named, and each step brings them to the target, for old code runs as the role that has them.
+func TestSplitGrantsOfLater(t *testing.T) {
+	e := newEnv(t, emptyUsers+"INSERT INTO users VALUES (1, 'x', 'a');")
+	p := e.proxy(0)
+	p.split(splitOf(map[string]string{"id": "user_id"}, map[string]string{"address": "address"}, "id bigserial PRIMARY KEY, user_id bigint NOT NULL UNIQUE REFERENCES public.users, address text", ""))
+	late := `late "role" ` + e.db
+	name := pgx.Identifier{late}.Sanitize()
+	e.exec("CREATE ROLE " + name)
+	e.t.Cleanup(func() { e.exec("DROP OWNED BY "+name, "DROP ROLE "+name) })
+	as := func(sql string) string {
+		e.t.Helper()
+		e.exec("SET ROLE " + name)
+		defer e.exec("RESET ROLE")
+		_, err := e.super.Exec(context.Background(), sql)
+		return sqlState(err)
+	}
+	const insert = "INSERT INTO public.users SELECT 1 + max(id), 'x', 'b' FROM public.users"
+	gate := func(to lens.Phase) string {
+		e.t.Helper()
+		m, err := readMigration(context.Background(), e.super, "user_addresses")
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing, err := gate(context.Background(), e.super, m, to, gateOptions{yes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(missing, "\n")
+	}
+	e.exec("GRANT SELECT, INSERT ON users TO "+name, "GRANT UPDATE (address), DELETE ON users TO "+name+" WITH GRANT OPTION")
+	if got := as(insert); got != "42501" {
+		t.Fatalf("before the grants are brought along: %q", got)
+	}
+	for _, want := range []string{"GRANT USAGE ON SEQUENCE public.addresses_id_seq TO " + name, "GRANT UPDATE ON public.addresses TO " + name + " WITH GRANT OPTION", "segue advance user_addresses"} {
+		if got := gate(lens.SwitchReads); !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	p.splitTo(lens.Backfilling)
+	for _, sql := range []string{insert, "UPDATE public.users SET address = 'c' WHERE id = 1", "DELETE FROM public.users WHERE id = 1"} {
+		if got := as(sql); got != "" {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
+	p.splitTo(lens.SwitchReads)
+	e.exec("GRANT TRUNCATE ON users TO " + name)
+	if got := gate(lens.Contract); !strings.Contains(got, "GRANT TRUNCATE ON public.addresses TO "+name) {
+		t.Errorf("once reads have switched, the gate says %q", got)
+	}
+	p.splitTo(lens.Contract)
+	if got := gate(lens.Complete); strings.Contains(got, "GRANT") {
+		t.Errorf("in contract, the gate says %q", got)
+	}
+	// What no grant on the target helps has to be granted on the source.
+	e.exec("REVOKE SELECT ON users FROM " + name)
+	if got := gate(lens.Complete); !strings.Contains(got, "may write public.users and not read") {
+		t.Errorf("of a role that may not read, the gate says %q", got)
+	}
+	e.agreed()
 }

@@ -55,6 +55,11 @@ func (s *split) changed(ctx context.Context, q queryer, m *migration) ([]string,
 	if len(missing) == 0 && (made.Foreign == nil) != (now.target.Foreign == nil) || made.Foreign != nil && now.target.Foreign != nil && *made.Foreign != *now.target.Foreign {
 		missing = append(missing, fmt.Sprintf("the foreign key of %s to %s is another one than when it was made: put it back as `create` has it, or roll back and start anew", s.to, s.table))
 	}
+	if len(missing) == 0 {
+		if missing, err = s.changedGrants(ctx, q, m); err != nil {
+			return nil, err
+		}
+	}
 	stands, err := guardStands(ctx, q, m)
 	if err != nil {
 		return nil, err

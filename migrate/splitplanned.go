@@ -22,7 +22,7 @@ func (r *CheckReport) describeSplit(ctx context.Context, w *work, f *findings) e
 	p := &plan{table: s.table, before: lens.Expand}
 	p.add(shareRowExclusive, shortLock+"; taken where the new table has a foreign key to the table", "%s", w.m.Definition.SplitTable.Create)
 	for _, g := range f.grants {
-		p.add(accessExclusive, "it has no rows yet, and nobody uses it", "%s", g).on(s.to)
+		p.add(accessExclusive, "it has no rows yet, and nobody uses it", "%s", g.sql()).on(s.to)
 	}
 	for _, t := range s.triggers() {
 		p.add(shareRowExclusive, shortLock, "%s", t.create()[1]).on(t.table)

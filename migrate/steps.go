@@ -171,6 +171,9 @@ func renamed(def *lens.Definition) []lens.NewColumn {
 
 // leaveBackfill fills, mirrors and proves; then it goes to switch-reads, where it is to go so far.
 func (w *work) leaveBackfill(ctx context.Context, target lens.Phase) (bool, error) {
+	if err := w.grantAgain(ctx); err != nil {
+		return false, err
+	}
 	if err := w.backfill(ctx); err != nil {
 		return false, err
 	}
