@@ -29,6 +29,7 @@ type split struct {
 type splitColumn struct {
 	from, to string
 	typ      string // as SQL; both have it
+	base     string // as SQL: what typ is a domain over, or typ itself
 	image    bool   // the type's = means the same image
 	notNull  bool   // of the source's column, now
 	def      string // of the source's column, as SQL; "" for none
@@ -72,10 +73,28 @@ func readSplit(ctx context.Context, q queryer, m *migration) (*split, error) {
 			if err != nil {
 				return nil, err
 			}
-			*part.out = append(*part.out, splitColumn{from: p.From, to: p.To, typ: c.Type, image: c.Image, notNull: c.NotNull, def: c.Default})
+			base, err := domainBase(ctx, q, m.Table, c)
+			if err != nil {
+				return nil, err
+			}
+			*part.out = append(*part.out, splitColumn{from: p.From, to: p.To, typ: c.Type, base: base, image: c.Image, notNull: c.NotNull, def: c.Default})
 		}
 	}
 	return s, nil
+}
+
+// baseTypes is the recursive part of a query for the type that a column's domain, or domain over a domain, is over: b has it, or the column's type itself. It needs the column as a.
+const baseTypes = `LATERAL (WITH RECURSIVE d AS (SELECT a.atttypid AS oid UNION ALL SELECT x.typbasetype FROM d JOIN pg_type x ON x.oid = d.oid AND x.typtype = 'd')
+	SELECT b.* FROM d JOIN pg_type b ON b.oid = d.oid AND b.typtype <> 'd') b`
+
+// domainBase gives what a column's type is a domain over, as SQL; the type itself, where it is none. A variable of a domain could not be NULL where the domain says so.
+func domainBase(ctx context.Context, q queryer, table uint32, c *column) (base string, err error) {
+	err = q.QueryRow(ctx, `SELECT CASE WHEN b.oid = a.atttypid THEN $3 ELSE quote_ident(n.nspname) || '.' || quote_ident(b.typname) END
+		FROM pg_attribute a, `+baseTypes+` JOIN pg_namespace n ON n.oid = b.typnamespace WHERE a.attrelid = $1 AND a.attnum = $2`, table, c.Num, c.Type).Scan(&base)
+	if err != nil {
+		return "", fmt.Errorf("reading what the type %s is over: %w", c.Type, err)
+	}
+	return base, nil
 }
 
 // stands says whether the target is there as a table that may be dropped or read: the one that expand has made.

@@ -91,8 +91,8 @@ func checkSplitColumns(ctx context.Context, q queryer, def *lens.Definition, f *
 		var notNull, native, deterministic, generated bool
 		var typ string
 		err := q.QueryRow(ctx, `
-			SELECT a.attnotnull, t.typnamespace = 'pg_catalog'::regnamespace OR t.typtype = 'e', COALESCE(c.collisdeterministic, true), a.attgenerated <> '', format_type(a.atttypid, a.atttypmod)
-			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation
+			SELECT a.attnotnull, b.typnamespace = 'pg_catalog'::regnamespace OR b.typtype = 'e', COALESCE(c.collisdeterministic, true), a.attgenerated <> '', format_type(a.atttypid, a.atttypmod)
+			FROM pg_attribute a CROSS JOIN `+baseTypes+` LEFT JOIN pg_collation c ON c.oid = a.attcollation
 			WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`, f.table, p.From).Scan(&notNull, &native, &deterministic, &generated, &typ)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):

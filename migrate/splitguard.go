@@ -198,12 +198,15 @@ func (s *split) targetBody(required bool) string {
 
 // targetType is a key's type, to declare a variable of, whatever the search path is.
 func (s *split) targetType(c splitColumn) string {
+	if c.base != c.typ {
+		return c.base
+	}
 	return s.to + "." + catalog.QuoteIdent(c.to) + "%TYPE"
 }
 
 // parameters are the key's values as a function's parameters.
 func (s *split) parameters() string {
-	return each(s.key, ", ", func(c splitColumn) string { return c.typ })
+	return each(s.key, ", ", func(c splitColumn) string { return c.base })
 }
 
 func (s *split) parameter(c splitColumn) string {
