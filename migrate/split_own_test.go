@@ -2,10 +2,12 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"segue/internal/pgtest"
 	"segue/rewrite/lens"
@@ -63,6 +65,21 @@ func TestSplitRequired(t *testing.T) {
 		}
 	}
 	e.want("SELECT string_agg(user_id || street, ' ' ORDER BY user_id) FROM addresses", "1a 2b 4nowhere")
+	// The error is the server's own, row and all.
+	e.exec(`CREATE TABLE own (id bigint PRIMARY KEY, name text, address text NOT NULL DEFAULT 'nowhere', zip text, "Odd ""one" boolean, c char(3))`, `ALTER TABLE users ADD "Odd ""one" boolean, ADD c char(3)`)
+	failing := func(table string) pgconn.PgError {
+		t.Helper()
+		_, err := e.super.Exec(context.Background(), "INSERT INTO "+table+" VALUES (9, '"+strings.Repeat("ö", 40)+"', NULL, 'a, b', true, 'x')")
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) {
+			t.Fatal(err)
+		}
+		return pgconn.PgError{Code: pg.Code, Message: strings.ReplaceAll(pg.Message, "users", "own"), Detail: pg.Detail, SchemaName: pg.SchemaName, ColumnName: pg.ColumnName}
+	}
+	if got, want := failing("users"), failing("own"); got != want {
+		t.Errorf("old code's NULL: %+v, not %+v", got, want)
+	}
+	e.exec(`ALTER TABLE users DROP "Odd ""one", DROP c`, "DROP TABLE own")
 	p.splitTo(lens.Contract)
 	// From new-only on, old code is gone; cut off there and after, the way back is whole.
 	for _, point := range []string{"settled new-only", "settled write-new"} {

@@ -278,14 +278,36 @@ func (s *split) lockSource(indent string, key func(splitColumn) string) string {
 	}, "\n"+indent) + "\n"
 }
 
-// nullBody raises what the source's NOT NULL did, at once, unless the values are said to be still to come.
+// nullBody raises what the source's NOT NULL did, at once, unless the values are said to be still to come. The row that it shows is the one that the server would: to who may read all of it, every value
+// by its output function, and no more than 64 bytes of one. Columns that are generated have no value yet; where there are any, it shows none.
 func (s *split) nullBody(required []splitColumn) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "BEGIN\n  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'on' THEN\n", s.absentSetting())
+	b.WriteString("DECLARE\n  name pg_catalog.text;\n  value pg_catalog.text;\n  failing pg_catalog.text[];\n  detail pg_catalog.text := '';\nBEGIN\n")
+	fmt.Fprintf(&b, "  IF COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.=) 'on' THEN\n    RETURN NEW;\n  END IF;\n", s.absentSetting())
+	b.WriteString(`  IF pg_catalog.has_table_privilege(TG_RELID, 'SELECT') AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) TG_RELID AND a.attgenerated OPERATOR(pg_catalog.<>) '') THEN
+    FOR name IN SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute AS a
+      WHERE a.attrelid OPERATOR(pg_catalog.=) TG_RELID AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped ORDER BY a.attnum LOOP
+      EXECUTE 'SELECT CASE WHEN pg_catalog.num_nulls($1.' OPERATOR(pg_catalog.||) name OPERATOR(pg_catalog.||) ') OPERATOR(pg_catalog.=) 1 THEN ''null'' ELSE pg_catalog.format(''%s'', $1.' OPERATOR(pg_catalog.||) name OPERATOR(pg_catalog.||) ') END'
+        INTO value USING NEW;
+      IF pg_catalog.octet_length(value) OPERATOR(pg_catalog.>) 64 THEN
+        value := pg_catalog.left(value, 64);
+        WHILE pg_catalog.octet_length(value) OPERATOR(pg_catalog.>) 64 LOOP
+          value := pg_catalog.left(value, -1);
+        END LOOP;
+        value := value OPERATOR(pg_catalog.||) '...';
+      END IF;
+      failing := pg_catalog.array_append(failing, value);
+    END LOOP;
+    detail := 'Failing row contains (' OPERATOR(pg_catalog.||) pg_catalog.array_to_string(failing, ', ') OPERATOR(pg_catalog.||) ').';
+  END IF;
+`)
 	for _, c := range required {
-		fmt.Fprintf(&b, "    IF pg_catalog.num_nulls(%s) = 1 THEN\n      %s\n    END IF;\n", c.source("NEW"), s.raiseNull(c))
+		raise := func(detail string) string {
+			return strings.Replace(s.raiseNull(c), "RAISE EXCEPTION USING ", "RAISE EXCEPTION USING "+detail, 1)
+		}
+		fmt.Fprintf(&b, "  IF pg_catalog.num_nulls(%s) = 1 THEN\n    IF detail OPERATOR(pg_catalog.=) '' THEN\n      %s\n    END IF;\n    %s\n  END IF;\n", c.source("NEW"), raise(""), raise("DETAIL = detail, "))
 	}
-	b.WriteString("  END IF;\n  RETURN NEW;\nEND")
+	b.WriteString("  RETURN NEW;\nEND")
 	return b.String()
 }
 
