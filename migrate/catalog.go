@@ -43,7 +43,7 @@ SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR p.proretset),
        bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
        bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),
        bool_or(t.typtype <> 'c' AND p.prorettype <> 'record'::regtype AND NOT COALESCE(p.proargmodes::text[] && '{o,b,t}', false)),
-       COALESCE(array_agg(DISTINCT o.name) FILTER (WHERE o.name <> ''), '{}')
+       COALESCE(array_agg(DISTINCT o.name) FILTER (WHERE o.name <> ''), '{}'), bool_or(p.procost > 10000)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type t ON t.oid = p.prorettype
 LEFT JOIN LATERAL unnest(p.proargnames, p.proargmodes::text[]) AS o (name, mode) ON o.mode IN ('o', 'b', 't')
 GROUP BY n.nspname, p.proname`
@@ -139,7 +139,7 @@ func loadCatalog(ctx context.Context, q queryer) (*catalog.Catalog, error) {
 	}
 	functions, err := collect(ctx, q, catalogFunctions, func(row pgx.CollectableRow) (*catalog.Function, error) {
 		f := &catalog.Function{}
-		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Row, &f.Open, &f.Scalar, &f.Columns)
+		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Row, &f.Open, &f.Scalar, &f.Columns, &f.Dear)
 		if len(f.Columns) == 0 {
 			f.Columns = nil
 		}

@@ -25,7 +25,7 @@ func TestCatalog(t *testing.T) {
 		CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 		CREATE FUNCTION f(text) RETURNS pair VOLATILE LANGUAGE sql AS 'SELECT 1, $1';
 		CREATE FUNCTION g(OUT x int, OUT y text, z int) STABLE LANGUAGE sql AS 'SELECT 1, $1::text';
-		CREATE FUNCTION h() RETURNS TABLE (u int) STABLE LANGUAGE sql AS 'SELECT 1';
+		CREATE FUNCTION h() RETURNS TABLE (u int) STABLE COST 20000 LANGUAGE sql AS 'SELECT 1';
 		CREATE FUNCTION chance(int, int) RETURNS bool VOLATILE LANGUAGE sql AS 'SELECT random() < 0.5';
 		CREATE OPERATOR <?> (LEFTARG = int, RIGHTARG = int, FUNCTION = chance);`)
 	c, err := ReadCatalog(context.Background(), pgtest.Shared().DSNAs("control", e.db))
@@ -77,11 +77,11 @@ func TestCatalog(t *testing.T) {
 	for _, want := range []catalog.Function{
 		{Schema: "public", Name: "f", Volatile: true, Row: true, Open: true, Scalar: true},
 		{Schema: "public", Name: "g", Columns: []string{"x", "y"}, Row: true},
-		{Schema: "public", Name: "h", Volatile: true, Columns: []string{"u"}},
+		{Schema: "public", Name: "h", Volatile: true, Columns: []string{"u"}, Dear: true},
 		{Schema: "pg_catalog", Name: "random", Volatile: true, Scalar: true},
 	} {
 		f := c.Function(nil, want.Schema, want.Name)
-		if f == nil || f.Volatile != want.Volatile || f.Row != want.Row || f.Open != want.Open || f.Scalar != want.Scalar || !slices.Equal(f.Columns, want.Columns) {
+		if f == nil || f.Volatile != want.Volatile || f.Row != want.Row || f.Open != want.Open || f.Scalar != want.Scalar || f.Dear != want.Dear || !slices.Equal(f.Columns, want.Columns) {
 			t.Errorf("got %+v, not %+v", f, want)
 		}
 	}

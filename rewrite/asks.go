@@ -152,7 +152,7 @@ const cheap = 2000
 
 // asksAfter gives the token from which on the conditions of a WHERE clause, between two tokens, must have been found true before it is asked; 0 where the cost of asking puts it behind all of them. Plain
 // conditions behind that are also to be written in front, for their indexes. The planner
-// puts a sub-select that costs more behind what costs less, and may make a join of it, below which it would ask of rows that have no partner: within CASE it does neither. The key itself, where it has
+// puts a sub-select or a function that costs more behind what costs less, and may make a join of it, below which it would ask of rows that have no partner: within CASE it does neither. The key itself, where it has
 // one column and a sub-select gives it that looks at no row of the statement, keeps its index: it is looked up by an array.
 func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) (at int, first []piece) {
 	args := []*pg.Node{where}
@@ -193,6 +193,12 @@ func (a *attempt) asksAfter(where *pg.Node, from, to int, key []string) (at int,
 			plain = 0
 		case a.isPunct(i, ')'), a.isPunct(i, ']'):
 			depth--
+		case nested == 0 && slices.Contains(a.dear, int32(a.toks[i].start)):
+			nested = i
+			if len(args) == 1 {
+				segment = from
+			}
+			plain = 0
 		case a.isPunct(i-1, '.'), a.isWord(i-1, "as"):
 		case a.isWord(i, "case"):
 			depth++

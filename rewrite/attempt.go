@@ -56,6 +56,7 @@ type attempt struct {
 	refusal *Refusal
 	// blame is the migration of which the other side has the name that was not found.
 	blame   string
+	dear    []int32 // places of calls of functions that cost more than most
 	outward []int32 // places of references that may be to what the statement itself is about, and not to something of a sub-select's own
 }
 

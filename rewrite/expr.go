@@ -5,6 +5,8 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"segue/rewrite/catalog"
 )
 
 // exprs walks a list of expressions.
@@ -38,6 +40,9 @@ func (a *attempt) expr(n *pg.Node, sc *scope, ctes *cte) {
 		a.expr(x.BooleanTest.Arg, sc, ctes)
 	case *pg.Node_FuncCall:
 		f := x.FuncCall
+		if fn := a.function(f); fn != nil && fn.Dear {
+			a.dear = append(a.dear, f.Location)
+		}
 		a.exprs(f.Args, sc, ctes)
 		a.exprs(f.AggOrder, sc, ctes)
 		a.condition(f.AggFilter, sc, ctes)
@@ -363,11 +368,7 @@ func (a *attempt) callTwice(f *pg.FuncCall) bool {
 	if len(f.AggOrder) > 0 || f.AggFilter != nil || f.Over != nil || f.AggStar || f.AggDistinct || f.AggWithinGroup {
 		return false
 	}
-	schema := ""
-	if len(f.Funcname) > 1 {
-		schema = strOf(f.Funcname[0])
-	}
-	fn := a.state.Catalog.Function(a.set.Path, schema, strOf(f.Funcname[len(f.Funcname)-1]))
+	fn := a.function(f)
 	if fn == nil || fn.Volatile {
 		return false
 	}
@@ -377,6 +378,15 @@ func (a *attempt) callTwice(f *pg.FuncCall) bool {
 		}
 	}
 	return true
+}
+
+// function gives what there is to know of the functions that a call may mean; nil where nothing is known.
+func (a *attempt) function(f *pg.FuncCall) *catalog.Function {
+	schema := ""
+	if len(f.Funcname) > 1 {
+		schema = strOf(f.Funcname[0])
+	}
+	return a.state.Catalog.Function(a.set.Path, schema, strOf(f.Funcname[len(f.Funcname)-1]))
 }
 
 // builtinTypes are the type names that the grammar leaves without a schema and that are PostgreSQL's own wherever no schema before

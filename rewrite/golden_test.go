@@ -264,6 +264,7 @@ func stateOn(t testing.TB, s lens.Stage, table string) *State {
 	}, members...), []*catalog.Function{
 		{Schema: "pg_catalog", Name: "upper", Scalar: true},
 		{Schema: "pg_catalog", Name: "now", Scalar: true},
+		{Schema: "other", Name: "dear", Scalar: true, Dear: true},
 		{Schema: "pg_catalog", Name: "random", Volatile: true, Scalar: true},
 		{Schema: "pg_catalog", Name: "generate_series", Scalar: true},
 		{Schema: "pg_catalog", Name: "unnest", Row: true, Scalar: true, Columns: []string{"lexeme", "positions", "weights"}},

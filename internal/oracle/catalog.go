@@ -56,7 +56,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 	}
 	rows, err := conn.Query(ctx, `
 		SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR p.proretset),
-		       coalesce(array_agg(DISTINCT a.name) FILTER (WHERE a.name IS NOT NULL), '{}'),
+		       coalesce(array_agg(DISTINCT a.name) FILTER (WHERE a.name IS NOT NULL), '{}'), bool_or(p.procost > 10000),
 		       bool_or(t.typtype = 'c' OR p.prorettype = 'record'::regtype),
 		       bool_or((t.typtype = 'c' OR p.prorettype = 'record'::regtype) AND a.name IS NULL),
 		       bool_or(t.typtype <> 'c' AND p.prorettype <> 'record'::regtype AND a.name IS NULL)
@@ -71,7 +71,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, from uint32) (*snapshot, e
 	}
 	functions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*catalog.Function, error) {
 		var f catalog.Function
-		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Columns, &f.Row, &f.Open, &f.Scalar)
+		err := row.Scan(&f.Schema, &f.Name, &f.Volatile, &f.Columns, &f.Dear, &f.Row, &f.Open, &f.Scalar)
 		return &f, err
 	})
 	if err != nil {

@@ -75,6 +75,7 @@ type Function struct {
 	Row      bool     // some overload returns a composite or anonymous record
 	Open     bool     // some overload returns one without naming its columns
 	Scalar   bool     // some overload returns another type, and does not name it
+	Dear     bool     // some overload has a COST of more than 10,000: the planner puts what costs less before it
 }
 
 // Catalog is the snapshot. It is never changed after New; all methods may be called at once from many goroutines.
@@ -181,7 +182,7 @@ func (c *Catalog) Function(path []string, schema, fn string) *Function {
 		all = &Function{
 			Schema: all.Schema, Name: fn, Volatile: all.Volatile || f.Volatile,
 			Columns: append(append([]string(nil), all.Columns...), f.Columns...), Row: all.Row || f.Row,
-			Open: all.Open || f.Open, Scalar: all.Scalar || f.Scalar,
+			Open: all.Open || f.Open, Scalar: all.Scalar || f.Scalar, Dear: all.Dear || f.Dear,
 		}
 	}
 	return all
