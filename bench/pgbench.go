@@ -22,6 +22,7 @@ type load struct {
 	protocol string // simple, extended or prepared
 	script   string // its text; "": -S
 	seconds  int
+	each     int  // transactions of each client, in the place of seconds; 0: as many as there is time for
 	log      bool // the transactions' times are wanted
 }
 
@@ -59,7 +60,12 @@ func (w *world) pgbench(ctx context.Context, l load) (done, error) {
 	if err != nil {
 		return done{}, err
 	}
-	args := []string{"-n", "-M", l.protocol, "-c", strconv.Itoa(l.clients), "-j", strconv.Itoa(min(l.clients, 2)), "-T", strconv.Itoa(l.seconds)}
+	args := []string{"-n", "-M", l.protocol, "-c", strconv.Itoa(l.clients), "-j", strconv.Itoa(min(l.clients, 2))}
+	if l.each > 0 {
+		args = append(args, "-t", strconv.Itoa(l.each))
+	} else {
+		args = append(args, "-T", strconv.Itoa(l.seconds))
+	}
 	if l.script == "" {
 		args = append(args, "-S")
 	} else {
@@ -151,9 +157,15 @@ func (w *world) costs(ctx context.Context, p *process, l load) (measures, error)
 // connecting is how many seconds more a run of many clients gets, of which the first ones go by until all are connected.
 func connecting(clients int) int { return clients / 100 }
 
-// warm runs a load for a second, unmeasured.
+// quickWarming is how many transactions of each client are a warming-up where time is short.
+const quickWarming = 20
+
+// warm runs a load for a second, or a little of it in a quick run, unmeasured.
 func (w *world) warm(ctx context.Context, l load, ps ...*process) error {
 	l.seconds = 1 + connecting(l.clients)
+	if w.opt.quick {
+		l.each = quickWarming
+	}
 	for _, p := range ps {
 		if _, err := w.costs(ctx, p, l); err != nil {
 			return err

@@ -43,6 +43,9 @@ type conn struct {
 	hold      *hold         // set while the session waits for the gate
 	wake      chan struct{} // tells fromClient, where it waits, to go on
 
+	clocking bool          // session.Client is under way
+	clocked  time.Duration // what clock has read for it; 0: nothing yet
+
 	sent  time.Time // when the client's first message since the last reply went to the server; zero: nothing is outstanding
 	looks bool      // the session has made a partition, and the transaction may not be over
 
@@ -78,7 +81,7 @@ func (c *conn) Admit(pid uint32) bool {
 // Leased says whether the proxy's lease holds: then the lenses that it has are those in force. It is called by the session, with c.mu held.
 func (c *conn) Leased() bool {
 	const registered, keyless = true, false
-	return agree.Admit(Boottime(), time.Duration(c.hub.lease.Load()), registered, keyless)
+	return agree.Admit(c.clock(), time.Duration(c.hub.lease.Load()), registered, keyless)
 }
 
 // Used counts a statement on a migrating table. It is called by the session, with c.mu held.

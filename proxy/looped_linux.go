@@ -110,6 +110,7 @@ func (x *looped) post() {
 
 // long is called by the session before something that takes long: the loop goes on without this goroutine. c.mu is held.
 func (c *conn) long() {
+	c.clocked = 0 // time goes by
 	if x := c.looped; x != nil && !x.away.Load() {
 		x.away.Store(true)
 		x.loop.leave()

@@ -120,7 +120,9 @@ func (c *conn) takeClient(data []byte) (step clientStep, ok bool) {
 			return nil
 		}
 		var err error
+		c.clocking, c.clocked = true, 0
 		step.n, err = c.session.Client(data)
+		c.clocking = false
 		step.out = c.session.ToServer()
 		if err != nil {
 			c.log.Info("a client broke the protocol; the connection is ended", zap.Error(err))

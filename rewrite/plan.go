@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"hash/maphash"
+
 	"segue/rewrite/catalog"
 	"segue/rewrite/copydata"
 	"segue/rewrite/lens"
@@ -50,6 +52,9 @@ type Plan struct {
 	lenses    []*lens.Lens // of the tables that the text uses
 	unparsed  bool         // the parser does not understand the text, which may be for a constant in it
 }
+
+// ClientText is the text that was planned, in UTF-8 where the client's encoding could be taken for that.
+func (p *Plan) ClientText() string { return p.text }
 
 type tableColumn struct{ table, column string }
 
@@ -133,11 +138,13 @@ type Settings struct {
 	Backslash bool
 
 	made string // what key gives, where Keyed has worked it out
+	hash uint64 // of made
 }
 
 // Keyed gives settings that plan faster: what tells them apart from others is worked out once. None of their fields may be changed from then on.
 func (set Settings) Keyed() Settings {
 	set.made = ""
 	set.made = set.key()
+	set.hash = maphash.String(textSeed, set.made)
 	return set
 }

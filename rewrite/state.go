@@ -51,11 +51,12 @@ type State struct {
 	names       *wordSet         // byte patterns of the names
 	templates   *cache[*template]
 	plans       *cache[*Plan] // of texts without a template, refusals among them
+	texts       *texts
 }
 
 // NewState makes the state of an epoch. A migration whose table the catalog does not have is an error.
 func NewState(epoch int64, cat *catalog.Catalog, migrations []Migration) (*State, error) {
-	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, targets: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes)}
+	s := &State{Epoch: epoch, Catalog: cat, tables: map[uint32][]int{}, targets: map[uint32][]int{}, templates: newCache[*template](cacheBytes), plans: newCache[*Plan](cacheBytes), texts: new(texts)}
 	for _, m := range migrations {
 		if m.Stage.Phase == lens.Retired {
 			continue

@@ -73,7 +73,7 @@ func BenchmarkExchange(b *testing.B) {
 			})
 		}
 		var simple []exchange
-		for i := range 100 {
+		for i := range 10_000 {
 			simple = append(simple, exchange{frames(b, wiretest.Client, `Query "`+texts[how]+strconv.Itoa(1000+i)+`"`), frames(b, wiretest.Server, oneRow)})
 		}
 		run("simple", "", simple...)

@@ -77,7 +77,8 @@ func (s *Session) bind(size int) (bool, error) {
 		}
 	}
 	if r != nil && r.noteworthy() {
-		p := &record{plan: r.plan, effect: r.effect, steps: st.list, executed: done, bind: whole}
+		p := spareRecords.Get().(*record)
+		p.plan, p.effect, p.steps, p.executed, p.bind = r.plan, r.effect, st.list, done, whole
 		p.effect.with(&st.effect)
 		if whole != nil {
 			s.holdBind(p)

@@ -66,8 +66,8 @@ func (q *queue) push(kind byte) *entry {
 		}
 		q.ring, q.first = ring, 0
 	}
-	e := q.at(q.n)
-	*e = entry{kind: kind, changes: e.changes[:0]}
+	e := q.at(q.n) // pop, and make, have left it empty but for the memory of its changes
+	e.kind = kind
 	q.n++
 	if e.firm() {
 		q.firm++

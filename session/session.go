@@ -81,6 +81,8 @@ const (
 // planner is what a session needs of package rewrite, so that tests can plan otherwise.
 type planner interface {
 	plan(st *rewrite.State, sql string, set rewrite.Settings, long func()) *rewrite.Plan
+	kept(st *rewrite.State, sql string, set *rewrite.Settings) *rewrite.Plan
+	keep(st *rewrite.State, sql string, set *rewrite.Settings, p *rewrite.Plan)
 	position(p *rewrite.Plan, server int) int
 }
 
@@ -88,6 +90,14 @@ type rewriter struct{}
 
 func (rewriter) plan(st *rewrite.State, sql string, set rewrite.Settings, long func()) *rewrite.Plan {
 	return st.PlanAside(sql, set, long)
+}
+
+func (rewriter) kept(st *rewrite.State, sql string, set *rewrite.Settings) *rewrite.Plan {
+	return st.Kept(sql, set)
+}
+
+func (rewriter) keep(st *rewrite.State, sql string, set *rewrite.Settings, p *rewrite.Plan) {
+	st.Keep(sql, set, p)
 }
 
 func (rewriter) position(p *rewrite.Plan, server int) int { return p.ClientPosition(server) }

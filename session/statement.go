@@ -65,6 +65,31 @@ func (s *Session) judge(text string, e *effect, st *steps) (v verdict, ok bool) 
 	return verdict{plan: p}, true
 }
 
+// known gives the plan of a text that was planned before under the same state and settings, and that does nothing to what the session knows. Where anything else than the gate
+// could have a say in what becomes of the text, it gives nil, and judge finds out.
+func (s *Session) known(text string) *rewrite.Plan {
+	if s.settings == nil || s.dirty || s.badVersion != "" || s.denied != nil || s.foreign || s.replication || len(s.partitions) > 0 || s.refuses() || s.probe.refusal != nil {
+		return nil
+	}
+	return s.planner.kept(s.state, text, s.settings)
+}
+
+// keep keeps a text's plan for known.
+func (s *Session) keep(text string, p *rewrite.Plan, e *effect) {
+	if p != nil && e.none() {
+		s.planner.keep(s.state, text, s.settings, p)
+	}
+}
+
+// admit asks the gate for a plan. ok is as in judge.
+func (s *Session) admit(p *rewrite.Plan) (v verdict, ok bool) {
+	if !s.gate.Admit(s.pid) {
+		s.block = OnGate
+		return verdict{}, false
+	}
+	return verdict{plan: p}, true
+}
+
 // refuses says whether the server refuses to run anything but the end of a transaction, since the transaction under way has failed.
 // Texts that are no end go to the server as they are then: it says what is wrong with them, which may also be their syntax.
 func (s *Session) refuses() bool {
@@ -117,6 +142,10 @@ func (s *Session) query(m []byte) bool {
 	case s.front.sent > 0:
 		text = behind(text, s.front.sent)
 	}
+	if p := s.known(text); p != nil {
+		v, ok := s.admit(p)
+		return ok && s.runQuery(m, text, v, &effect{}, &steps{})
+	}
 	eff := effectOf(text, s.scs == "off")
 	if n := s.frontOf(text, &eff); n > 0 {
 		s.sendFront(text, n)
@@ -128,7 +157,15 @@ func (s *Session) query(m []byte) bool {
 	if !ok {
 		return false
 	}
-	done, v2, ok := s.judgeSteps(text, &eff, &st)
+	if v.refusal == nil {
+		s.keep(text, v.plan, &eff)
+	}
+	return s.runQuery(m, text, v, &eff, &st)
+}
+
+// runQuery sends a Query, of which judge has said what becomes of it, and what running its text does. It says whether the message is dealt with.
+func (s *Session) runQuery(m []byte, text string, v verdict, eff *effect, st *steps) bool {
+	done, v2, ok := s.judgeSteps(text, eff, st)
 	if !ok {
 		return false
 	}
@@ -143,7 +180,7 @@ func (s *Session) query(m []byte) bool {
 		}
 		if may {
 			s.beginAgain(text, v.plan, done)
-			s.unsettle(eff)
+			s.unsettle(*eff)
 			s.used(v.plan)
 			for _, x := range done {
 				s.used(x.plan)
@@ -174,7 +211,7 @@ func (s *Session) query(m []byte) bool {
 		e.plan = v.plan
 	}
 	e.executed = done
-	s.unsettle(eff)
+	s.unsettle(*eff)
 	s.apply(e, st.list, v.plan)
 	s.used(v.plan)
 	for _, x := range done {
@@ -206,24 +243,49 @@ func (s *Session) parse(m []byte) bool {
 		return true
 	}
 	text := view(body)
-	eff := effectOf(text, s.scs == "off")
-	v, ok := s.judge(text, &eff, nil)
+	var (
+		eff effect
+		v   verdict
+		ok  bool
+	)
+	p := s.known(text)
+	if p != nil {
+		v, ok = s.admit(p)
+	} else {
+		eff = effectOf(text, s.scs == "off")
+		v, ok = s.judge(text, &eff, nil)
+	}
 	if !ok {
 		return false
 	}
 	if v.refusal == nil && s.texts+len(m) > s.limit {
 		v = verdict{refusal: refuseTexts(s.limit)}
 	}
+	stored := string(name)
 	if v.refusal != nil {
-		e := s.sendParse(string(name), poison, noTypes)
+		e := s.sendParse(stored, poison, noTypes)
 		e.refusal, e.always = v.refusal, v.always
 		if len(name) == 0 {
 			s.set(e, false, "", &record{gone: true}) // a Parse that fails drops the unnamed statement
 		}
 		return true
 	}
-	src := &source{text: string(body), oids: append([]byte(nil), oids...)}
-	r := &record{source: src, effect: effectOf(src.text, s.scs == "off"), plan: v.plan, sql: src.text, state: s.state}
+	if p == nil {
+		s.keep(text, v.plan, &eff)
+	}
+	both := &struct { // one piece of memory: most statements have one version
+		record
+		source
+	}{}
+	r, src := &both.record, &both.source
+	src.text, src.oids = clientText(body, v.plan), noTypes
+	if len(oids) > len(noTypes) {
+		src.oids = bytes.Clone(oids)
+	}
+	if len(eff.acts) > 0 { // whose texts are the message's
+		eff = effectOf(src.text, s.scs == "off")
+	}
+	r.source, r.effect, r.plan, r.sql, r.state = src, eff, v.plan, src.text, s.state
 	if v.asIs {
 		r.state = nil
 	}
@@ -233,7 +295,7 @@ func (s *Session) parse(m []byte) bool {
 	}
 	var e *entry
 	if r.sql != src.text {
-		e = s.sendParse(string(name), r.sql, src.oids)
+		e = s.sendParse(stored, r.sql, src.oids)
 	} else {
 		r.sql = src.text // one copy is enough
 		s.toServer.add(m)
@@ -241,6 +303,14 @@ func (s *Session) parse(m []byte) bool {
 		e = s.queue.push('P')
 	}
 	e.plan = v.plan
-	s.set(e, false, clip(string(name)), r)
+	s.set(e, false, clip(stored), r)
 	return true
+}
+
+// clientText gives the text of a Parse for a statement to keep: the copy that the plan has already, where it is one.
+func clientText(body []byte, p *rewrite.Plan) string {
+	if p != nil && p.ClientText() == view(body) {
+		return p.ClientText()
+	}
+	return string(body)
 }

@@ -33,6 +33,10 @@ func tag(epoch int64, set rewrite.Settings) string {
 	return fmt.Sprintf("/* %05d %-20.20s */", epoch%100000, strings.Join(set.Path, ","))
 }
 
+func (tagPlanner) kept(*rewrite.State, string, *rewrite.Settings) *rewrite.Plan { return nil }
+
+func (tagPlanner) keep(*rewrite.State, string, *rewrite.Settings, *rewrite.Plan) {}
+
 func (tagPlanner) position(_ *rewrite.Plan, server int) int {
 	return server - len(tag(0, rewrite.Settings{}))
 }

@@ -1,6 +1,10 @@
 package session
 
-import "segue/rewrite"
+import (
+	"sync"
+
+	"segue/rewrite"
+)
 
 // What a session knows of prepared statements and portals is kept in versions, since a client need not wait for replies: a message that
 // makes, replaces or closes one makes a new version at once, which later messages meet, and the message's entry in the queue carries
@@ -168,9 +172,11 @@ func (s *Session) endPortals() {
 	if len(s.portals) == 0 {
 		return
 	}
+	var over *record // one of them, which nothing refers to once the changes below are seen to
 	for name, r := range s.portals {
 		if !r.pending {
 			delete(s.portals, name)
+			over = r
 		}
 	}
 	for i := range s.queue.n {
@@ -180,4 +186,11 @@ func (s *Session) endPortals() {
 			}
 		}
 	}
+	if over != nil && againPlan(over.plan, over.executed) == nil { // else it is or was among those whose Binds are kept
+		*over = record{}
+		spareRecords.Put(over)
+	}
 }
+
+// spareRecords are records of portals that are over, for any session's next portal: most have one in each transaction.
+var spareRecords = sync.Pool{New: func() any { return new(record) }}
