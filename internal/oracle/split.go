@@ -104,9 +104,11 @@ func (v *Variant) splitContents(s Side) string {
 	return query + restContents(v.table())
 }
 
-// splitApart is the query for the keys of which the two tables of a split do not say the same.
-const splitApart = `SELECT coalesce(s.id, t.user_id) FROM users s FULL JOIN addresses t ON t.user_id = s.id
-	WHERE s.id IS NULL OR (s.address IS NOT NULL OR s.phone IS NOT NULL) <> (t.user_id IS NOT NULL) OR s.address IS DISTINCT FROM t.address OR s.phone IS DISTINCT FROM t.number ORDER BY 1`
+// splitApart gives the query for the keys of which the two tables of a split do not say the same.
+func splitApart(key, ref string) string {
+	return fmt.Sprintf(`SELECT coalesce(s.%[1]s, t.%[2]s)::text FROM users s FULL JOIN addresses t ON t.%[2]s = s.%[1]s
+	WHERE s.%[1]s IS NULL OR (s.address IS NOT NULL OR s.phone IS NOT NULL) <> (t.%[2]s IS NOT NULL) OR s.address IS DISTINCT FROM t.address OR s.phone IS DISTINCT FROM t.number ORDER BY 1`, key, ref)
+}
 
 // neighbours make what stands beside the table in every variant.
 func neighbours(table string) []string {

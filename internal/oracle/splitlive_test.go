@@ -62,7 +62,7 @@ func (l *splitLive) learn() {
 func (l *splitLive) again() (apart string) {
 	l.t.Helper()
 	if l.has[OldSide] && l.has[NewSide] && l.stage > lens.Backfilling {
-		for _, row := range l.ask(splitApart) {
+		for _, row := range l.ask(splitApart("id", "user_id")) {
 			apart += " key " + *row[0]
 		}
 	}

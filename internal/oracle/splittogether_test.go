@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"segue/internal/pgtest"
 	"segue/migrate"
@@ -23,78 +24,118 @@ import (
 // split are locked in different orders.
 const keys = 3
 
-// together are the statements that are made transactions of, of old and of new code; $1 is the key, and {n} a number. A transaction ends with FOR SHARE: two that went on to write what both have locked
+// together are the statements that are made transactions of, of old and of new code; $1 is the key, {k} its column in the old table and {r} the one in the new table, and {n} a number. A transaction ends with FOR SHARE: two that went on to write what both have locked
 // so would wait for each other on the application's own schema, too.
 var together = [2][]string{
 	{
-		"UPDATE users SET address = 'old {n}' WHERE id = $1",
-		"UPDATE users SET address = NULL, phone = NULL WHERE id = $1",
-		"UPDATE users SET address = address || '.', age = {n} WHERE id = $1 AND length(address) < 30",
-		"UPDATE users SET age = age + 1 WHERE id = $1",
-		"UPDATE users SET phone = '{n}' WHERE id = $1 AND address IS NOT NULL",
-		"SELECT address FROM users WHERE id = $1 FOR UPDATE",
-		"DELETE FROM users WHERE id = $1",
-		"INSERT INTO users (id, address) VALUES ($1, 'made {n}') ON CONFLICT (id) DO UPDATE SET address = EXCLUDED.address",
+		"UPDATE users SET address = 'old {n}' WHERE {k} = $1",
+		"UPDATE users SET address = NULL, phone = NULL WHERE {k} = $1",
+		"UPDATE users SET address = address || '.', age = {n} WHERE {k} = $1 AND length(address) < 30",
+		"UPDATE users SET age = age + 1 WHERE {k} = $1",
+		"UPDATE users SET phone = '{n}' WHERE {k} = $1 AND address IS NOT NULL",
+		"SELECT address FROM users WHERE {k} = $1 FOR UPDATE",
+		"DELETE FROM users WHERE {k} = $1",
+		"INSERT INTO users ({k}, address) VALUES ($1, 'made {n}') ON CONFLICT ({k}) DO UPDATE SET address = EXCLUDED.address",
 	},
 	{
-		"UPDATE addresses SET address = 'new {n}' WHERE user_id = $1",
-		"UPDATE addresses a SET number = u.age::text FROM users u WHERE u.id = a.user_id AND u.id = $1 AND u.age IS NOT NULL",
-		"UPDATE addresses SET address = 'x {n}' WHERE user_id = $1 AND address LIKE 'old%'",
-		"UPDATE addresses SET number = '{n}' WHERE user_id IN (SELECT id FROM users WHERE id = $1)",
-		"DELETE FROM addresses WHERE user_id = $1",
-		"INSERT INTO addresses (user_id, address) SELECT id, 'new {n}' FROM users WHERE id = $1 ON CONFLICT (user_id) DO UPDATE SET address = EXCLUDED.address",
-		"INSERT INTO addresses (user_id, address) SELECT id, 'new {n}' FROM users WHERE id = $1 ON CONFLICT DO NOTHING",
-		"MERGE INTO addresses USING (SELECT id FROM users WHERE id = $1) u ON u.id = user_id WHEN MATCHED AND address LIKE 'new%' THEN DELETE WHEN MATCHED THEN UPDATE SET address = 'merged {n}'",
-		"SELECT address FROM addresses WHERE user_id = $1 FOR UPDATE",
-		"SELECT * FROM addresses a JOIN users u ON u.id = a.user_id WHERE u.id = $1 FOR SHARE OF a",
-		"SELECT user_id FROM addresses WHERE user_id = $1 ORDER BY address LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
-		"UPDATE users SET age = {n} WHERE id = $1",
-		"DELETE FROM users WHERE id = $1",
-		"INSERT INTO users (id) VALUES ($1) ON CONFLICT DO NOTHING",
+		"UPDATE addresses SET address = 'new {n}' WHERE {r} = $1",
+		"UPDATE addresses a SET number = u.age::text FROM users u WHERE u.{k} = a.{r} AND u.{k} = $1 AND u.age IS NOT NULL",
+		"UPDATE addresses SET address = 'x {n}' WHERE {r} = $1 AND address LIKE 'old%'",
+		"UPDATE addresses SET number = '{n}' WHERE {r} IN (SELECT {k} FROM users WHERE {k} = $1)",
+		"DELETE FROM addresses WHERE {r} = $1",
+		"INSERT INTO addresses ({r}, address) SELECT {k}, 'new {n}' FROM users WHERE {k} = $1 ON CONFLICT ({r}) DO UPDATE SET address = EXCLUDED.address",
+		"INSERT INTO addresses ({r}, address) SELECT {k}, 'new {n}' FROM users WHERE {k} = $1 ON CONFLICT DO NOTHING",
+		"MERGE INTO addresses USING (SELECT {k} FROM users WHERE {k} = $1) u ON u.{k} = {r} WHEN MATCHED AND address LIKE 'new%' THEN DELETE WHEN MATCHED THEN UPDATE SET address = 'merged {n}'",
+		"SELECT address FROM addresses WHERE {r} = $1 FOR UPDATE",
+		"SELECT * FROM addresses a JOIN users u ON u.{k} = a.{r} WHERE u.{k} = $1 FOR SHARE OF a",
+		"SELECT {r} FROM addresses WHERE {r} = $1 ORDER BY address LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
+		"UPDATE users SET age = {n} WHERE {k} = $1",
+		"DELETE FROM users WHERE {k} = $1",
+		"INSERT INTO users ({k}) VALUES ($1) ON CONFLICT DO NOTHING",
 	},
+}
+
+// keyedBy is a split of users by a key that is not the primary key, whose new table has a key of its own besides.
+func keyedBy(typ, foreign string) *lens.Definition {
+	return &lens.Definition{Name: "users_by_code", Table: lens.TableName{Schema: "public", Name: "users"}, SplitTable: &lens.SplitTable{
+		To: lens.TableName{Schema: "public", Name: "addresses"}, Key: map[string]string{"code": "user_code"}, Columns: map[string]string{"address": "address", "phone": "number"},
+		Create: "CREATE TABLE public.addresses (id bigserial PRIMARY KEY, user_code " + typ + " NOT NULL UNIQUE REFERENCES public.users (code) " + foreign + ", address varchar(40), number text)",
+	}}
+}
+
+// keyedTable gives the statements that make the table that it splits.
+func keyedTable(typ, keys string) []string {
+	return []string{
+		"CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, address varchar(40), code " + typ + " NOT NULL UNIQUE, phone text, age int)",
+		"INSERT INTO users (code, address) SELECT k, 'seed' FROM unnest('" + keys + "'::" + typ + "[]) k",
+	}
 }
 
 // TestSplitTogether has clients of old and new code write the same few rows through proxies at once, in transactions of up to three statements. None may end in a deadlock, since the tables'
 // rows are locked in one order; and at the end the tables must say the same.
 func TestSplitTogether(t *testing.T) {
-	for _, v := range []*Variant{&Cascading, &Referring} {
-		t.Run(v.Name, func(t *testing.T) {
+	number := func(key int) any { return key }
+	const uuids = "{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002,00000000-0000-0000-0000-000000000003}"
+	for _, c := range []struct {
+		name, key, ref string
+		tables         []string
+		def            *lens.Definition
+		value          func(key int) any
+		turns          int
+	}{
+		{Cascading.Name, "id", "user_id", tablesOf(&Cascading), Cascading.Definition(), number, 120},
+		{Referring.Name, "id", "user_id", tablesOf(&Referring), Referring.Definition(), number, 120},
+		{"text", "code", "user_code", keyedTable("text", "{k1,k2,k3}"), keyedBy("text", "ON DELETE CASCADE"), func(key int) any { return fmt.Sprint("k", key) }, 40},
+		{"uuid", "code", "user_code", keyedTable("uuid", uuids), keyedBy("uuid", ""), func(key int) any { return pgtype.UUID{Bytes: [16]byte{15: byte(key)}, Valid: true} }, 40},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			ctx := context.Background()
-			direct, connect, _ := splitSwitched(t, v)
+			direct, connect, _ := switchedTo(t, c.tables, c.def)
 			var done sync.WaitGroup
 			for i := range 6 {
 				side := Side(i % 2)
 				conn := connect(side)
 				rnd := rand.New(rand.NewPCG(7, uint64(i)))
 				done.Go(func() {
-					for n := range 120 {
-						if err := oneTogether(ctx, conn, rnd, side, n); err != nil {
+					for n := range c.turns {
+						text := strings.NewReplacer("{k}", c.key, "{r}", c.ref, "{n}", fmt.Sprint(n))
+						if err := oneTogether(ctx, conn, rnd, side, text, c.value); err != nil {
 							t.Errorf("%s code, transaction %d: %v", side, n, err)
 						}
 					}
 				})
 			}
 			done.Wait()
-			agreeing(t, direct)
+			agreeingBy(t, direct, c.key, c.ref)
 		})
 	}
+}
+
+// tablesOf gives the statements that make a variant's tables, with its rows, before it is split.
+func tablesOf(v *Variant) []string {
+	return append(v.splitTables(OldSide), v.splitSeed(false, false)...)
 }
 
 // splitSwitched starts a split and brings it to switch-reads. It gives a connection to the database itself, and what connects code of a side to a proxy.
 func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(version any) *pgx.Conn, l *liveWorld) {
 	t.Helper()
+	return switchedTo(t, tablesOf(v), v.Definition())
+}
+
+func switchedTo(t *testing.T, tables []string, def *lens.Definition) (direct *pgx.Conn, connect func(version any) *pgx.Conn, l *liveWorld) {
+	t.Helper()
 	ctx := context.Background()
 	name := pgtest.Database(t)
 	direct = pgtest.Connect(t, pgtest.Shared().DSN(name))
-	pgtest.Exec(t, direct, append(v.splitTables(OldSide), v.splitSeed(false, false)...)...)
+	pgtest.Exec(t, direct, tables...)
 	addr, control := startProxy(t, pgtest.Shared().DSN(name))
 	l = &liveWorld{t: t, control: control}
 	to := lens.SwitchReads
-	if err := control.Start(ctx, v.Definition(), proxy.StartOptions{}); err != nil {
+	if err := control.Start(ctx, def, proxy.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	l.settle(func(ms []migrate.MigrationStatus) bool { return len(ms) == 1 && ms[0].Phase == lens.DualWrite })
-	if err := control.Advance(ctx, v.Definition().Name, proxy.AdvanceOptions{To: &to}); err != nil {
+	if err := control.Advance(ctx, def.Name, proxy.AdvanceOptions{To: &to}); err != nil {
 		t.Fatal(err)
 	}
 	l.settle(func(ms []migrate.MigrationStatus) bool { return ms[0].Phase == to })
@@ -107,16 +148,21 @@ func splitSwitched(t *testing.T, v *Variant) (direct *pgx.Conn, connect func(ver
 // agreeing fails the test where the two tables do not say the same.
 func agreeing(t *testing.T, direct *pgx.Conn) {
 	t.Helper()
-	rows, err := direct.Query(context.Background(), splitApart)
+	agreeingBy(t, direct, "id", "user_id")
+}
+
+func agreeingBy(t *testing.T, direct *pgx.Conn, key, ref string) {
+	t.Helper()
+	rows, err := direct.Query(context.Background(), splitApart(key, ref))
 	if err != nil {
 		t.Fatal(err)
 	}
-	apart, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	apart, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(apart) > 0 {
-		t.Errorf("of the keys %d the tables do not say the same", apart)
+		t.Errorf("of the keys %q the tables do not say the same", apart)
 	}
 }
 
@@ -174,18 +220,18 @@ func swap(ctx context.Context, conn *pgx.Conn, level, sql string) (int64, error)
 }
 
 // oneTogether runs one transaction. What the schema forbids is no error: a key that is gone, or has a row that refers to it.
-func oneTogether(ctx context.Context, conn *pgx.Conn, rnd *rand.Rand, side Side, n int) error {
+func oneTogether(ctx context.Context, conn *pgx.Conn, rnd *rand.Rand, side Side, text *strings.Replacer, value func(key int) any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	key := 1 + rnd.IntN(keys)
+	key := value(1 + rnd.IntN(keys))
 	for range 1 + rnd.IntN(3) {
 		sql := together[side][rnd.IntN(len(together[side]))]
 		began := time.Now()
-		if _, err := tx.Exec(ctx, strings.ReplaceAll(sql, "{n}", fmt.Sprint(n)), pgx.QueryExecModeExec, key); err != nil {
+		if _, err := tx.Exec(ctx, text.Replace(sql), pgx.QueryExecModeExec, key); err != nil {
 			var pg *pgconn.PgError
 			if errors.As(err, &pg) && (pg.Code == "23503" || pg.Code == "23505") {
 				break
