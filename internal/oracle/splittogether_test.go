@@ -223,7 +223,8 @@ func swap(ctx context.Context, conn *pgx.Conn, level, sql string) (int64, error)
 func oneTogether(ctx context.Context, conn *pgx.Conn, rnd *rand.Rand, side Side, text *strings.Replacer, value func(key int) any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tx, err := conn.Begin(ctx)
+	level := levels[rnd.IntN(len(levels))]
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: level})
 	if err != nil {
 		return err
 	}
@@ -236,16 +237,28 @@ func oneTogether(ctx context.Context, conn *pgx.Conn, rnd *rand.Rand, side Side,
 			if errors.As(err, &pg) && (pg.Code == "23503" || pg.Code == "23505") {
 				break
 			}
-			return errors.Join(fmt.Errorf("%s, after %s: %w", sql, time.Since(began), err), tx.Rollback(ctx))
+			if back := tx.Rollback(ctx); back != nil || tooLate(err, level) {
+				return back
+			}
+			return fmt.Errorf("at %s, %s, after %s: %w", level, sql, time.Since(began), err)
 		}
 		if strings.Contains(sql, "FOR SHARE") {
 			break
 		}
 	}
-	if err := tx.Commit(ctx); err != nil && !errors.Is(err, pgx.ErrTxCommitRollback) {
+	if err := tx.Commit(ctx); err != nil && !errors.Is(err, pgx.ErrTxCommitRollback) && !tooLate(err, level) {
 		return err
 	}
 	return nil
+}
+
+// levels are what a transaction of TestSplitTogether is begun at: most often as most are.
+var levels = []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.ReadCommitted, pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable}
+
+// tooLate says that PostgreSQL has taken a transaction back whose snapshot is too old for what it was to do.
+func tooLate(err error, level pgx.TxIsoLevel) bool {
+	var pg *pgconn.PgError
+	return level != pgx.ReadCommitted && errors.As(err, &pg) && pg.Code == "40001"
 }
 
 // TestSplitBesideOthers renames a column of a table that is being split, to its end: code of each version, and of one that knows the split and not the rename, works meanwhile, and
