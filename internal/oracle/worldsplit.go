@@ -18,6 +18,7 @@ type splitting struct {
 	table  string      // the old one
 	target *worldTable // its first columns are the key
 	key    []string    // of the old table
+	unique bool        // the new table has no primary key: its key is UNIQUE
 	refers string      // what its foreign key says, "" where it has none
 	checks [2][]string // constraints of the columns that move, by side, as SQL
 }
@@ -84,7 +85,7 @@ func newSplitWorld(ch *choices) *World {
 	at := slices.IndexFunc(first.Columns, func(c *worldColumn) bool { return first.second == c.Name })
 	for r := range first.Rows {
 		if at >= 0 {
-			first.Rows[r][at] = w.Changes[0].split.keyOf(r + 1)[1]
+			first.Rows[r][at] = partOf(r + 1)
 		}
 	}
 	return w
@@ -95,8 +96,11 @@ func (s *splitting) keyOf(id int) []string {
 	if len(s.key) == 1 {
 		return []string{fmt.Sprint(id)}
 	}
-	return []string{fmt.Sprint(id), fmt.Sprint(1 + id%2)}
+	return []string{fmt.Sprint(id), partOf(id)}
 }
+
+// partOf is what the row with that id has in the second column of the old table's primary key.
+func partOf(id int) string { return fmt.Sprint(1 + id%2) }
 
 // foreign are the foreign keys that a new table may have to the old one.
 var foreign = []string{"ON DELETE CASCADE ON UPDATE CASCADE", "", "ON DELETE NO ACTION", "ON DELETE RESTRICT ON UPDATE RESTRICT", "ON DELETE CASCADE"}
@@ -113,9 +117,10 @@ func (w *World) split(ch *choices, t *worldTable, n *namer, odd bool) {
 	if odd && ch.often(2) {
 		sp.target.Name = oddTables[2]
 	}
-	if t.second != "" {
+	if t.second != "" && !ch.often(3) { // else by a key that is unique, and not the primary key
 		sp.key = append(sp.key, t.second)
 	}
+	sp.unique = ch.often(4)
 	own := &namer{ch: ch, odd: odd, used: []string{"user_id", "part"}}
 	pattern := &lens.SplitTable{To: lens.TableName{Schema: "public", Name: sp.target.Name}, Key: map[string]string{}, Columns: map[string]string{}}
 	for i, k := range sp.key {
@@ -186,7 +191,7 @@ func (s *splitting) create() string {
 	for _, c := range s.target.Columns {
 		parts = append(parts, c.declare(c.Name))
 	}
-	parts = append(append(parts, s.checks[NewSide]...), "PRIMARY KEY ("+quoted(s.target.key())+")")
+	parts = append(append(parts, s.checks[NewSide]...), map[bool]string{false: "PRIMARY KEY", true: "UNIQUE"}[s.unique]+" ("+quoted(s.target.key())+")")
 	if c := s.target.of; c.Unique {
 		parts = append(parts, "CONSTRAINT one_value_new UNIQUE ("+catalog.QuoteIdent(c.Columns[NewSide][0].Name)+")")
 	}
