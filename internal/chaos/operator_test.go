@@ -242,14 +242,17 @@ func (o *operator) arm(s *slot) bool {
 func (o *operator) disarm(ctx context.Context, s *slot, stopped, down time.Duration) {
 	defer s.turn.Unlock()
 	defer s.calm()
-	_ = os.Remove(s.armed()) // it may have fired
 	p := s.process()
-	if b, err := os.ReadFile(s.fired()); err == nil {
+	if os.Remove(s.armed()) != nil { // it has fired, or is about to say so
+		b, err := os.ReadFile(s.fired())
+		for err != nil && p.alive() && sleep(ctx, time.Millisecond) {
+			b, err = os.ReadFile(s.fired())
+		}
 		action, point, _ := strings.Cut(string(b), " ")
 		o.w.count(action + " at a boundary")
 		o.w.count(action + " at: " + strings.TrimRight(point, "\n"))
 		if action == "stop" {
-			sleep(ctx, stopped)
+			sleep(ctx, 100*time.Millisecond+stopped) // it says so just before
 			p.signal(syscall.SIGCONT)
 		}
 		_ = os.Remove(s.fired()) // it is there
