@@ -14,7 +14,7 @@ func (k *keeper) storeBehind(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `UPDATE segue.session SET behind = CASE WHEN pid = ANY ($2) THEN $3::bigint END
 		WHERE proxy = $1 AND (behind IS NOT NULL OR pid = ANY ($2))`, k.id, toInt4(k.behind), k.state.Epoch)
 	k.over = nil
-	if err != nil || len(k.behind) == 0 {
+	if err != nil || len(k.behind) == 0 || k.c.standby != nil {
 		k.missing = nil
 		return err
 	}
@@ -115,6 +115,9 @@ func behindSessions(ctx context.Context, q queryer, proxyID string, epoch int64)
 
 // keeping says what keeps a live proxy from acknowledging; with terminate, it ends that.
 func (w *work) keeping(ctx context.Context, m member, epoch int64, terminate bool) (string, error) {
+	if m.standby != "" {
+		return w.keepingStandby(ctx, m, terminate)
+	}
 	blockers, err := behindSessions(ctx, w.conn, m.id, epoch)
 	if err != nil {
 		return "", err
@@ -169,7 +172,7 @@ func lockHolders(ctx context.Context, q queryer, table uint32) ([]blocker, error
 
 // BlockerStatus is something that keeps a change waiting.
 type BlockerStatus struct {
-	Why         string  `json:"why"`         // "epoch": a transaction runs under the epoch before; "lock": it holds a lock on the table; "prepared": as both, by a prepared transaction; "proxy": it has not acknowledged; "lease": its lease runs out
+	Why         string  `json:"why"`         // "epoch": a transaction runs under the epoch before; "lock": it holds a lock on the table; "prepared": as both, by a prepared transaction; "proxy": it has not acknowledged; "lease": its lease runs out; "standby": the standby that it has sessions at has not replayed the epoch
 	Proxy       string  `json:"proxy"`       // its id; "" where it is none's
 	Host        string  `json:"host"`        // the proxy's
 	PID         int32   `json:"pid"`         // of the server session; 0 where it is not one's
@@ -179,6 +182,7 @@ type BlockerStatus struct {
 	State       string  `json:"state"`       // as pg_stat_activity has it
 	Statement   string  `json:"statement"`   // the kind of its last statement, such as UPDATE
 	Prepared    string  `json:"prepared"`    // the prepared transaction's identifier
+	Standby     string  `json:"standby"`     // the address of the standby that it is about; "" where it is the primary
 }
 
 func (b blocker) status(why string) BlockerStatus {
@@ -220,12 +224,19 @@ func blockedBy(ctx context.Context, q queryer, m *migration, settled int64, wait
 // unacknowledged lists the proxies that have not acknowledged an epoch, each with the transactions that keep it.
 func unacknowledged(ctx context.Context, q queryer, epoch int64) ([]BlockerStatus, error) {
 	var out []BlockerStatus
-	late, err := collect(ctx, q, "SELECT id::text, host, clock_timestamp() > renewed_at + make_interval(secs => lease) FROM segue.proxy WHERE ack < $1 ORDER BY joined_at, id", func(row pgx.CollectableRow) (b BlockerStatus, err error) {
+	keeps := map[string][]BlockerStatus{} // at standbys
+	late, err := collect(ctx, q, "SELECT id::text, host, clock_timestamp() > renewed_at + make_interval(secs => lease), COALESCE(standby, ''), COALESCE(keeps, '[]') FROM segue.proxy WHERE ack < $1 ORDER BY joined_at, id", func(row pgx.CollectableRow) (b BlockerStatus, err error) {
 		var over bool
-		err = row.Scan(&b.Proxy, &b.Host, &over)
+		var told []BlockerStatus
+		err = row.Scan(&b.Proxy, &b.Host, &over, &b.Standby, &told)
 		b.Why, b.AgeSeconds = "proxy", -1
 		if over {
 			b.Why = "lease"
+		} else if b.Standby != "" {
+			for _, k := range told {
+				k.Proxy, k.Host = b.Proxy, b.Host
+				keeps[b.Proxy] = append(keeps[b.Proxy], k)
+			}
 		}
 		return b, err
 	}, epoch)
@@ -233,6 +244,14 @@ func unacknowledged(ctx context.Context, q queryer, epoch int64) ([]BlockerStatu
 		return nil, fmt.Errorf("reading the proxies: %w", err)
 	}
 	for _, p := range late {
+		if told := keeps[p.Proxy]; len(told) > 0 {
+			out = append(out, told...)
+			continue
+		}
+		if p.Standby != "" {
+			out = append(out, p)
+			continue
+		}
 		sessions, err := behindSessions(ctx, q, p.Proxy, epoch)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"golang.org/x/sys/unix"
+
+	"segue/migrate/agree"
 )
 
 // applicationName marks the control connections in pg_stat_activity, so that they are not taken for sessions that bypass the proxies.
@@ -117,24 +119,30 @@ func (c *Controller) dial(ctx context.Context, handler func(*pgconn.PgConn) ctxw
 	if err != nil {
 		return nil, fmt.Errorf("opening the control connection: %w; see that the server runs and that the control connection's string is right", err)
 	}
-	// session_replication_role is a superuser's setting: who may not set it has it at its default unless the database says otherwise.
-	text := settings
-	var super bool
-	if err := conn.QueryRow(ctx, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&super); err != nil {
-		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
+	history := agree.History{}
+	if err = setUp(ctx, conn); err == nil {
+		history, err = readHistory(ctx, conn)
 	}
-	if !super {
-		text = strings.Replace(text, "SET session_replication_role = DEFAULT;\n", "", 1)
-	}
-	if _, err := conn.Exec(ctx, text); err != nil {
-		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
-	}
-	history, err := readHistory(ctx, conn)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setting up the control connection: %w", err), closeConn(conn))
 	}
 	conn.PgConn().CustomData()[historyKey] = history
 	return conn, nil
+}
+
+// setUp makes a session what this package's statements rely on.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
+	// session_replication_role is a superuser's setting: who may not set it has it at its default unless the database says otherwise.
+	text := settings
+	var super bool
+	if err := conn.QueryRow(ctx, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&super); err != nil {
+		return err
+	}
+	if !super {
+		text = strings.Replace(text, "SET session_replication_role = DEFAULT;\n", "", 1)
+	}
+	_, err := conn.Exec(ctx, text)
+	return err
 }
 
 // closeConn says goodbye, whatever has become of the caller's context.

@@ -84,6 +84,8 @@ type Controller struct {
 	doubted atomic.Bool                // the place's connection may be another server's than new ones
 
 	servers servers
+
+	standby *standby // where sessions are that this is the place of; nil: at the primary
 }
 
 var _ proxy.Control = (*Controller)(nil)
@@ -104,16 +106,21 @@ func Open(ctx context.Context, opt Options) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := newController(opt, base)
+	if err := c.side.do(ctx, func(conn *pgx.Conn) error { return createState(ctx, conn) }); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func newController(opt Options, base *pgx.ConnConfig) *Controller {
 	c := &Controller{
 		opt: opt, log: opt.Log, base: base, seen: newObserver(), servers: servers{turn: make(chan struct{}, 1)}, running: map[string]*work{},
 		pids: map[uint32]bool{}, gone: map[uint32]bool{}, wake: make(chan struct{}, 1),
 	}
 	c.registers, c.side = newLink(c.connect), newLink(c.connect)
 	c.works, c.stopWorks = context.WithCancel(context.Background())
-	if err := c.side.do(ctx, func(conn *pgx.Conn) error { return createState(ctx, conn) }); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
+	return c
 }
 
 // Close ends the work under way, where it stands, and all connections. Any proxy can go on with the work.

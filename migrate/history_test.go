@@ -69,7 +69,7 @@ func TestFormats(t *testing.T) {
 	p.bring(lens.DualWrite)
 	p.end()
 	made := e.value("SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable, ', ' ORDER BY table_name, column_name) FROM information_schema.columns WHERE table_schema = 'segue'")
-	e.exec("ALTER TABLE segue.epoch DROP writer, DROP system, DROP timeline, DROP branch, DROP moved_at", "ALTER TABLE segue.proxy DROP format, DROP pids, DROP latency", "ALTER TABLE segue.migration DROP paused, DROP max_rows, DROP scanned", "ALTER TABLE segue.session DROP behind",
+	e.exec("ALTER TABLE segue.epoch DROP writer, DROP system, DROP timeline, DROP branch, DROP moved_at", "ALTER TABLE segue.proxy DROP format, DROP pids, DROP latency, DROP standby, DROP standby_host, DROP keeps", "ALTER TABLE segue.migration DROP paused, DROP max_rows, DROP scanned", "ALTER TABLE segue.session DROP behind",
 		"ALTER TABLE segue.event DROP actor", "UPDATE segue.epoch SET format = 4")
 	q := e.proxy(0)
 	e.want("SELECT format FROM segue.epoch", fmt.Sprint(format))

@@ -43,7 +43,8 @@ func (c *Controller) Join(ctx context.Context) (*rewrite.State, error) {
 	}
 	p, err := c.join(ctx, conn, nil)
 	if err == nil {
-		p.Applied(p.Mark) // a proxy that begins has no sessions under any other epoch
+		p.Loaded(p.state.mark)
+		p.Applied(p.state.mark) // a proxy that begins has no sessions under any other epoch
 		_, err = p.acknowledge(ctx)
 	}
 	if err != nil {
@@ -76,7 +77,7 @@ func (c *Controller) join(ctx context.Context, conn *pgx.Conn, before *place) (*
 	}
 	var err error
 	var sent time.Duration
-	p.state, err = readState(ctx, conn, loaded{}, func(tx pgx.Tx) error {
+	take := func(tx pgx.Tx) error {
 		sent = proxy.Boottime()
 		if _, err := tx.Exec(ctx, "SELECT FROM segue.epoch FOR SHARE"); err != nil {
 			return err
@@ -84,14 +85,21 @@ func (c *Controller) join(ctx context.Context, conn *pgx.Conn, before *place) (*
 		if _, err := tx.Exec(ctx, "DELETE FROM segue.proxy WHERE id = $1", former); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO segue.proxy (id, host, build, ack, lease, format) VALUES ($1, $2, $3, 0, $4, $5)",
-			p.id, c.opt.Host, c.opt.Build, c.opt.Lease.Seconds(), format)
+		_, err := tx.Exec(ctx, "INSERT INTO segue.proxy (id, host, build, ack, lease, format, standby, standby_host) VALUES ($1, $2, $3, 0, $4, $5, NULLIF($6, ''), NULLIF($7, ''))",
+			p.id, c.opt.Host, c.opt.Build, c.opt.Lease.Seconds(), format, c.standby.at(), c.standby.name())
 		return err
-	})
+	}
+	if c.standby == nil {
+		p.state, err = readState(ctx, conn, loaded{}, take)
+		p.Place = agree.Join(p.state.mark, sent, c.opt.Lease)
+	} else {
+		var floor agree.Mark
+		p.state, floor, err = c.follow(ctx, conn, take)
+		p.Place = agree.Follow(floor, sent, c.opt.Lease)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("joining the proxies: %w", err)
 	}
-	p.Place = agree.Join(p.state.mark, sent, c.opt.Lease)
 	c.log.Info("joined the proxies", zap.String("proxy", p.id), zap.Int64("epoch", p.state.Epoch))
 	return p, nil
 }
@@ -111,20 +119,38 @@ func (p *place) acknowledge(ctx context.Context) (agree.Next, error) {
 
 // Run keeps the lease until ctx ends.
 func (c *Controller) Run(ctx context.Context, host proxy.Host) error {
-	c.mu.Lock()
-	p := c.place
-	c.mu.Unlock()
-	if p == nil {
-		return errors.New("keeping the lease: this proxy has not joined; call Join first")
+	k, err := c.newKeeper(host)
+	if err != nil {
+		return err
 	}
-	k := &keeper{c: c, host: host, place: p}
-	p.taken = true // there are no sessions yet
+	if err := k.run(ctx); err != nil {
+		return errors.Join(err, k.leave())
+	}
+	return k.leave()
+}
+
+func (c *Controller) newKeeper(host proxy.Host) (*keeper, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.place == nil {
+		return nil, errors.New("keeping the lease: this proxy has not joined; call Join first")
+	}
+	return &keeper{c: c, host: host, place: c.place}, nil
+}
+
+// run keeps the lease until ctx ends; of a place at a standby, also until there is none there any more, with an error.
+func (k *keeper) run(ctx context.Context) error {
+	c := k.c
+	k.taken = true // there are no sessions yet
 	k.apply()
 	retry := backoff{next: 50 * time.Millisecond, longest: max(c.opt.Lease/4, 50*time.Millisecond)}
 	for ctx.Err() == nil {
 		err := k.keep(ctx, &retry)
 		if ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, errNoStandby) {
+			return err
 		}
 		c.log.Warn("the control connection failed; it is being opened anew", zap.Error(err))
 		if k.conn != nil && k.conn.IsClosed() {
@@ -137,7 +163,7 @@ func (c *Controller) Run(ctx context.Context, host proxy.Host) error {
 			break
 		}
 	}
-	return k.leave()
+	return nil
 }
 
 // keeper is Run's own: one goroutine's.
@@ -152,6 +178,7 @@ type keeper struct {
 	behind   []uint32         // server sessions that keep the state from being applied, as last told
 	missing  []int32          // of those, the ones that the server did not have
 	over     []uint32         // of those, the ones that it did not have the time before either
+	look     time.Duration    // when the standby is to be looked at next
 }
 
 // tellBehind is how often a proxy that cannot acknowledge yet renews, and with it tells what keeps it.
@@ -164,7 +191,8 @@ const keepUsage = 10_000
 func (k *keeper) apply() {
 	c, this := k.c, reached{k.id, k.state.mark}
 	k.Loaded(this.mark)
-	c.planned.Store(&this.mark)
+	at := k.Mark
+	c.planned.Store(&at)
 	k.host.Apply(k.state.State, func(int64) {
 		c.reached.Store(&this)
 		c.poke()
@@ -198,6 +226,11 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 			due = k.Sent + c.opt.Lease/4
 			retry.next = 50 * time.Millisecond
 		}
+		if c.standby != nil && proxy.Boottime() >= k.look {
+			if err := k.limited(ctx, k.lookAtStandby); err != nil {
+				return err
+			}
+		}
 		if err := k.limited(ctx, k.acknowledge); err != nil {
 			return err
 		}
@@ -211,10 +244,14 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 		if c.doubted.Swap(false) { // another connection will show which server there is now
 			return errors.Join(errElsewhere, closeConn(k.conn))
 		}
-		if k.Acked != k.state.Epoch { // what keeps it is to be seen soon
+		if k.Acked != k.Mark.Epoch { // what keeps it is to be seen soon
 			due = min(due, k.Sent+tellBehind)
 		}
-		told, err := k.wait(ctx, due)
+		wake := due
+		if c.standby != nil {
+			wake = min(due, k.look)
+		}
+		told, err := k.wait(ctx, wake)
 		if err != nil {
 			return err
 		}
@@ -264,6 +301,7 @@ func (k *keeper) renew(ctx context.Context) error {
 	var row agree.Row
 	var found bool
 	var acked int64
+	keeps := k.keeps(ctx)
 	err := inTx(ctx, k.conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var at time.Time
 		var err error
@@ -274,8 +312,8 @@ func (k *keeper) renew(ctx context.Context) error {
 			return err
 		}
 		k.count() // after the time of the renewal, so that all uses before it are told with it
-		switch err := tx.QueryRow(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3, pids = $4, latency = $5 WHERE id = $1 RETURNING ack",
-			k.id, at, k.sessions, toInt4(k.pids), k.latency).Scan(&acked); {
+		switch err := tx.QueryRow(ctx, "UPDATE segue.proxy SET renewals = renewals + 1, renewed_at = $2, sessions = $3, pids = $4, latency = $5, keeps = $6 WHERE id = $1 RETURNING ack",
+			k.id, at, k.sessions, k.here(), k.latency, keeps).Scan(&acked); {
 		case err == nil:
 			found = true
 		case !errors.Is(err, pgx.ErrNoRows):
@@ -300,6 +338,21 @@ func (k *keeper) renew(ctx context.Context) error {
 		return k.rejoin(ctx)
 	}
 	k.lease()
+	if c.standby != nil {
+		at := k.Mark
+		c.planned.Store(&at)
+		k.look = 0 // what it shows is to be compared with what the primary has
+	} else if err := k.reload(ctx, next); err != nil {
+		return err
+	}
+	if err := c.flushGone(ctx); err != nil {
+		return err
+	}
+	return k.observe(ctx)
+}
+
+// reload brings the state up to date with the primary's.
+func (k *keeper) reload(ctx context.Context, next agree.Next) error {
 	print, err := fingerprint(ctx, k.conn)
 	if err != nil {
 		return err
@@ -312,10 +365,15 @@ func (k *keeper) renew(ctx context.Context) error {
 		k.state = state
 		k.apply()
 	}
-	if err := c.flushGone(ctx); err != nil {
-		return err
+	return nil
+}
+
+// here gives the server sessions that are the primary's: a standby numbers its own.
+func (k *keeper) here() []int32 {
+	if k.c.standby != nil {
+		return []int32{}
 	}
-	return k.observe(ctx)
+	return toInt4(k.pids)
 }
 
 // count takes over what the host has counted.
@@ -330,7 +388,11 @@ func (k *keeper) count() {
 
 // lease tells the host until when it holds; what is held because there was none is told by rejoin.
 func (k *keeper) lease() {
-	if until := k.Until(); until > 0 {
+	until := k.Until()
+	if s := k.c.standby; s != nil {
+		until = min(until, s.seen+k.Lease)
+	}
+	if until > 0 {
 		k.host.Lease(until)
 	}
 }

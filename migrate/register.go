@@ -37,7 +37,7 @@ func (c *Controller) Register(ctx context.Context, pids []uint32) error {
 			c.pids[pid] = true // before it is stored: a new place takes it along
 		}
 		c.pidMu.Unlock()
-		stored, err = collect(ctx, conn, registerSQL, pgx.RowTo[int32], id, toInt4(pids))
+		stored, err = c.register(ctx, conn, id, pids)
 		return err
 	}
 	err := c.registers.do(ctx, register)
@@ -56,11 +56,22 @@ func (c *Controller) Register(ctx context.Context, pids []uint32) error {
 	}
 	for _, pid := range pids {
 		if !slices.Contains(stored, int32(pid)) {
+			if c.standby != nil {
+				return fmt.Errorf("the standby at %s does not have the server session %d: it has ended, or that address is one of several servers: name each by an address of its own", c.standby.addr, pid)
+			}
 			// It has ended; or a pooler stands in between, whose sessions have PIDs of its own; or it is another server's.
 			return c.sameServers(ctx)
 		}
 	}
 	return nil
+}
+
+// register stores PIDs, and gives those that it has stored.
+func (c *Controller) register(ctx context.Context, conn *pgx.Conn, id string, pids []uint32) ([]int32, error) {
+	if c.standby != nil {
+		return c.registerAtStandby(ctx, conn, id, pids)
+	}
+	return collect(ctx, conn, registerSQL, pgx.RowTo[int32], id, toInt4(pids))
 }
 
 // errElsewhere says that two connections reach different servers, or one server before and after it went back to an earlier state.
@@ -134,7 +145,7 @@ func (c *Controller) registerAll(ctx context.Context) error {
 		}
 		clear(c.gone) // they were another place's
 		c.pidMu.Unlock()
-		_, err := conn.Exec(ctx, registerSQL, c.self(), toInt4(pids))
+		_, err := c.register(ctx, conn, c.self(), pids)
 		return err
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // format is the version of what is stored in schema segue. A build refuses what a newer one has made.
-const format = 5
+const format = 6
 
 // stateDDL makes the durable state. The tables are the control role's alone; what applications need of the schema is to call the guards and what converts values.
 const stateDDL = `
@@ -80,7 +80,10 @@ CREATE TABLE segue.proxy (
 	latency    jsonb,                      -- what its clients' statements took between the last two renewals
 	format     integer NOT NULL DEFAULT 4, -- of the state that its build knows
 	joined_at  timestamptz NOT NULL DEFAULT now(),
-	renewed_at timestamptz NOT NULL DEFAULT now()
+	renewed_at timestamptz NOT NULL DEFAULT now(),
+	standby      text,                     -- the address of the standby that its sessions are at; null: they are at the primary
+	standby_host text,                     -- and the name that goes with it
+	keeps        jsonb                     -- what keeps it from acknowledging, as seen at the standby at the last renewal
 );
 COMMENT ON TABLE segue.proxy IS 'Segue: the proxies that hold a lease';
 
@@ -202,6 +205,8 @@ ALTER TABLE segue.migration ADD paused boolean NOT NULL DEFAULT false, ADD max_r
 ALTER TABLE segue.proxy ADD pids integer[] NOT NULL DEFAULT '{}', ADD latency jsonb, ADD format integer NOT NULL DEFAULT 4;
 ALTER TABLE segue.session ADD behind bigint;
 ALTER TABLE segue.event ADD actor text;
+`, `
+ALTER TABLE segue.proxy ADD standby text, ADD standby_host text, ADD keeps jsonb;
 `}
 
 // upgrade brings the state up to date.

@@ -75,6 +75,13 @@ func splitAddr(addr string) (string, uint16, error) {
 	return host, uint16(n), err
 }
 
+// isLocal says that an address means another server on each host.
+func isLocal(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return strings.HasPrefix(addr, "/") || err == nil && ip != nil && ip.IsLoopback()
+}
+
 // Server asks what a server is that clients' sessions may be opened at.
 func (c *Controller) Server(ctx context.Context, host, addr string) (s proxy.ServerState, err error) {
 	conn, err := c.connectAt(ctx, host, addr)

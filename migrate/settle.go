@@ -117,6 +117,9 @@ type member struct {
 	id, host string
 	renewals int64
 	lease    time.Duration
+	standby  string          // the address of the standby that its sessions are at; "": they are at the primary
+	name     string          // and that server's name
+	keeps    []BlockerStatus // what it has seen there that keeps it
 }
 
 // behind gives, for people, the proxies that have not acknowledged an epoch, with what keeps them. Those that are dead are fenced on the way.
@@ -148,17 +151,23 @@ func (w *work) behind(ctx context.Context, epoch int64, terminate bool) ([]strin
 	return waiting, nil
 }
 
-const memberColumns = "SELECT id::text, host, renewals, lease FROM segue.proxy"
+const memberColumns = "SELECT id::text, host, renewals, lease, COALESCE(standby, ''), COALESCE(standby_host, ''), COALESCE(keeps, '[]') FROM segue.proxy"
 
 func scanMember(row pgx.CollectableRow) (member, error) {
 	var m member
 	var seconds float64
-	err := row.Scan(&m.id, &m.host, &m.renewals, &seconds)
+	err := row.Scan(&m.id, &m.host, &m.renewals, &seconds, &m.standby, &m.name, &m.keeps)
 	m.lease = time.Duration(seconds * float64(time.Second))
 	return m, err
 }
 
-func (m member) String() string { return fmt.Sprintf("proxy %s on %s", m.id[:8], m.host) }
+func (m member) String() string {
+	s := fmt.Sprintf("proxy %s on %s", m.id[:8], m.host)
+	if m.standby != "" {
+		s += " for its sessions at the standby " + m.standby
+	}
+	return s
+}
 
 // fence is for a dead proxy: its registered server sessions are ended, and then it is struck off. It says what is still to come; "" once it is
 // done. The row is locked meanwhile, so no session is registered that is not seen here, and a proxy that renewed at the last moment is left.
@@ -173,15 +182,27 @@ func (w *work) fence(ctx context.Context, m member) (text string, err error) {
 		if err != nil {
 			return err
 		}
-		sessions, err := sessionsOf(ctx, tx, m)
+		var sessions []orphan
+		var there string
+		left := 0
+		switch {
+		case m.standby == "":
+			sessions, err = sessionsOf(ctx, tx, m)
+			left = len(sessions)
+		case renewals == m.renewals:
+			left, there, err = w.c.endAtStandby(ctx, tx, m)
+		}
 		if err != nil {
 			return err
 		}
-		switch agree.Fence(m.renewals, renewals, len(sessions)) {
+		switch agree.Fence(m.renewals, renewals, left) {
 		case agree.Spare:
 			text = m.String()
 			return nil
 		case agree.Wait:
+			if text = there; text != "" {
+				return nil
+			}
 			text, err = endSessions(ctx, tx, m, sessions)
 			return err
 		case agree.Strike:

@@ -178,7 +178,9 @@ func loadState(ctx context.Context, tx pgx.Tx, before loaded) (loaded, error) {
 		return loaded{}, err
 	}
 	mark := row.Mark
-	mark.History = historyOf(tx.Conn())
+	if h := historyOf(tx.Conn()); h.Known() { // a standby has what the primary noted
+		mark.History = h
+	}
 	print, err := fingerprint(ctx, tx)
 	if err != nil {
 		return loaded{}, err

@@ -17,7 +17,8 @@ import (
 // conn is one client with its server connection and the session between them. A goroutine sees to its start. Then one of two drivers carries it: a loop, where
 // both sides are plain sockets (loop_linux.go), or two goroutines (pump.go); how it ends is always seen to by goroutines.
 type conn struct {
-	hub    *hub
+	home   *hub          // what all of the proxy's connections share
+	hub    *hub          // whose state and lease its session has: home, or a standby's. It is changed with mu held, before the session begins
 	tls    *listenTLS    // nil: the listener has none
 	idle   time.Duration // how long the client may be idle outside of a transaction; 0: for ever
 	log    *zap.Logger
@@ -64,13 +65,14 @@ var (
 	shutdown = &fatal{"57P01", "terminating connection: the proxy is shutting down", "Connect again."}
 	lost     = &fatal{"57P01", "terminating connection: the server has ended the session", "Connect again."}
 	misled   = &fatal{"57P03", "terminating connection: the server is not what the proxy's target_session_attrs asks for any more", "Connect again."}
+	promoted = &fatal{"57P01", "terminating connection: its server is no standby any more, or has not been reached for as long as the proxy's lease", "Connect again."}
 	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}
 )
 
 // Admit says whether a statement on a migrating table may be sent. It is called by the session, with c.mu held.
 func (c *conn) Admit(pid uint32) bool {
-	if standby, _ := c.session.HotStandby(); standby {
-		return false // its lenses, and its sessions' numbers, are the primary's: it is held
+	if standby, known := c.session.HotStandby(); known && standby != c.hub.standby {
+		return false // the lenses, and the sessions' numbers, are another server's: it is held
 	}
 	if !c.registered.Load() && pid != 0 {
 		c.hub.registrar.request(c, pid)
@@ -99,10 +101,13 @@ func (c *conn) after(client bool) (done *change) {
 	c.measure(client)
 	if !c.keyed && c.session.Key() != nil {
 		c.keyed = true
-		c.hub.setKey(c, c.session.Key())
-		if standby, known := c.session.HotStandby(); known && c.hub.attrs.belies(standby) {
+		c.home.setKey(c, c.session.Key())
+		if standby, known := c.session.HotStandby(); known && c.home.attrs.belies(standby) {
 			c.end(misled)
 		}
+	}
+	if standby, known := c.session.HotStandby(); c.hub.standby && known && !standby {
+		c.end(promoted)
 	}
 	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil
@@ -117,9 +122,9 @@ func (c *conn) after(client bool) (done *change) {
 	}
 	if c.looks && c.session.AtBoundary() {
 		c.looks = false
-		c.hub.registrar.control.Look()
+		c.hub.registrar.keeper.Look()
 	}
-	if c.hub.draining.Load() && c.session.AtBoundary() {
+	if c.home.draining.Load() && c.session.AtBoundary() {
 		c.end(shutdown)
 	}
 	return done
@@ -183,7 +188,7 @@ func (c *conn) kick() {
 
 // locked runs f with c.mu held, and finishes what f has made due.
 func (c *conn) locked(f func() *change) {
-	c.hub.passed(func() *change {
+	c.home.passed(func() *change {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.gone {
@@ -196,7 +201,7 @@ func (c *conn) locked(f func() *change) {
 // setState hands a state to the session; it counts the session among those that the change waits for, where it cannot switch at once.
 func (c *conn) setState(state *rewrite.State, ch *change) {
 	c.mu.Lock()
-	c.hub.passed(c.takeState(state, ch))
+	c.home.passed(c.takeState(state, ch))
 }
 
 // trySetState is setState where nothing else is being done with the session; it says false where it is.
@@ -204,7 +209,7 @@ func (c *conn) trySetState(state *rewrite.State, ch *change) bool {
 	if !c.mu.TryLock() {
 		return false
 	}
-	c.hub.passed(c.takeState(state, ch))
+	c.home.passed(c.takeState(state, ch))
 	return true
 }
 

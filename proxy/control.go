@@ -28,6 +28,9 @@ type Control interface {
 	// Server asks what a server is that sessions may be opened at, as the control role: at addr, an IP address and port or the path of a unix socket, which host is the name of.
 	Server(ctx context.Context, host, addr string) (ServerState, error)
 
+	// Follow gives what keeps a place of its own among the proxies for sessions at a standby. It does nothing yet.
+	Follow(host, addr string) Follower
+
 	// Look has all proxies look at the catalog soon: a session has made something that statements of others may name. It does not block.
 	Look()
 
@@ -47,6 +50,26 @@ type Control interface {
 	Backfill(ctx context.Context, name string, opt BackfillOptions) (json.RawMessage, error)
 	// Status is the answer of GET /v1/status as JSON (design section 10).
 	Status(ctx context.Context) (json.RawMessage, error)
+}
+
+// Follower keeps a place among the proxies for the sessions at one standby: its states are those that the standby shows, since they fit what it has replayed of the tables.
+type Follower interface {
+	// Join joins the proxies for sessions there, and gives the state that the standby shows. Run has to follow, unless it fails.
+	Join(ctx context.Context) (*rewrite.State, error)
+	// Run is Control's, but that it ends with an error when there is no standby to follow any more: it was promoted, or cannot be looked at for a lease.
+	// The place stays until Leave.
+	Run(ctx context.Context, host Host) error
+	// Leave hands the place back, so that nobody waits for it: no session may be left. It is called once, after Run.
+	Leave() error
+
+	sessionKeeper
+}
+
+// sessionKeeper is what a session needs of the place that it belongs to: Control's Register, Unregister and Look.
+type sessionKeeper interface {
+	Register(ctx context.Context, pids []uint32) error
+	Unregister(pid uint32)
+	Look()
 }
 
 // StartOptions are the options of start.

@@ -25,10 +25,12 @@ type hub struct {
 	usage       usage
 	latency     latencies
 	attrs       SessionAttrs // of the servers that sessions may be on
+	standby     bool         // the sessions are a standby's
 
 	lease    atomic.Int64 // the Boottime until which statements on migrating tables may be sent
 	draining atomic.Bool
 	sessions atomic.Int64 // clients that have, or are about to have, a server connection
+	away     atomic.Int64 // those of them that are at standbys
 
 	applying sync.Mutex     // one Apply at a time; taken before conn.mu
 	late     sync.WaitGroup // the goroutines that tell sessions what they were too busy to be told
@@ -36,6 +38,8 @@ type hub struct {
 	mu     sync.Mutex
 	state  *rewrite.State
 	conns  map[*conn]struct{}
+	closed bool          // a standby's that takes no more sessions
+	left   chan struct{} // a standby's: a session has left
 	keys   map[string]*conn
 	users  map[string]int // clients that have said who they are
 	change *change        // the last Apply, until it is through
@@ -70,6 +74,18 @@ func (h *hub) remove(c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c)
+	if h.standby {
+		select {
+		case h.left <- struct{}{}:
+		default: // it is known already that one has
+		}
+	}
+}
+
+// unkey forgets the key by which a session was cancelled.
+func (h *hub) unkey(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if key := string(c.session.Key()); h.keys[key] == c {
 		delete(h.keys, key)
 	}
@@ -133,6 +149,7 @@ func (h *hub) current() *rewrite.State {
 // change is one Apply, under way until no session runs under a state with other stages. A session under an earlier epoch with the same stages sends
 // the same statements: a change that was given up need not wait for the transaction that it was given up for.
 type change struct {
+	hub     *hub
 	state   *rewrite.State
 	behind  atomic.Int64 // sessions that are not there yet, and one for Apply itself while it counts
 	applied func(epoch int64)
@@ -142,7 +159,7 @@ type change struct {
 // after each of its messages. One that is busy with a message, which may be a statement that takes seconds to plan, is not waited for: the others have
 // the state meanwhile, and Apply returns.
 func (h *hub) Apply(state *rewrite.State, applied func(epoch int64)) {
-	ch := &change{state: state, applied: applied}
+	ch := &change{hub: h, state: state, applied: applied}
 	ch.behind.Store(1)
 	h.applying.Lock()
 	h.mu.Lock()
@@ -180,11 +197,12 @@ func (ch *change) reached(s *rewrite.State) bool {
 	return s.SameStages(ch.state) // not by the epoch's number: a database that went back may give it to another epoch
 }
 
-// passed counts a session that has reached a change, or has ended. No lock may be held.
-func (h *hub) passed(ch *change) {
+// passed counts a session that has reached a change, of whatever hub, or has ended. No lock may be held.
+func (*hub) passed(ch *change) {
 	if ch == nil || ch.behind.Add(-1) != 0 {
 		return
 	}
+	h := ch.hub
 	h.mu.Lock()
 	current := h.change == ch
 	if current {
@@ -236,7 +254,7 @@ func (h *hub) leased() bool {
 
 // Usage takes what has been counted since the last call.
 func (h *hub) Usage() Usage {
-	u := Usage{Sessions: int(h.sessions.Load()), Behind: h.behind(), OldNames: h.usage.take(), Latency: h.latency.take(time.Now())}
+	u := Usage{Sessions: int(h.sessions.Load() - h.away.Load()), Behind: h.behind(), OldNames: h.usage.take(), Latency: h.latency.take(time.Now())}
 	for _, c := range h.all() {
 		if pid := c.pid.Load(); pid != 0 {
 			u.PIDs = append(u.PIDs, pid)

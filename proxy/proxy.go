@@ -64,6 +64,8 @@ type Proxy struct {
 
 	control Control // from Join on
 	hub     *hub    // from Join on
+	// follow has the hubs of sessions at standbys.
+	follow followers
 
 	stopping   context.Context // over: Serve ends
 	stop       context.CancelFunc
@@ -179,6 +181,7 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	group.Go(func() { p.hub.registrar.run(background) })
 	servers := p.serveHTTP(&group)
 
+	p.follow.open(background)
 	p.loops.start()
 
 	dialing, hangUp := context.WithCancel(background)
@@ -212,6 +215,7 @@ func (p *Proxy) Serve(ctx context.Context) error {
 	err = errors.Join(err, p.admin.Close())
 	stop()
 	group.Wait()
+	p.follow.wait()
 	p.hub.late.Wait() // nobody calls Apply any more, and no session is busy
 	return errors.Join(runErr, err)
 }
@@ -272,7 +276,7 @@ func (p *Proxy) accept(stopping, ctx context.Context, l *listener, clients *sync
 // drain ends all clients, in time, and waits for them.
 func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
 	p.hub.draining.Store(true)
-	for _, c := range p.hub.all() {
+	for _, c := range p.everyone() {
 		c.drain()
 	}
 	gone := make(chan struct{})
@@ -292,7 +296,7 @@ func (p *Proxy) drain(clients *sync.WaitGroup, hangUp func()) {
 		p.log.Warn("told again to stop; ending what is open", zap.Int64("clients", p.hub.sessions.Load()))
 	}
 	hangUp()
-	for _, c := range p.hub.all() {
+	for _, c := range p.everyone() {
 		c.kill()
 	}
 	<-gone

@@ -49,6 +49,8 @@ type fakeControl struct {
 	failing    int // so many calls of Register fail first
 	calls      []string
 	answer     error // of every operation
+	followers  map[string]*fakeControl
+	lose       context.CancelCauseFunc // a follower's: there is no standby any more
 }
 
 // Server looks for itself.
@@ -67,6 +69,43 @@ func (f *fakeControl) Look() {
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, "look")
 }
+
+// Follow gives a follower of the same state, as a Control of its own.
+func (f *fakeControl) Follow(_, addr string) Follower {
+	x := newControl(f.first)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.followers == nil {
+		f.followers = map[string]*fakeControl{}
+	}
+	f.followers[addr] = x
+	return &fakeFollower{x}
+}
+
+// follower is the last one at an address.
+func (f *fakeControl) follower(addr string) *fakeControl {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.followers[addr]
+}
+
+type fakeFollower struct{ *fakeControl }
+
+func (f *fakeFollower) Run(ctx context.Context, host Host) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	f.mu.Lock()
+	f.lose = stop
+	f.mu.Unlock()
+	if err := f.fakeControl.Run(ctx, host); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (f *fakeFollower) Leave() error { return f.call("leave") }
 
 func newControl(state *rewrite.State) *fakeControl {
 	return &fakeControl{first: state, running: make(chan struct{}), lease: time.Hour, registered: map[uint32]bool{}}

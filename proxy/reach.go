@@ -33,7 +33,10 @@ func (p *Proxy) reach(ctx context.Context, c *conn) (*reached, error) {
 			server, err = p.reachAt(ctx, c, packet, at)
 		}
 		if err == nil {
-			return server, nil
+			if err = p.place(ctx, c, server.at); err == nil {
+				return server, nil
+			}
+			_ = server.Close() // nothing has been asked of it
 		}
 		tried = append(tried, at.String()+": "+reason(err))
 	}

@@ -21,7 +21,7 @@ const (
 // registrar stores the PIDs of server sessions, many at once, before the first statement of each on a migrating table. run is its
 // one goroutine.
 type registrar struct {
-	control Control
+	keeper sessionKeeper
 	log     *zap.Logger
 	wake    chan struct{}
 
@@ -32,8 +32,8 @@ type registrar struct {
 // registerTimeout bounds one call of Register, which waits for the control connection.
 const registerTimeout = 5 * time.Second
 
-func newRegistrar(control Control, log *zap.Logger) *registrar {
-	return &registrar{control: control, log: log, wake: make(chan struct{}, 1)}
+func newRegistrar(keeper sessionKeeper, log *zap.Logger) *registrar {
+	return &registrar{keeper: keeper, log: log, wake: make(chan struct{}, 1)}
 }
 
 // request asks for a connection's PID to be stored; the connection is resumed once it is. It does not block.
@@ -64,7 +64,7 @@ func (r *registrar) forget(c *conn) {
 	}
 	c.forgotten = true
 	if c.registration == registered {
-		r.control.Unregister(c.registeredPID)
+		r.keeper.Unregister(c.registeredPID)
 	}
 }
 
@@ -87,7 +87,7 @@ func (r *registrar) run(ctx context.Context) {
 			pids[i] = c.registeredPID
 		}
 		call, cancel := context.WithTimeout(ctx, registerTimeout)
-		err := r.control.Register(call, pids)
+		err := r.keeper.Register(call, pids)
 		cancel()
 		r.done(batch, err)
 		if err == nil {
@@ -127,7 +127,7 @@ func (r *registrar) done(batch []*conn, err error) {
 	for _, c := range batch {
 		switch {
 		case c.forgotten: // its session ended meanwhile; where Register failed, it may have stored the PID all the same
-			r.control.Unregister(c.registeredPID)
+			r.keeper.Unregister(c.registeredPID)
 		case err != nil:
 			c.registration = queued
 			r.queue = append(r.queue, c)

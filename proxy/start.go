@@ -24,7 +24,7 @@ const (
 // serveClient carries one client from its first byte to its last, or as far as a loop, which carries it on. Whoever carries it last calls depart.
 func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn, left func()) {
 	live := p.live.Load()
-	c := &conn{hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), left: left}
+	c := &conn{home: p.hub, hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), left: left}
 	handed := false
 	defer func() {
 		if !handed {
@@ -94,14 +94,19 @@ func (c *conn) depart() {
 		c.hub.registrar.forget(c)
 	}
 	if c.entered {
-		c.hub.leave(c.session.Startup().User)
+		c.home.leave(c.session.Startup().User)
 	}
 	if c.counted {
-		c.hub.sessions.Add(-1)
+		c.home.sessions.Add(-1)
 	}
 	if c.session != nil {
 		c.over()
+		c.home.unkey(c)
 		c.hub.remove(c)
+		if c.hub != c.home {
+			c.hub.sessions.Add(-1)
+			c.home.away.Add(-1)
+		}
 	}
 	_ = c.client.Close() // whatever is wrong with it then, it is over
 	c.left()

@@ -220,5 +220,12 @@ func (s *servers) look(ctx context.Context, at endpoint, ask func(ctx context.Co
 	return l.state, l.err
 }
 
+// forget has a server be looked at anew.
+func (s *servers) forget(at endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.looks, at)
+}
+
 // maxLooks bounds what is kept of servers whose names have ever other addresses.
 const maxLooks = 1000

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,13 +86,28 @@ func TestSeveralServers(t *testing.T) {
 		t.Error(err)
 	}
 
-	// A statement on a migrating table is held at a standby, whatever its session's number may be on the primary.
+	// A session at a standby has the state and the lease of the place that is kept for that standby, and is registered there.
 	replica := pgtest.Connect(t, byHand.dsn("postgres", "postgres"))
 	_, err := replica.Exec(ctx, "SELECT name FROM users")
-	wantCode(t, err, "57P03")
-	if pids := byHand.control.pids(); len(pids) > 0 {
-		t.Errorf("sessions of a standby are registered: %v", pids)
+	wantCode(t, err, "42P01") // it is sent: there is no such table here
+	at := byHand.control.follower(s)
+	if pids, there := byHand.control.pids(), at.pids(); len(pids) > 0 || !slices.Contains(there, replica.PgConn().PID()) {
+		t.Errorf("sessions of a standby are registered: %v, and there %v", pids, there)
 	}
+	at.host.Lease(0)
+	_, err = replica.Exec(ctx, "SELECT name FROM users")
+	wantCode(t, err, "57P03")
+	at.lose(errors.New("promoted"))
+	eventually(t, "its sessions are ended", func() bool { _, err := replica.Exec(ctx, "SELECT 1"); return err != nil })
+	eventually(t, "the place is handed back", func() bool {
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		return at.left && slices.Contains(at.calls, "leave")
+	})
+	if where(byHand) != "true" || byHand.control.follower(s) == at {
+		t.Error("there is no new place for a session that comes then")
+	}
+	byHand.end(t)
 
 	// What a server was found to be, it may not be any more when the session begins.
 	r := byAttrs[ReadWrite]
@@ -132,6 +148,9 @@ func TestSeveralServers(t *testing.T) {
 	eventually(t, "there is a primary again", func() bool { return where(r) == "false" })
 	pgtest.Exec(t, pgtest.Connect(t, r.dsn("postgres", "postgres")), "INSERT INTO before VALUES (1)")
 	eventually(t, "the preferred is done without", func() bool { return where(byAttrs[PreferStandby]) == "false" })
+	for _, r := range byAttrs { // before any looks what is left: the places at standbys were taken later than the last proxy was started
+		r.end(t)
+	}
 }
 
 // speaker is a server that answers whatever it is sent with one message.
