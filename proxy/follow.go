@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
 )
 
 // followers are the standbys at which this proxy has sessions. Each has a hub of its own: its sessions plan with what that standby shows, under the lease of a place of their own. Its zero value has none.
@@ -236,4 +235,3 @@ func (h *hub) empty() {
 		<-h.left
 	}
 }
-

@@ -48,7 +48,7 @@ func (s *stood) client(t *testing.T, long func(c *conn)) *carried {
 	t.Helper()
 	ends := [2][2]net.Conn{pipe(t), pipe(t)}
 	gone := make(chan struct{})
-	c := &conn{hub: s.hub, log: zap.NewNop(), client: ends[0][0], left: func() { close(gone) }}
+	c := &conn{home: s.hub, hub: s.hub, log: zap.NewNop(), client: ends[0][0], left: func() { close(gone) }}
 	s.hub.add(c, 10, session.Options{Version: lens.Auto, Gate: c, Long: func() { long(c) }})
 	if _, err := c.session.Client([]byte("\x00\x00\x00\x10\x00\x03\x00\x00user\x00u\x00\x00")); err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ const (
 // one goroutine.
 type registrar struct {
 	keeper sessionKeeper
-	log     *zap.Logger
-	wake    chan struct{}
+	log    *zap.Logger
+	wake   chan struct{}
 
 	mu    sync.Mutex
 	queue []*conn // bounded by the number of connections: each is in it once

@@ -285,7 +285,7 @@ func (m *model) write(n *world, c int8) {
 		n.end(c)
 		return
 	}
-	x := find(co.from, co.to)
+	x, before := find(co.from, co.to), n.db.shows()
 	prior := co.from
 	if x.fixed {
 		prior = none
@@ -295,7 +295,7 @@ func (m *model) write(n *world, c int8) {
 		n.db.columns &^= oldColumn
 	}
 	n.db.proved = n.db.proved && x.drop != newColumn || x.proves && !m.breaks(switchUnproved)
-	m.next(n, co.to, prior)
+	m.next(n, co.to, prior, before)
 	co.step, co.from, co.to = waiting, none, none
 }
 
@@ -312,12 +312,15 @@ func (m *model) writeBack(n *world, c int8) {
 		n.end(c)
 		return
 	}
-	m.next(n, co.to, none)
+	m.next(n, co.to, none, n.db.shows())
 	co.step, co.from, co.to = waiting, none, none
 }
 
 // next writes the next epoch.
-func (m *model) next(n *world, to, prior stand) {
+func (m *model) next(n *world, to, prior stand, before shown) {
+	if m.follow > 0 {
+		n.past = [2]shown{before, n.past[0]}
+	}
 	n.db.stand, n.db.prior = to, prior
 	n.db.mark.epoch++
 	if m.left.failovers > 0 {

@@ -26,6 +26,13 @@ func (m *model) environment(w *world, emit func(action, *world, fault)) {
 	if w.left.restarts > 0 {
 		do(theServerRestarts, 0, func(n *world) { n.left.restarts--; n.restart() })
 	}
+	if m.follow > 0 {
+		for _, s := range [...]shown{w.past[1], w.past[0], w.db.shows()} {
+			if s.stand != none && s.mark.epoch > w.standby.mark.epoch {
+				do(theStandbyReplays, s.mark.epoch, func(n *world) { n.standby = s })
+			}
+		}
+	}
 	if w.left.failovers > 0 {
 		if w.left.replications > 0 && w.replica != w.db {
 			do(theStandbyCatchesUp, 0, func(n *world) { n.left.replications--; n.replicate() })

@@ -85,9 +85,9 @@ func (m *model) judgeWorld(w *world) fault {
 		alive[s] = true
 		switch {
 		case bad != "" || i < 0: // what is prepared has been carried out
-		case s.names()&^w.db.columns != 0:
-			bad = fault("a proxy may still name a column that is not there: it is at " + s.String() + ", and the table has " + columns(w.db.columns))
-		case s.reads() && !w.db.proved:
+		case s.names()&^w.serverOf(&w.members[i]).columns != 0:
+			bad = fault("a proxy may still name a column that is not there: it is at " + s.String() + ", and the table has " + columns(w.serverOf(&w.members[i]).columns))
+		case s.reads() && !w.serverOf(&w.members[i]).proved:
 			bad = fault("reads have moved before the proof: a proxy is at " + s.String())
 		}
 	})
@@ -119,6 +119,11 @@ func (m *model) canonical(w *world) (was [proxies]int8, by int) {
 	if m.epochs == 0 {
 		by = int(w.db.mark.epoch - firstEpoch)
 		w.shift(int8(by))
+	}
+	for i := range w.past { // what the standby is past is not come to again
+		if w.past[i].mark.epoch <= w.standby.mark.epoch {
+			w.past[i] = shown{stand: none}
+		}
 	}
 	for i := range w.members {
 		m.simplify(w, &w.members[i])
@@ -153,6 +158,9 @@ func (m *model) simplify(w *world, p *member) {
 	if m.left.failovers > 0 {
 		return
 	}
+	if p.follows && (p.life != live) {
+		p.floor, p.shown = mark{}, mark{}
+	}
 	if p.life == live && !p.row.in && !p.leased() && !p.replying {
 		p.lose() // all that it can do is to find that out
 	}
@@ -182,8 +190,10 @@ func (w *world) shift(by int8) {
 	back(&w.db.mark.epoch, &w.db.settled)
 	for i := range w.members {
 		p := &w.members[i]
+		back(&p.floor.epoch, &p.shown.epoch)
 		back(&p.mark.epoch, &p.acked, &p.reached, &p.reply.acked, &p.reply.mark.epoch, &p.row.ack)
 	}
+	back(&w.standby.mark.epoch, &w.past[0].mark.epoch, &w.past[1].mark.epoch)
 	for c := range w.coords {
 		back(&w.coords[c].epoch)
 	}

@@ -28,6 +28,9 @@ func scenarios() []*model {
 		{name: "a proxy is paused, and wakes late", start: proved, within: three, plain: 2, steady: 2},
 		{name: "a session that may not be ended", start: proved, within: two, plain: 2, steady: 2, foreign: true},
 		{name: "a slow clock", start: proved, within: two, plain: 3, steady: 2, left: budget{slow: 1, replies: 1}},
+		{name: "a standby lags", start: pending, within: all, plain: 2, follow: 1, timeless: true, left: budget{givings: 1}},
+		{name: "a proxy comes to a standby that lags, during a change", start: proved, within: three, plain: 2, follow: 1, absent: 1, timeless: true},
+		{name: "a proxy with sessions at a standby is paused", start: proved, within: two, plain: 2, steady: 2, follow: 1},
 		{name: "a failover loses the last writes", start: proved, within: two, plain: 3, epochs: 2, timeless: true, left: budget{failovers: 1, replications: 1}},
 	}
 }
@@ -44,6 +47,8 @@ func deep() []*model {
 		{name: "a late proxy and leases", start: proved, within: two, plain: 3, steady: 1, absent: 1, left: budget{crashes: 1, givings: 1}},
 		{name: "every stand and mishap without time", start: pending, within: all, plain: 2, timeless: true, locks: true, absent: 1, left: budget{deaths: 1, givings: 1, restarts: 1, prepares: 1}},
 		{name: "failover and a session", start: proved, within: two, plain: 2, epochs: 2, timeless: true, left: budget{failovers: 1, replications: 1}},
+		{name: "a paused proxy at a standby", start: proved, within: three, plain: 2, steady: 2, follow: 1},
+		{name: "two proxies at a standby", start: proved, within: three, plain: 1, follow: 2, timeless: true, left: budget{givings: 1}},
 		{name: "failover and leases", start: proved, within: two, plain: 3, steady: 2, epochs: 1, left: budget{failovers: 1}},
 		{name: "failover and a death", start: dualWrite, within: []stand{dualWrite, proved, switchReads}, plain: 3, epochs: 3, timeless: true, left: budget{failovers: 1, replications: 1, deaths: 1}},
 	}
@@ -102,6 +107,8 @@ func TestBrokenRules(t *testing.T) {
 		{giveUpAnything, "given up to another stand than the one before", model{start: proved, within: three, plain: 2, timeless: true, left: budget{givings: 1}}, "under way at once"},
 		{switchUnproved, "reads switch without a proof", model{start: dualWrite, within: []stand{dualWrite, proved, switchReads}, plain: 2, timeless: true}, "before the proof"},
 		{dropEarly, "the column is dropped with the epoch that no longer writes it", model{start: switchReads, within: []stand{switchReads, writeNew}, plain: 2, timeless: true}, "column that is not there"},
+		{acknowledgeUnreplayed, "acknowledged before the standby has replayed it", model{start: proved, within: three, plain: 2, follow: 1, timeless: true}, "under way at once"},
+		{followWithoutFloor, "a place at a standby serves what it shows at once", model{start: proved, within: three, plain: 2, follow: 1, absent: 1, timeless: true}, "under way at once"},
 		{freshPlacesAreLeased, "a lease before the host has applied the state", model{start: proved, within: three, plain: 2, steady: 2}, "under way at once"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -21,6 +21,8 @@ const (
 	dropEarly
 	freshPlacesAreLeased
 	fenceWithoutLooking
+	acknowledgeUnreplayed
+	followWithoutFloor
 )
 
 // model is a scenario to explore: what there is at the beginning, and what may happen.
@@ -37,6 +39,7 @@ type model struct {
 	second   int  // how many coordinators there are beside the first one
 	timeless bool // nothing depends on time: it does not pass
 	epochs   int8 // how many there may be; 0: no end, since only their differences count
+	follow   int  // of how many proxies, the last ones, the sessions are at a standby
 	left     budget
 	broken   rule
 }
@@ -56,6 +59,9 @@ func (m *model) initial() *world {
 		p := &w.members[i]
 		p.plain, p.steady, p.foreign = i < m.plain, i < m.steady, m.foreign && i >= m.plain
 		p.session, p.stand = none, none
+		if p.follows = i >= proxies-m.follow; p.follows {
+			p.floor, p.shown = first, first
+		}
 		if p.late = i >= proxies-m.absent; p.late {
 			continue
 		}
@@ -64,6 +70,10 @@ func (m *model) initial() *world {
 	}
 	if m.left.failovers > 0 {
 		w.replicate()
+	}
+	w.standby, w.past = shown{stand: none}, [2]shown{{stand: none}, {stand: none}}
+	if m.follow > 0 {
+		w.standby = w.db.shows()
 	}
 	return &w
 }
@@ -93,6 +103,7 @@ const (
 	theProxyReadsTheEpoch
 	theProxyRenews
 	theRenewalIsAnswered
+	theProxyLooksAtTheStandby
 	theProxyAcknowledges
 	theClientBegins
 	theProxyAdmits
@@ -120,6 +131,7 @@ const (
 	theCoordinatorDies
 	theLockIsLost
 	theServerRestarts
+	theStandbyReplays
 	theStandbyCatchesUp
 	theStandbyIsPromoted
 )
@@ -192,7 +204,17 @@ func (m *model) member(w *world, i int8, emit func(action, *world, fault)) {
 			})
 		}
 		place := p.whole()
-		if epoch, due := place.Due(); due && !p.replying {
+		if p.follows && p.shown != w.standby.mark {
+			do(theProxyLooksAtTheStandby, func(n *world, p *member) fault {
+				p.shown, p.stand = n.standby.mark, n.standby.stand
+				return ""
+			})
+		}
+		epoch, due := place.Due()
+		if p.follows && m.breaks(acknowledgeUnreplayed) {
+			epoch, due = place.Mark.Epoch, place.Acked != place.Mark.Epoch
+		}
+		if due && !p.replying {
 			do(theProxyAcknowledges, func(n *world, p *member) fault {
 				there := p.row.in && p.row.place == p.place
 				if there {
@@ -209,7 +231,7 @@ func (m *model) member(w *world, i int8, emit func(action, *world, fault)) {
 			do(theProxyCrashes, func(n *world, p *member) fault {
 				n.left.crashes--
 				at := p.at
-				*p = member{plain: p.plain, foreign: p.foreign, late: p.late, steady: p.steady, life: crashed, session: p.session, touched: p.touched, row: p.row, replica: p.replica, seen: p.seen, stand: none}
+				*p = member{plain: p.plain, foreign: p.foreign, late: p.late, steady: p.steady, follows: p.follows, life: crashed, session: p.session, touched: p.touched, row: p.row, replica: p.replica, seen: p.seen, stand: none}
 				if at == sent {
 					p.at = sent
 				}
@@ -254,11 +276,12 @@ func (m *model) session(w *world, i int8, do func(what, func(*world, *member) fa
 	}
 	if p.at == sent {
 		do(theServerExecutes, func(n *world, p *member) fault {
-			p.at, p.touched = nowhere, m.locks
+			p.at, p.touched = nowhere, m.locks && !p.follows // no lock at a standby keeps the primary
+			at := n.serverOf(p)
 			switch {
-			case p.session.names()&^n.db.columns != 0:
-				return fault("a statement of " + p.session.String() + " names a column that is not there: the table has " + columns(n.db.columns))
-			case p.session.reads() && !n.db.proved:
+			case p.session.names()&^at.columns != 0:
+				return fault("a statement of " + p.session.String() + " names a column that is not there: the table has " + columns(at.columns))
+			case p.session.reads() && !at.proved:
 				return "a statement reads the new column, and it is not proved that it is filled"
 			}
 			return ""
@@ -267,6 +290,14 @@ func (m *model) session(w *world, i int8, do func(what, func(*world, *member) fa
 	if p.life == crashed && p.at == nowhere && (p.session != none || p.row.registered) {
 		do(theServerMissesTheClient, func(_ *world, p *member) fault { p.endSession(); return "" })
 	}
+}
+
+// serverOf gives what the server shows that a proxy's session is at.
+func (w *world) serverOf(p *member) shown {
+	if p.follows {
+		return w.standby
+	}
+	return w.db.shows()
 }
 
 // endSession is what the end of a server session comes to; the client connects anew.
@@ -282,7 +313,14 @@ func (m *model) apply(p *member) {
 	place := p.whole()
 	switch {
 	case p.session == none || p.session == p.stand || m.breaks(earlyAcknowledgement):
-		place.Applied(place.Mark)
+		if p.follows {
+			if m.breaks(followWithoutFloor) {
+				place.Floor = place.Shown
+			}
+			place.Applied(place.Shown)
+		} else {
+			place.Applied(place.Mark)
+		}
 	case p.reached == 0 && m.breaks(freshPlacesAreLeased):
 		place.Reached = 1
 	}
@@ -298,6 +336,9 @@ func (m *model) join(n *world, p *member) {
 	if !m.breaks(joinWithoutLock) {
 		m.arrive(n, lost)
 		p.mark, p.stand = n.db.mark, n.db.stand
+	}
+	if p.follows {
+		p.floor, p.shown, p.stand = n.db.mark, n.standby.mark, n.standby.stand
 	}
 	p.life, p.place, p.acked, p.reached, p.age = live, 1+p.replica.place%3, 0, 0, 0
 	p.row = row{in: true, place: p.place, registered: p.row.registered}
@@ -348,6 +389,9 @@ func (m *model) answer(n *world, p *member, age int8) {
 	next := place.Renewed(now-dur(age), p.reply.found, int64(p.reply.acked), at)
 	p.replying, p.replyAge = false, 0
 	p.age, p.acked = int8((now-place.Sent)/tick), int8(place.Acked)
+	if p.follows && next == Stay {
+		p.mark = p.reply.mark
+	}
 	switch next {
 	case Load:
 		p.mark, p.stand = p.reply.mark, p.reply.stand

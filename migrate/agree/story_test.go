@@ -92,6 +92,9 @@ func (t *teller) tell(w *world) []string {
 	for i := range w.members {
 		p := &w.members[i]
 		text := t.proxy(int8(i)) + " "
+		if p.follows {
+			text = "(at the standby) " + text
+		}
 		switch p.life {
 		case absent:
 			text += "is not there"
@@ -130,6 +133,8 @@ func (t *teller) does(a action, w *world) string {
 		return p + " renews its lease"
 	case theRenewalIsAnswered:
 		return p + " gets the answer to its renewal"
+	case theProxyLooksAtTheStandby:
+		return p + " looks at the standby"
 	case theProxyAcknowledges:
 		return p + " acknowledges"
 	case theClientBegins:
@@ -184,6 +189,8 @@ func (t *teller) does(a action, w *world) string {
 		return c + " loses the lock, and does not know it"
 	case theServerRestarts:
 		return "the server restarts"
+	case theStandbyReplays:
+		return "the standby replays, up to " + t.epoch(a.who)
 	case theStandbyCatchesUp:
 		return "the standby has everything so far"
 	case theStandbyIsPromoted:

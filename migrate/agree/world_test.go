@@ -68,6 +68,10 @@ type member struct {
 	foreign bool // the control role may not end its session
 	late    bool // it was not there at the beginning
 	steady  bool // it renews whenever time passes
+	follows bool // its session is at the standby
+
+	// Of one that follows: where the primary stood when it joined, and what the standby has shown it.
+	floor, shown mark
 
 	life life
 	// The place, as the proxy knows it.
@@ -124,12 +128,25 @@ type coordinator struct {
 	prepared int8
 }
 
+// shown is what a standby shows: all of one moment of the primary.
+type shown struct {
+	mark    mark
+	stand   stand
+	columns int8
+	proved  bool
+}
+
+func (d *database) shows() shown { return shown{d.mark, d.stand, d.columns, d.proved} }
+
 // world is a state of the model.
 type world struct {
-	members  [proxies]member
-	db       database
-	replica  database // what a standby has of it
-	coords   [coordinators]coordinator
+	members [proxies]member
+	db      database
+	replica database // what a standby has of it
+	coords  [coordinators]coordinator
+	// What the standby that is read from has replayed, and the moments that the primary had before this one, the last one first. Used where somebody follows.
+	standby  shown
+	past     [2]shown
 	lock     int8  // which coordinator has the advisory lock; 0: none
 	prepared stand // a prepared transaction
 	writers  int8  // how many writers there were, where they are to be told apart
@@ -143,7 +160,11 @@ type budget struct {
 
 // place gives a proxy's place to the code under test.
 func (p *member) whole() Place {
-	return Place{Lease: lease, Mark: p.mark.full(), Sent: now - time.Duration(p.age)*tick, Acked: int64(p.acked), Reached: int64(p.reached)}
+	place := Place{Lease: lease, Mark: p.mark.full(), Sent: now - time.Duration(p.age)*tick, Acked: int64(p.acked), Reached: int64(p.reached)}
+	if p.follows {
+		place.Follows, place.Floor, place.Shown = true, p.floor.full(), p.shown.full()
+	}
+	return place
 }
 
 // leased says whether its lease holds by its own clock.
