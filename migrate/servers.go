@@ -146,7 +146,7 @@ func (c *Controller) sameServers(ctx context.Context) error {
 		case standby && there.System == here.System && c.opt.Primaries:
 			// no session is opened there
 		case standby && there.System == here.System:
-			return fmt.Errorf("the server at %s is a standby of the one that the control connection reaches, and statements on migrating tables need the primary: they are held until it is; let server.target_session_attrs be primary", addr)
+			return fmt.Errorf("the server at %s is a standby of the one that the control connection reaches, and it was taken for the primary when a session began there: its statements on migrating tables are held; connect again, or let server.target_session_attrs be primary", addr)
 		case there != here:
 			return fmt.Errorf("the server at %s (system identifier %s, timeline %d) is not the one that the control connection reaches (%s, %d): statements on migrating tables are held until it is",
 				addr, there.System, there.Timeline, here.System, here.Timeline)

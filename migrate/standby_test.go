@@ -161,7 +161,7 @@ func (r *replicated) replayed(what, sql string) {
 func TestReadsThroughAStandby(t *testing.T) {
 	ctx := context.Background()
 	r := newReplicated(t)
-	const lease = 2 * time.Second
+	const lease = time.Second
 	writes, reads := r.serve(r.primary.Addr(), lease), r.serve(r.standby.Addr(), lease)
 	r.reads = reads
 	run, stop := context.WithCancel(ctx)

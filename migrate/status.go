@@ -96,6 +96,7 @@ type ProxyStatus struct {
 	LeaseSeconds float64 `json:"lease_seconds"` // left, by the database's clock; below 0 it has run out
 	Sessions     int64   `json:"sessions"`
 	Self         bool    `json:"self"`
+	Standby      string  `json:"standby"` // the address of the standby that the sessions are at; "": they are at the primary
 }
 
 // SessionStatus is a server session.
@@ -141,9 +142,9 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 		s.Migrations = append(s.Migrations, *x)
 	}
 	self := c.self()
-	if s.Proxies, err = collect(ctx, q, `SELECT id::text, host, build, format, ack, lease - extract(epoch FROM clock_timestamp() - renewed_at)::float8, sessions
+	if s.Proxies, err = collect(ctx, q, `SELECT id::text, host, build, format, ack, lease - extract(epoch FROM clock_timestamp() - renewed_at)::float8, sessions, COALESCE(standby, '')
 		FROM segue.proxy ORDER BY joined_at, id`, func(row pgx.CollectableRow) (p ProxyStatus, err error) {
-		err = row.Scan(&p.ID, &p.Host, &p.Build, &p.Format, &p.Epoch, &p.LeaseSeconds, &p.Sessions)
+		err = row.Scan(&p.ID, &p.Host, &p.Build, &p.Format, &p.Epoch, &p.LeaseSeconds, &p.Sessions, &p.Standby)
 		p.Self = p.ID == self
 		return p, err
 	}); err != nil {
@@ -167,7 +168,7 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 func bypassing(ctx context.Context, q queryer) ([]SessionStatus, error) {
 	return collect(ctx, q, `SELECT a.pid, a.application_name, COALESCE(a.usename, '') FROM pg_stat_activity a
 		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.application_name <> $1
-		AND NOT EXISTS (SELECT FROM segue.session s WHERE s.pid = a.pid AND COALESCE(s.backend_start = a.backend_start, true))
+		AND NOT EXISTS (SELECT FROM segue.session s JOIN segue.proxy p ON p.id = s.proxy AND p.standby IS NULL WHERE s.pid = a.pid AND COALESCE(s.backend_start = a.backend_start, true))
 		AND NOT EXISTS (SELECT FROM segue.proxy p WHERE a.pid = ANY (p.pids) AND COALESCE(a.backend_start <= p.renewed_at, true))
 		ORDER BY a.pid LIMIT 1000`, func(row pgx.CollectableRow) (x SessionStatus, err error) {
 		return x, row.Scan(&x.PID, &x.Application, &x.User)

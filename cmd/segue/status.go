@@ -28,6 +28,7 @@ type status struct {
 		Lease    float64 `json:"lease_seconds"`
 		Sessions int     `json:"sessions"`
 		Self     bool    `json:"self"`
+		Standby  string  `json:"standby"`
 	} `json:"proxies"`
 	Bypass []struct {
 		PID         uint32 `json:"pid"`
@@ -81,6 +82,7 @@ type migration struct {
 		State       string  `json:"state"`
 		Statement   string  `json:"statement"`
 		Prepared    string  `json:"prepared"`
+		Standby     string  `json:"standby"`
 	} `json:"blocked_by"`
 	OldNames []struct {
 		Application string `json:"application"`
@@ -246,6 +248,9 @@ func (s *status) print(w *bytes.Buffer) {
 			if p.Self {
 				self = "  (asked)"
 			}
+			if p.Standby != "" {
+				self = "  (at the standby " + p.Standby + ")"
+			}
 			fmt.Fprintf(&table, "%s\t%s\t%s\t%d\t%.1fs\t%d%s\n", p.ID, p.Host, p.Build, p.Epoch, p.Lease, p.Sessions, self)
 		}
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -326,6 +331,9 @@ func (m *migration) printBlocked(w *bytes.Buffer) {
 		case "proxy":
 			fmt.Fprintf(w, "  blocked by: %s, which has not acknowledged yet\n", proxy)
 			continue
+		case "standby":
+			fmt.Fprintf(w, "  blocked by: %s, whose sessions at the standby %s wait for it to replay the change (%s)\n", proxy, b.Standby, b.State)
+			continue
 		case "lease":
 			fmt.Fprintf(w, "  blocked by: %s, whose lease has run out; its server sessions are ended\n", proxy)
 			continue
@@ -340,6 +348,9 @@ func (m *migration) printBlocked(w *bytes.Buffer) {
 		if b.Why == "lock" {
 			fmt.Fprintf(w, ", with a lock on %s\n", m.Table)
 		} else {
+			if b.Standby != "" {
+				fmt.Fprintf(w, ", on the standby %s", b.Standby)
+			}
 			fmt.Fprintf(w, ", at %s\n", proxy)
 		}
 	}
