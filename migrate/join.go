@@ -163,7 +163,7 @@ func (k *keeper) run(ctx context.Context) error {
 			break
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // ctx has ended, which is how it is to end
 }
 
 // keeper is Run's own: one goroutine's.
