@@ -88,8 +88,17 @@ func (c *change) formless(w *World, s *Script, ref, got *Outcome) bool {
 	var e *Event
 	for i, events := range append(slices.Clone(got.Steps), got.Contents...) {
 		if e = failure(events); e != nil {
-			if i < len(ref.Steps) && failure(ref.Steps[i]) != nil { // of two things that are in the way, the one that is looked at first is told
-				return e.Code == "0A000" || e.Code == "23503" && failure(ref.Steps[i]).Code == e.Code
+			var own *Event
+			if i < len(ref.Steps) {
+				own = failure(ref.Steps[i])
+			}
+			switch {
+			case own == nil:
+			case own.Code == e.Code && e.Code != "23503": // which a savepoint may have taken back
+				e = nil
+				continue
+			default: // of two things that are in the way, the one that is looked at first is told
+				return e.Code == "0A000" || e.Code == "23503" && own.Code == e.Code
 			}
 			break
 		}
