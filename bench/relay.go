@@ -53,6 +53,9 @@ func relay(ctx context.Context, w *world, res *result, protocol string) error {
 	t := table{Header: []string{"clients", "through", "CPU, us a transaction", "transactions a second"}}
 	for _, clients := range []int{1, 16, 256} {
 		l := load{clients: clients, protocol: protocol, seconds: w.opt.seconds() + connecting(clients)}
+		if w.opt.quick {
+			l.seconds = w.opt.seconds() + min(1, connecting(clients))
+		}
 		if err := w.warm(ctx, l, p.segue, p.bouncer); err != nil {
 			return err
 		}
