@@ -56,7 +56,7 @@ func (c *conn) identify(t Trusted, patience time.Duration) bool {
 		c.log.Warn("a connection from an address in proxy_protocol_networks does not begin with a PROXY protocol header that is understood", zap.Error(err))
 		return false
 	case from != "":
-		c.log = c.hub.log.With(zap.String("client", from), zap.Stringer("through", c.client.RemoteAddr()))
+		c.log = c.hub.log.WithLazy(zap.String("client", from), zap.Stringer("through", c.client.RemoteAddr()))
 	}
 	return true
 }

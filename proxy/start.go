@@ -24,7 +24,7 @@ const (
 // serveClient carries one client from its first byte to its last, or as far as a loop, which carries it on. Whoever carries it last calls depart.
 func (p *Proxy) serveClient(ctx context.Context, l *listener, client net.Conn, left func()) {
 	live := p.live.Load()
-	c := &conn{home: p.hub, hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.With(zap.Stringer("client", client.RemoteAddr())), left: left}
+	c := &conn{home: p.hub, hub: p.hub, idle: live.ClientIdleTimeout, client: client, tls: l.tls, log: p.log.WithLazy(zap.Stringer("client", client.RemoteAddr())), left: left}
 	handed := false
 	defer func() {
 		if !handed {
