@@ -255,6 +255,10 @@ func (r *replicated) deadAtTheStandby(p *served) {
 	if err := f.Register(ctx, []uint32{4_000_000}); err == nil || !strings.Contains(err.Error(), "does not have the server session") {
 		t.Errorf("a session that the standby does not have: %v", err)
 	}
+	elsewhere := member{id: "89abcdef-0000", host: "elsewhere", standby: r.standby.Addr()}
+	if err := p.visit(ctx, elsewhere, nil); !errors.Is(err, errNotReached) {
+		t.Errorf("an address that means another server on each host: %v", err)
+	}
 	if err := errors.Join(f.Leave(), dead.Close()); err != nil { // without Run, nothing is handed back
 		t.Fatal(err)
 	}

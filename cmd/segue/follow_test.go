@@ -69,7 +69,7 @@ func TestFollow(t *testing.T) {
 		complete = `{"name":"m","table":"public.users","phase":"complete","proved":true,"old_names":[{"application":"billing","user":"web","version":"old","count":7,"last_seen":"2026-01-01T00:00:00Z"}]}`
 		blocked  = `{"name":"m","table":"public.users","phase":"contract","proved":true,"working":"settling epoch 7","gate":{"ready":true},"blocked_by":[
 			{"why":"epoch","proxy":"0123456789","host":"a","pid":42,"application":"shop","user":"web","age_seconds":2.5,"state":"idle in transaction","statement":"SELECT"},
-			{"why":"proxy","proxy":"89abcdef00","host":"b","age_seconds":-1},{"why":"lease","proxy":"89abcdef00","host":"b","age_seconds":-1},
+			{"why":"proxy","proxy":"89abcdef00","host":"b","age_seconds":-1},{"why":"lease","proxy":"89abcdef00","host":"b","age_seconds":-1},{"why":"standby","proxy":"89abcdef00","host":"b","age_seconds":3,"state":"replaying","standby":"10.0.0.3:5432"},
 			{"why":"prepared","user":"web","prepared":"x","age_seconds":-1},{"why":"lock","pid":43,"user":"web","age_seconds":-1}]}`
 		apart = `{"name":"m","table":"public.users","phase":"backfill","verify":{"rows":10,"apart":2,"first_keys":["3","7"]}}`
 	)
@@ -98,6 +98,7 @@ func TestFollow(t *testing.T) {
 			"m on public.users: contract, proved, not settled\n  now: settling epoch 7\n" +
 				"  blocked by: pid 42, application \"shop\", user web, 2.5s in transaction, idle in transaction, last SELECT, at proxy 01234567 on a\n" +
 				"  blocked by: proxy 89abcdef on b, which has not acknowledged yet\n  blocked by: proxy 89abcdef on b, whose lease has run out; its server sessions are ended\n" +
+				"  blocked by: proxy 89abcdef on b, whose sessions at the standby 10.0.0.3:5432 wait for it to replay the change (replaying)\n" +
 				"  blocked by: the prepared transaction 'x' of web\n  blocked by: pid 43, application \"\", user web, with a lock on public.users\n",
 		},
 		{"advance m --json", []string{begun, done}, exitDone, done + "\n"},

@@ -281,7 +281,7 @@ func newWorld(ctx context.Context, t *testing.T, seed uint64, safe, unsafe int, 
 	w.exec("postgres", "postgres", "CREATE ROLE control LOGIN", "CREATE ROLE app LOGIN", "GRANT pg_read_all_stats, pg_signal_backend TO control",
 		"CREATE DATABASE chaos", "GRANT CREATE ON DATABASE chaos TO control")
 	w.exec("postgres", "chaos", "GRANT ALL ON SCHEMA public TO control")
-	w.exec("control", "chaos",
+	w.exec("control", "chaos", "SET synchronous_commit = remote_apply", // a proxy that tries the standby first is to find the database there, too
 		"CREATE TABLE items (id bigint PRIMARY KEY, owner int NOT NULL, n bigint NOT NULL DEFAULT 0, name_0 varchar(40), price_0 varchar(20))",
 		"CREATE INDEX ON items (name_0)", "CREATE INDEX ON items (price_0)", "CREATE INDEX ON items (owner)",
 		"CREATE TABLE notes (id bigint PRIMARY KEY, owner int NOT NULL, n bigint NOT NULL DEFAULT 0, label_0 text)", "CREATE INDEX ON notes (label_0)",
