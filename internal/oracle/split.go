@@ -118,6 +118,7 @@ func neighbours(table string) []string {
 		`CREATE SEQUENCE ticks`,
 		`CREATE FUNCTION tick() RETURNS text VOLATILE LANGUAGE sql AS $$ SELECT 'tick ' || nextval('ticks') $$`,
 		`CREATE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT upper($1) || '!' $$`,
+		`CREATE FUNCTION dear(text) RETURNS bool STABLE COST 200000 LANGUAGE plpgsql AS $$ BEGIN RETURN $1 = 'nobody@x'; END $$`,
 	}
 }
 

@@ -88,6 +88,14 @@ DELETE FROM users WHERE id = 6
 
 @auto none
 @variants referring
+DELETE FROM users WHERE id < 4 AND dear(email)
+
+@auto none
+@variants referring
+UPDATE users SET id = id + 100 WHERE coalesce(dear(email), false)
+
+@auto none
+@variants referring
 DELETE FROM users WHERE id = 6 AND EXISTS (SELECT 1 FROM people) AND id NOT IN (SELECT user_id FROM orders WHERE user_id IS NOT NULL)
 
 @auto none
