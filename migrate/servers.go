@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +24,16 @@ import (
 type servers struct {
 	turn chan struct{} // whoever has put something in may use the rest
 	same time.Time     // when they were last found to be the server that the control connection reaches
+
+	mu     sync.Mutex
+	pooled map[string]bool // the addresses at which a pooler answers
+}
+
+// answering is what a server at an address said of itself.
+type answering struct {
+	agree.History
+	standby bool // the system identifier is all of History then
+	pooled  bool // sessions have other PIDs there than the server's
 }
 
 const (
@@ -92,26 +104,67 @@ func (c *Controller) Server(ctx context.Context, host, addr string) (s proxy.Ser
 	return s, errors.Join(err, closeConn(conn))
 }
 
-// probe asks the server at an address for its history, as the control role. standby says that it has none of its own.
-func (c *Controller) probe(ctx context.Context, addr string) (h agree.History, standby bool, err error) {
+// probe asks the server at an address for its history, as the control role, and notes whether it is a pooler's.
+func (c *Controller) probe(ctx context.Context, addr string) (a answering, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	conn, err := c.connectAt(ctx, "", addr)
 	if err != nil {
-		return h, false, err
+		return a, err
 	}
-	h, err = readHistory(ctx, conn)
-	if standby = errors.Is(err, errStandby); standby {
-		err = conn.QueryRow(ctx, "SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&h.System)
+	a.History, err = readHistory(ctx, conn)
+	if a.standby = errors.Is(err, errStandby); a.standby {
+		err = conn.QueryRow(ctx, "SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&a.System)
 	}
-	return h, standby, errors.Join(err, closeConn(conn))
+	var pid uint32
+	if err == nil {
+		err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()").Scan(&pid)
+	}
+	if err == nil {
+		a.pooled = pid != conn.PgConn().PID()
+		c.notePooled(addr, a.pooled)
+	}
+	return a, errors.Join(err, closeConn(conn))
+}
+
+// notePooled notes whether a pooler answers at an address, and says so when it begins to.
+func (c *Controller) notePooled(addr string, pooled bool) {
+	c.servers.mu.Lock()
+	defer c.servers.mu.Unlock()
+	if pooled && !c.servers.pooled[addr] {
+		c.log.Warn(behindPooler(addr))
+	}
+	if c.servers.pooled == nil {
+		c.servers.pooled = map[string]bool{}
+	}
+	c.servers.pooled[addr] = pooled
+}
+
+// poolers gives a sentence for each address at which a pooler answers.
+func (c *Controller) poolers() []string {
+	c.servers.mu.Lock()
+	defer c.servers.mu.Unlock()
+	var notes []string
+	for addr, pooled := range c.servers.pooled {
+		if pooled {
+			notes = append(notes, behindPooler(addr))
+		}
+	}
+	slices.Sort(notes)
+	return notes
+}
+
+// behindPooler says what is lost behind a pooler.
+func behindPooler(addr string) string {
+	return fmt.Sprintf("at %s a pooler answers, whose sessions have PIDs of their own: this proxy's sessions are not told from writers that bypass it, status does not name those that keep a change waiting, and "+
+		"if this proxy dies, what its sessions still do is neither seen nor ended; let server.addr name PostgreSQL itself, and the pooler connect to this proxy if one is wanted", addr)
 }
 
 // sameSystems refuses to join where clients would be carried to the server of another database. What cannot be reached, or not as the control role, is not judged: a server that is
 // down may come up, and a pooler need not know the role.
 func (c *Controller) sameSystems(ctx context.Context, here agree.History) error {
 	for _, addr := range c.opt.Servers {
-		there, _, err := c.probe(ctx, addr)
+		there, err := c.probe(ctx, addr)
 		if err != nil {
 			c.log.Info("it cannot be seen whether clients reach the same server as the control connection", zap.String("server", addr), zap.Error(err))
 			continue
@@ -139,15 +192,15 @@ func (c *Controller) sameServers(ctx context.Context) error {
 		return err
 	}
 	for _, addr := range c.opt.Servers {
-		there, standby, err := c.probe(ctx, addr)
+		there, err := c.probe(ctx, addr)
 		switch {
 		case err != nil: // no session is there either, or it is a pooler that does not know the control role
 			c.log.Info("it cannot be seen whether clients reach the same server as the control connection", zap.String("server", addr), zap.Error(err))
-		case standby && there.System == here.System && c.opt.Primaries:
+		case there.standby && there.System == here.System && c.opt.Primaries:
 			// no session is opened there
-		case standby && there.System == here.System:
+		case there.standby && there.System == here.System:
 			return fmt.Errorf("the server at %s is a standby of the one that the control connection reaches, and it was taken for the primary when a session began there: its statements on migrating tables are held; connect again, or let server.target_session_attrs be primary", addr)
-		case there != here:
+		case there.History != here:
 			return fmt.Errorf("the server at %s (system identifier %s, timeline %d) is not the one that the control connection reaches (%s, %d): statements on migrating tables are held until it is",
 				addr, there.System, there.Timeline, here.System, here.Timeline)
 		}

@@ -1,9 +1,14 @@
 package migrate
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,11 +79,94 @@ func TestSessionsOfAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	register("timeline 2) is not the one", elsewhere, there)
-	register("", []string{primary.Addr()}, there) // as behind a pooler, whose sessions have PIDs of its own
+	register("", []string{primary.Addr()}, there) // it has ended
+	notes := func() (notes []string) {
+		t.Helper()
+		s, err := p.status(ctx, pgtest.Connect(t, primary.DSN(db)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Notes
+	}
+	if got := notes(); len(got) != 0 {
+		t.Errorf("notes without a pooler: %q", got)
+	}
+	pooler := otherPIDs(t, primary.Addr())
+	p.servers.same = time.Time{}
+	register("", []string{pooler}, there)
+	if got := notes(); len(got) != 1 || !strings.HasPrefix(got[0], "at "+pooler+" a pooler answers") {
+		t.Errorf("notes behind a pooler: %q", got)
+	}
 	p.opt.Servers = elsewhere
 	if err := p.sameSystems(ctx, agree.History{System: "7", Timeline: 1}); err == nil || !strings.Contains(err.Error(), "another one") {
 		t.Errorf("another system: %v", err)
 	}
+}
+
+// otherPIDs carries connections to a server, and gives their sessions PIDs of its own, as a pooler does.
+func otherPIDs(t *testing.T, server string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var carrying sync.WaitGroup
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		carrying.Wait()
+	})
+	carry := func(client net.Conn) error {
+		there, err := net.Dial("tcp", server)
+		if err != nil {
+			return err
+		}
+		carrying.Go(func() {
+			_, _ = io.Copy(there, client) // until either is closed
+			_ = there.Close()
+		})
+		in := bufio.NewReader(there)
+		if b, err := in.Peek(1); err == nil && b[0] == 'N' { // no TLS
+			if _, err := io.CopyN(client, in, 1); err != nil {
+				return err
+			}
+		}
+		for {
+			head, err := in.Peek(5)
+			if err != nil {
+				return err
+			}
+			kind, length := head[0], int64(1+binary.BigEndian.Uint32(head[1:]))
+			if kind == 'K' {
+				if head, err = in.Peek(9); err != nil {
+					return err
+				}
+				binary.BigEndian.PutUint32(head[5:], 1) // in the buffer itself
+			}
+			if _, err := io.CopyN(client, in, length); err != nil {
+				return err
+			}
+			if kind == 'Z' {
+				break
+			}
+		}
+		_, err = io.Copy(client, in)
+		return err
+	}
+	carrying.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return // it is closed
+			}
+			carrying.Go(func() {
+				_ = carry(client) // until either is closed
+				_ = client.Close()
+			})
+		}
+	})
+	return l.Addr().String()
 }
 
 func TestSplitAddr(t *testing.T) {

@@ -156,10 +156,10 @@ func (c *Controller) status(ctx context.Context, q queryer) (*Status, error) {
 	if s.Events, err = events(ctx, q, ""); err != nil {
 		return nil, err
 	}
-	s.Notes, err = s.remarks(ctx, q)
-	if err != nil {
+	if s.Notes, err = s.remarks(ctx, q); err != nil {
 		return nil, err
 	}
+	s.Notes = append(s.Notes, c.poolers()...)
 	return s, nil
 }
 
