@@ -263,10 +263,12 @@ func (k *keeper) keep(ctx context.Context, retry *backoff) error {
 
 // limited gives a call no longer than half the lease: a connection that hangs must be found out while there is time for another.
 func (k *keeper) limited(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, max(k.c.opt.Lease/2, time.Second))
+	ctx, cancel := context.WithTimeout(ctx, k.limit())
 	defer cancel()
 	return f(ctx)
 }
+
+func (k *keeper) limit() time.Duration { return max(k.c.opt.Lease/2, time.Second) }
 
 // wait returns when the time has come, when the host has applied a state, or with told when another epoch was announced.
 func (k *keeper) wait(ctx context.Context, due time.Duration) (told bool, err error) {

@@ -36,7 +36,7 @@ func (s *standby) name() string {
 	return s.host
 }
 
-// errNoStandby says that there is no standby any more to follow: it was promoted, or could not be looked at for a whole lease.
+// errNoStandby says that there is no standby any more to follow: it was promoted, or could not be looked at for a whole lease and a change waits for it.
 var errNoStandby = errors.New("there is no standby to follow any more")
 
 const (
@@ -62,7 +62,7 @@ func (c *Controller) Follow(host, addr string) proxy.Follower {
 	return &follower{Controller: f}
 }
 
-// Run keeps the place until ctx ends, or there is no standby any more, which is an error. Leave has to follow.
+// Run keeps the place until ctx ends, or there is no standby any more (errNoStandby), which is an error. Leave has to follow.
 func (f *follower) Run(ctx context.Context, host proxy.Host) error {
 	k, err := f.newKeeper(host)
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *Controller) readStandby(ctx context.Context, before loaded) (state load
 }
 
 // lookAtStandby brings the state up to date with what the standby shows, and says when to look again: soon, where the primary is ahead of it. One that cannot be looked at is tried again; the lease
-// that the host has does not go on meanwhile.
+// that the host has does not go on meanwhile. The sessions are left alone as long as nobody waits for them: what names no migrating table needs no lease.
 func (k *keeper) lookAtStandby(ctx context.Context) error {
 	s := k.c.standby
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -158,7 +158,7 @@ func (k *keeper) lookAtStandby(ctx context.Context) error {
 			k.c.log.Warn("the standby cannot be looked at; it is tried again", zap.Error(err))
 		}
 		s.trouble = err
-		if now > s.seen+k.Lease {
+		if now > s.seen+k.Lease && k.Acked != k.Mark.Epoch {
 			return fmt.Errorf("%w: it could not be looked at for %v: %w", errNoStandby, k.Lease, err)
 		}
 		k.look = now + 10*lookSoon
@@ -233,7 +233,7 @@ func (k *keeper) keeps(ctx context.Context) []BlockerStatus {
 		b.State = "it cannot be looked at: " + s.trouble.Error()
 		return []BlockerStatus{b}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(lookTimeout, k.limit()/4)) // the renewal is to come through where the standby hangs, too
 	defer cancel()
 	var out []BlockerStatus
 	err := s.view.do(ctx, func(conn *pgx.Conn) error {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,8 +212,80 @@ func TestReadsThroughAStandby(t *testing.T) {
 	old.check(t)
 	fresh.check(t)
 
+	r.frozen(writes, through, lease)
 	r.deadAtTheStandby(writes)
-	r.promoted(reads, through)
+	r.promoted(reads, reads.open("old"))
+}
+
+// frozen stops all processes of the standby: nobody can look at it, nor does it refuse anybody. Its sessions are left alone for as long as no change waits for them; one that does goes on without them.
+func (r *replicated) frozen(p *served, open *pgx.Conn, lease time.Duration) {
+	t := r.t
+	ctx := context.Background()
+	pgtest.Exec(t, r.super, "SET ROLE control", "CREATE TABLE shelves (id int PRIMARY KEY, label text)", "RESET ROLE")
+	var stopped []int
+	freeze := func() {
+		t.Helper()
+		stopped = []int{r.standby.PID()} // first, so that there are no more processes
+		if err := syscall.Kill(stopped[0], syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := r.there.Query(ctx, "SELECT pid FROM pg_stat_activity")
+		if err != nil {
+			t.Fatal(err)
+		}
+		others, err := pgx.CollectRows(rows, pgx.RowTo[int])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pid := range others {
+			stopped = append(stopped, pid)
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+	}
+	thaw := func() {
+		for _, pid := range stopped {
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(thaw)
+	freeze()
+	var began time.Time
+	if err := r.super.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&began); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the place goes on without the standby", func() bool {
+		var renewed time.Time
+		if err := r.super.QueryRow(ctx, "SELECT renewed_at FROM segue.proxy WHERE standby = $1", r.standby.Addr()).Scan(&renewed); err != nil {
+			t.Fatal(err)
+		}
+		return renewed.After(began.Add(2 * lease))
+	})
+	thaw()
+	pgtest.Exec(t, open, "BEGIN", "SELECT name FROM users")
+
+	def := &lens.Definition{
+		Name: "shelves_title", Table: lens.TableName{Schema: "public", Name: "shelves"}, RenameColumn: &lens.RenameColumn{From: "label", To: "title"},
+	}
+	if err := p.Start(ctx, def, proxy.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the change waits for the transaction", func() bool {
+		b := p.named(def.Name).Blocked
+		return len(b) > 0 && b[0].Why == "epoch" && b[0].Standby == r.standby.Addr()
+	})
+	freeze()
+	until(t, "the change does not wait for a standby that hangs", func() bool { m := p.named(def.Name); return m.Name != "" && m.Working == "" })
+	if m := p.named(def.Name); m.Error != "" || m.Phase != lens.DualWrite || !m.Settled {
+		t.Errorf("%+v", m)
+	}
+	if _, err := open.Exec(ctx, "SELECT 1"); sqlState(err) != "57P01" {
+		t.Errorf("a session at a standby that hangs while a change waits: %v", err)
+	}
+	thaw()
 }
 
 // begin begins another migration, and comes back at once.

@@ -18,7 +18,7 @@ import (
 // both sides are plain sockets (loop_linux.go), or two goroutines (pump.go); how it ends is always seen to by goroutines.
 type conn struct {
 	home   *hub          // what all of the proxy's connections share
-	hub    *hub          // whose state and lease its session has: home, or a standby's. It is changed with mu held, before the session begins
+	hub    *hub          // whose state and lease its session has: home, or a standby's. It is changed with mu held, before the client is told that the session has begun
 	tls    *listenTLS    // nil: the listener has none
 	idle   time.Duration // how long the client may be idle outside of a transaction; 0: for ever
 	log    *zap.Logger
@@ -44,6 +44,8 @@ type conn struct {
 	hold      *hold         // set while the session waits for the gate
 	wake      chan struct{} // tells fromClient, where it waits, to go on
 
+	astray bool // it is at a standby, where it has no place: there was nobody to give it one when it began, and nothing migrated
+
 	clocking bool          // session.Client is under way
 	clocked  time.Duration // what clock has read for it; 0: nothing yet
 
@@ -66,18 +68,25 @@ var (
 	lost     = &fatal{"57P01", "terminating connection: the server has ended the session", "Connect again."}
 	misled   = &fatal{"57P03", "terminating connection: the server is not what the proxy's target_session_attrs asks for any more", "Connect again."}
 	promoted = &fatal{"57P01", "terminating connection: its server is no standby any more, or has not been reached for as long as the proxy's lease", "Connect again."}
+	displace = &fatal{"57P01", "terminating connection: a migration has begun, and this session has no place at its standby", "Connect again."}
 	broken   = &fatal{"XX000", "the proxy failed on this connection", "Connect again; the proxy's log has the details."}
 )
 
 // Admit says whether a statement on a migrating table may be sent. It is called by the session, with c.mu held.
 func (c *conn) Admit(pid uint32) bool {
-	if standby, known := c.session.HotStandby(); known && standby != c.hub.standby {
-		return false // the lenses, and the sessions' numbers, are another server's: it is held
+	if c.misplaced() {
+		return false // it is held
 	}
 	if !c.registered.Load() && pid != 0 {
 		c.hub.registrar.request(c, pid)
 	}
 	return c.open(pid)
+}
+
+// misplaced says that the session's lenses, and the numbers of sessions among which its own is, are another server's. c.mu is held.
+func (c *conn) misplaced() bool {
+	standby, known := c.session.HotStandby()
+	return c.astray || known && standby != c.hub.standby
 }
 
 // Leased says whether the proxy's lease holds: then the lenses that it has are those in force. It is called by the session, with c.mu held.
@@ -99,7 +108,8 @@ func (c *conn) Used(s *session.Session, p *rewrite.Plan) {
 // returned is to be handed to hub.passed once it is not.
 func (c *conn) after(client bool) (done *change) {
 	c.measure(client)
-	if !c.keyed && c.session.Key() != nil {
+	began := !c.keyed && c.session.Key() != nil // the client has not been told so yet, and has asked for nothing
+	if began {
 		c.keyed = true
 		c.home.setKey(c, c.session.Key())
 		if standby, known := c.session.HotStandby(); known && c.home.attrs.belies(standby) {
@@ -107,7 +117,14 @@ func (c *conn) after(client bool) (done *change) {
 		}
 	}
 	if standby, known := c.session.HotStandby(); c.hub.standby && known && !standby {
-		c.end(promoted)
+		if began {
+			done = c.moveHome() // promoted since it was looked at
+		} else {
+			c.end(promoted)
+		}
+	}
+	if c.astray && c.session.AtBoundary() && migrates(c.session.State()) {
+		c.end(displace)
 	}
 	if c.behind != nil && c.behind.reached(c.session.State()) {
 		done, c.behind = c.behind, nil
@@ -225,7 +242,7 @@ func (c *conn) takeState(state *rewrite.State, ch *change) *change {
 		ch.behind.Add(1)
 		c.behind = ch
 		// Whoever waits for the change is to see the session, and may end it.
-		if pid := c.session.PID(); pid != 0 && !c.registered.Load() {
+		if pid := c.session.PID(); pid != 0 && !c.registered.Load() && !c.misplaced() {
 			c.hub.registrar.request(c, pid)
 		}
 	}

@@ -56,7 +56,7 @@ type Control interface {
 type Follower interface {
 	// Join joins the proxies for sessions there, and gives the state that the standby shows. Run has to follow, unless it fails.
 	Join(ctx context.Context) (*rewrite.State, error)
-	// Run is Control's, but that it ends with an error when there is no standby to follow any more: it was promoted, or cannot be looked at for a lease.
+	// Run is Control's, but that it ends with an error when there is no standby to follow any more: it was promoted, or a change waits for it and it cannot be looked at for a lease.
 	// The place stays until Leave.
 	Run(ctx context.Context, host Host) error
 	// Leave hands the place back, so that nobody waits for it: no session may be left. It is called once, after Run.

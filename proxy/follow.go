@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"segue/rewrite"
 )
 
 // followers are the standbys at which this proxy has sessions. Each has a hub of its own: its sessions plan with what that standby shows, under the lease of a place of their own. Its zero value has none.
@@ -68,8 +70,11 @@ func (p *Proxy) everyone() []*conn {
 	return conns
 }
 
+// migrates says whether tables migrate under a state.
+func migrates(s *rewrite.State) bool { return len(s.TableNames()) > 0 }
+
 // place gives a session that is about to begin the state of the server that it is at. What cannot be seen is taken for the primary; where the session then says that it is a standby's,
-// its statements on migrating tables are held.
+// its statements on migrating tables are held. A standby is read from while the primary, where places are taken, is down: as long as nothing migrates, a session needs none.
 func (p *Proxy) place(ctx context.Context, c *conn, at endpoint) error {
 	if p.opt.SessionAttrs == Primary || p.opt.SessionAttrs == ReadWrite {
 		return nil // or it would have been passed over
@@ -85,15 +90,40 @@ func (p *Proxy) place(ctx context.Context, c *conn, at endpoint) error {
 		if !state.Standby {
 			return nil
 		}
+		idle := !migrates(p.hub.current())
+		if idle && p.hub.lapsed() && !p.follow.has(at) {
+			c.stray()
+			return nil
+		}
 		h, err := p.standbyHub(ctx, at)
 		if err == nil && c.moveTo(h) {
 			return nil
 		}
 		if err != nil && retried {
+			if idle {
+				c.log.Info("a session at a standby begins without a place among the proxies, since nothing migrates", zap.Stringer("server", at), zap.Error(err))
+				c.stray()
+				return nil
+			}
 			return err
 		}
 		p.servers.forget(at) // it may have been promoted
 	}
+}
+
+// has says whether a standby is followed.
+func (f *followers) has(at endpoint) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all[at] != nil
+}
+
+// stray leaves a session at a standby among the primary's.
+func (c *conn) stray() {
+	c.locked(func() *change {
+		c.astray = true
+		return c.after(false) // something may have begun to migrate meanwhile
+	})
 }
 
 // standbyHub gives the hub of the sessions at a standby; the first one that asks waits until it has its place.
@@ -145,6 +175,22 @@ func (c *conn) moveTo(h *hub) bool {
 	c.home.passed(done)
 	c.drain() // the proxy may have begun to shut down meanwhile
 	return true
+}
+
+// moveHome takes a session that is just beginning back among the primary's. c.mu is held; the change that is returned is to be handed to hub.passed once it is not.
+func (c *conn) moveHome() (done *change) {
+	from := c.hub
+	c.home.mu.Lock()
+	state := c.home.state
+	c.home.conns[c] = struct{}{}
+	c.home.mu.Unlock()
+	c.hub = c.home
+	done, c.behind = c.behind, nil
+	c.session.SetState(state)
+	from.remove(c)
+	from.sessions.Add(-1)
+	c.home.away.Add(-1)
+	return done
 }
 
 // followStandby keeps the place for the sessions at a standby, from before the first until some time after the last one, or until there is no standby any more. ctx ends it when no session is left.
@@ -228,7 +274,9 @@ func (h *hub) empty() {
 	for conns := h.all(); len(conns) > 0; conns = h.all() {
 		for _, c := range conns {
 			c.locked(func() *change {
-				c.end(promoted)
+				if c.hub == h {
+					c.end(promoted)
+				}
 				return nil
 			})
 		}

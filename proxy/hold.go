@@ -16,7 +16,7 @@ type hold struct {
 // open says whether the gate would let a statement through now.
 func (c *conn) open(pid uint32) bool {
 	// A server that gives no key (pid 0) has no session that could be found by it.
-	return agree.Admit(c.clock(), time.Duration(c.hub.lease.Load()), c.registered.Load(), pid == 0)
+	return !c.misplaced() && agree.Admit(c.clock(), time.Duration(c.hub.lease.Load()), c.registered.Load(), pid == 0)
 }
 
 // clock gives Boottime, read once for all messages that one call of session.Client deals with.

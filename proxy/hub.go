@@ -248,6 +248,9 @@ func (h *hub) resume(held []*conn) {
 	}
 }
 
+// lapsed says that there was a lease, and that it has run out: the primary has not been reached for as long.
+func (h *hub) lapsed() bool { return h.lease.Load() != 0 && !h.leased() }
+
 func (h *hub) leased() bool {
 	return agree.Leased(Boottime(), time.Duration(h.lease.Load()))
 }

@@ -283,7 +283,7 @@ func (l *loop) read(x *looped, s, peer *side) {
 		if s == &x.server {
 			x.fromServer(buf[:n])
 		} else {
-			x.c.hub.counters.fromClient.Add(int64(n))
+			x.c.home.counters.fromClient.Add(int64(n))
 			if x.c.idle > 0 {
 				x.heard = time.Now()
 			}
@@ -331,7 +331,7 @@ func (x *looped) fromClient(data []byte) {
 
 // fromServer hands the server's bytes to the session, and what that makes of them to the client.
 func (x *looped) fromServer(data []byte) {
-	x.c.hub.counters.fromServer.Add(int64(len(data)))
+	x.c.home.counters.fromServer.Add(int64(len(data)))
 	bytes, ok := x.c.takeServer(data)
 	if !ok {
 		x.over = true

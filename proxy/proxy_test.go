@@ -50,6 +50,7 @@ type fakeControl struct {
 	calls      []string
 	answer     error // of every operation
 	followers  map[string]*fakeControl
+	placeless  bool                    // followers cannot join
 	lose       context.CancelCauseFunc // a follower's: there is no standby any more
 }
 
@@ -72,9 +73,12 @@ func (f *fakeControl) Look() {
 
 // Follow gives a follower of the same state, as a Control of its own.
 func (f *fakeControl) Follow(_, addr string) Follower {
-	x := newControl(f.first)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	x := newControl(f.first)
+	if f.placeless {
+		x.first = nil
+	}
 	if f.followers == nil {
 		f.followers = map[string]*fakeControl{}
 	}

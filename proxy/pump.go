@@ -86,7 +86,7 @@ func (c *conn) fromClient(in *reader, rest, left []byte) {
 			if rest, err = c.read(in); err != nil {
 				return // the client's end of file, or the connection is ended
 			}
-			c.hub.counters.fromClient.Add(int64(len(rest)))
+			c.home.counters.fromClient.Add(int64(len(rest)))
 		}
 	}
 }
@@ -176,7 +176,7 @@ func (c *conn) fromServer(out *reader, left pending) {
 				return
 			}
 		}
-		c.hub.counters.fromServer.Add(int64(len(data)))
+		c.home.counters.fromServer.Add(int64(len(data)))
 		bytes, ok := c.takeServer(data)
 		if !ok {
 			return

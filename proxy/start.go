@@ -125,7 +125,7 @@ func (c *conn) meet(ctx context.Context, in *reader, patience time.Duration) (st
 			c.farewell()
 			return nil, nil
 		}
-		c.hub.counters.fromClient.Add(int64(len(data)))
+		c.home.counters.fromClient.Add(int64(len(data)))
 		var n int
 		var answer []byte
 		var secure bool

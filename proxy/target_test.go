@@ -109,6 +109,36 @@ func TestSeveralServers(t *testing.T) {
 	}
 	byHand.end(t)
 
+	// While nobody can give a session at a standby a place, since the primary is down, it is carried all the same as long as nothing migrates.
+	lone := start(t, newControl(noMigrations(t)), func(o *Options) { o.Server, o.SessionAttrs = []string{s}, Standby })
+	lone.control.mu.Lock()
+	lone.control.placeless = true
+	lone.control.mu.Unlock()
+	astray := pgtest.Connect(t, lone.dsn("postgres", "postgres"))
+	asked := lone.control.follower(s)
+	if asked == nil {
+		t.Error("no place was asked for")
+	}
+	lone.control.host.Lease(1) // over since long
+	pgtest.Exec(t, pgtest.Connect(t, lone.dsn("postgres", "postgres")), "SELECT 1")
+	if lone.control.follower(s) != asked {
+		t.Error("a place was asked for while it is known that none can be had")
+	}
+	_, err = astray.Exec(ctx, "SELECT name FROM users")
+	wantCode(t, err, "42P01")
+	lone.control.host.Lease(Boottime() + time.Hour)
+	applied := make(chan int64, 1)
+	lone.control.host.Apply(renaming(t, 6, lens.DualWrite), func(epoch int64) { applied <- epoch })
+	if epoch := <-applied; epoch != 6 {
+		t.Error(epoch)
+	}
+	_, err = astray.Exec(ctx, "SELECT 1")
+	wantCode(t, err, "57P01")
+	if err := where(lone); !strings.Contains(err, "get no place among the proxies") {
+		t.Errorf("a session at a standby without a place, while a table migrates: %s", err)
+	}
+	lone.end(t)
+
 	// What a server was found to be, it may not be any more when the session begins.
 	r := byAttrs[ReadWrite]
 	wrong := &look{done: make(chan struct{}), until: time.Now().Add(time.Hour)}
@@ -126,6 +156,24 @@ func TestSeveralServers(t *testing.T) {
 	r.servers.mu.Lock()
 	wrong.until = time.Time{}
 	r.servers.mu.Unlock()
+
+	// One that was a standby when it was looked at, and is none when the session begins, was promoted: the session is the primary's.
+	late := proxy(AnyServer, p)
+	was := &look{done: make(chan struct{}), state: ServerState{Standby: true}, until: time.Now().Add(time.Hour)}
+	close(was.done)
+	late.servers.mu.Lock()
+	late.servers.looks = map[endpoint]*look{{host, p}: was}
+	late.servers.mu.Unlock()
+	begun := pgtest.Connect(t, late.dsn("postgres", "postgres"))
+	_, err = begun.Exec(ctx, "SELECT name FROM users")
+	wantCode(t, err, "42P01")
+	if at := late.control.follower(p); at == nil || len(at.pids()) > 0 || !slices.Contains(late.control.pids(), begun.PgConn().PID()) {
+		t.Errorf("the session is registered at %v, and at its former standby %v", late.control.pids(), at)
+	}
+	if n, away := late.hub.sessions.Load(), late.hub.away.Load(); n != 1 || away != 0 {
+		t.Errorf("%d sessions, %d at standbys", n, away)
+	}
+	late.end(t)
 
 	old := pgtest.Connect(t, r.dsn("postgres", "postgres"))
 	pgtest.Exec(t, old, "CREATE TABLE before (a int)")
