@@ -302,10 +302,8 @@ func (s *split) nullBody(required []splitColumn) string {
   END IF;
 `)
 	for _, c := range required {
-		raise := func(detail string) string {
-			return strings.Replace(s.raiseNull(c), "RAISE EXCEPTION USING ", "RAISE EXCEPTION USING "+detail, 1)
-		}
-		fmt.Fprintf(&b, "  IF pg_catalog.num_nulls(%s) = 1 THEN\n    IF detail OPERATOR(pg_catalog.=) '' THEN\n      %s\n    END IF;\n    %s\n  END IF;\n", c.source("NEW"), raise(""), raise("DETAIL = detail, "))
+		fmt.Fprintf(&b, "  IF pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.=) 1 THEN\n    IF detail OPERATOR(pg_catalog.=) '' THEN\n      %s\n    END IF;\n    %s\n  END IF;\n",
+			c.source("NEW"), s.raiseNull(c, ""), s.raiseNull(c, "DETAIL = detail, "))
 	}
 	b.WriteString("  RETURN NEW;\nEND")
 	return b.String()
@@ -325,14 +323,15 @@ func (s *split) givenBody(required []splitColumn) string {
 	fmt.Fprintf(&b, "BEGIN\n  SELECT %s INTO %s FROM %s AS s WHERE %s;\n", each(required, ", ", func(c splitColumn) string { return "pg_catalog.num_nulls(" + c.source("s") + ") = 1" }),
 		strings.Join(out, ", "), s.table, matches(s.key, sourceOf("s"), sourceOf("NEW")))
 	for i, c := range required {
-		fmt.Fprintf(&b, "  IF null_%d THEN\n    %s\n  END IF;\n", i, s.raiseNull(c))
+		fmt.Fprintf(&b, "  IF null_%d THEN\n    %s\n  END IF;\n", i, s.raiseNull(c, ""))
 	}
 	b.WriteString("  RETURN NULL;\nEND")
 	return b.String()
 }
 
-func (s *split) raiseNull(c splitColumn) string {
+// raiseNull raises what the source's NOT NULL of a column did; detail is "", or the error's DETAIL and a comma.
+func (s *split) raiseNull(c splitColumn, detail string) string {
 	source := s.from
-	return fmt.Sprintf("RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = %s, SCHEMA = %s, TABLE = %s, COLUMN = %s;",
-		quoteLiteral(fmt.Sprintf("null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.from, source.Name)), quoteLiteral(source.Schema), quoteLiteral(source.Name), quoteLiteral(c.from))
+	return fmt.Sprintf("RAISE EXCEPTION USING %sERRCODE = 'not_null_violation', MESSAGE = %s, SCHEMA = %s, TABLE = %s, COLUMN = %s;",
+		detail, quoteLiteral(fmt.Sprintf("null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.from, source.Name)), quoteLiteral(source.Schema), quoteLiteral(source.Name), quoteLiteral(c.from))
 }

@@ -288,7 +288,8 @@ func TestAgainAfterDeadlock(t *testing.T) {
 		"ALTER DATABASE "+db+" SET deadlock_timeout = '200ms'")
 	is := func(want int, sql string) {
 		t.Helper()
-		deadline := time.Now().Add(20 * time.Second)
+		tick, deadline := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
+		defer tick.Stop()
 		for {
 			var n int
 			if err := admin.QueryRow(background, sql).Scan(&n); err != nil {
@@ -297,10 +298,11 @@ func TestAgainAfterDeadlock(t *testing.T) {
 			if n == want {
 				return
 			}
-			if time.Now().After(deadline) {
+			select {
+			case <-tick.C:
+			case <-deadline:
 				t.Fatalf("%s gives %d, not %d", sql, n, want)
 			}
-			time.Sleep(5 * time.Millisecond)
 		}
 	}
 	const waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND locktype = 'advisory'"
