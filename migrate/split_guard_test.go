@@ -165,7 +165,7 @@ func TestSplitKeys(t *testing.T) {
 			moved: map[string]string{"address": "address"}, insert: "INSERT INTO users (address) VALUES ('a'), (NULL), (DEFAULT), (DEFAULT)",
 		},
 		{
-			name: "another unique key", columns: `id int PRIMARY KEY, "Login name" varchar(20) NOT NULL UNIQUE DEFAULT 'n' || random(), address jsonb`, key: map[string]string{"Login name": "u"}, target: "u varchar(20) PRIMARY KEY, address jsonb",
+			name: "another unique key", columns: `id int PRIMARY KEY, "Login name" varchar(20) NOT NULL UNIQUE DEFAULT 'n' || trunc(random() * 1e9), address jsonb`, key: map[string]string{"Login name": "u"}, target: "u varchar(20) PRIMARY KEY, address jsonb",
 			moved: map[string]string{"address": "address"}, insert: `INSERT INTO users (id, address) VALUES (1, '{"a":  1}'), (2, NULL), (3, '[]')`,
 		},
 	} {
